@@ -1,0 +1,164 @@
+"""What a cell is: named gates, named states, and one step that reads like the paper."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+
+class Named(dict):
+    """A dict whose entries are attributes too, in a fixed order; an unknown name lists the known ones."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            known = ", ".join(self) or "nothing"
+            raise AttributeError(f"{type(self).__name__} has no {name!r}; it has {known}.") from None
+
+
+class State(Named):
+    """What a step hands to the next, by name; the first entry is the output."""
+
+    __slots__ = ()
+
+
+class Gates(Named):
+    """The gates of one step, by name, for whoever watches."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One recurrent weight matrix: row blocks that a step applies as `U.<block>(v)`.
+
+    Args:
+        name: names the parameters, `weight_<name>` and `bias_<name>`.
+        blocks: the row blocks in order, separated by spaces.
+        rows: size of a block: "H" (hidden units) or "O" (the output, which a projection makes smaller).
+        columns: size of the vector it is applied to, "H" or "O".
+        bias: whether `b'` is added to each block, where the layer has biases at all.
+    """
+
+    name: str
+    blocks: str
+    rows: str = "H"
+    columns: str = "O"
+    bias: bool = True
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return tuple(self.blocks.split())
+
+
+_RESERVED = frozenset(dir(dict))
+
+
+class Cell:
+    """Base of all cells. A subclass says its names and writes `step`; nothing else stands anywhere.
+
+    Attributes:
+        gates: row blocks of `weight_ih`, in order: `x.<gate>` is `W_gate x + b_gate`.
+        states: what a step hands to the next; the first is the output.
+        memory: the state that is meant to remember (default: the last), the one the watch follows.
+        recurrent: the recurrent matrices; one with a block for each gate unless the cell says otherwise.
+        vectors: names of per-unit parameters, `p.<name>`; a cell that has them takes `p` in its step.
+        timescale: gates whose bias sets how long the memory lasts, with the sign that makes it longer; the first
+            one keeps (forget-gate bias), all of them take part in chrono initialisation.
+        produces_projection: whether the output has a size of its own (`proj_size`).
+    """
+
+    gates: ClassVar[Any] = ""
+    states: ClassVar[Any] = "h"
+    vectors: ClassVar[Any] = ""
+    timescale: ClassVar[Any] = {}
+    produces_projection: ClassVar[Any] = False
+
+    def step(self, x: Named, U: Any, s: State, p: Named) -> tuple[State, Gates]:
+        """One time step. `x.g` is `W_g x + b_g`, `U.g(v)` is `U_g v + b'_g`, `s` the states before it."""
+        raise TypeError(f"{type(self).__name__} is a Cell without a step; write step(self, x, U, s).")
+
+    @property
+    def recurrent(self) -> tuple[Matrix, ...]:
+        return (Matrix("hh", self.gates),)
+
+    @property
+    def memory(self) -> str:
+        return self.state_names[-1]
+
+    @property
+    def name(self) -> str:
+        """The class's name and the switches that differ from their defaults, as one would write them."""
+        switches = getattr(self, "__dataclass_fields__", {})
+        changed = [
+            f"{key}={getattr(self, key)!r}" for key, field in switches.items() if getattr(self, key) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})" if changed else type(self).__name__
+
+    @cached_property
+    def gate_names(self) -> tuple[str, ...]:
+        return _split(self, "gates", self.gates)
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        return _split(self, "states", self.states)
+
+    @cached_property
+    def vector_names(self) -> tuple[str, ...]:
+        return _split(self, "vectors", self.vectors)
+
+    def state_size(self, state: str, hidden_size: int, output_size: int) -> int:
+        """Units of a state: the output may be projected, every other state has hidden_size."""
+        return output_size if state == self.state_names[0] else hidden_size
+
+    def parameter_shapes(
+        self, input_size: int, hidden_size: int, output_size: int, bias: bool = True
+    ) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the weights of one layer and direction, in torch.nn's order."""
+        sizes = {"H": hidden_size, "O": output_size}
+        weights = {
+            f"weight_{m.name}": (len(m.block_names) * sizes[m.rows], sizes[m.columns]) for m in self.recurrent
+        }
+        biased = [m for m in self.recurrent if m.bias]
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (len(self.gate_names) * hidden_size, input_size)}
+        shapes |= {f"weight_{m.name}": weights[f"weight_{m.name}"] for m in biased}
+        if bias:
+            shapes["bias_ih"] = shapes["weight_ih"][:1]
+            shapes |= {f"bias_{m.name}": weights[f"weight_{m.name}"][:1] for m in biased}
+        shapes |= weights
+        if self.vector_names:
+            shapes["weight_p"] = (len(self.vector_names) * hidden_size,)
+        return shapes
+
+    def __call__(self, x: Named, U: Any, s: State, p: Named | None = None) -> tuple[State, Gates]:
+        result = self.step(x, U, s, p) if self._takes_vectors else self.step(x, U, s)
+        state, gates = (result, Gates()) if isinstance(result, State) else result
+        if tuple(state) != self.state_names:
+            if set(state) != set(self.state_names):
+                raise ValueError(
+                    f"{self.name}.step returned the states {', '.join(state) or 'none'}, but the class says "
+                    f"states = {self.states!r}; return State({', '.join(f'{n}=...' for n in self.state_names)})."
+                )
+            state = State((name, state[name]) for name in self.state_names)
+        return state, gates
+
+    @cached_property
+    def _takes_vectors(self) -> bool:
+        return len(inspect.signature(self.step).parameters) >= 4
+
+
+def _split(cell: Cell, what: str, text: str) -> tuple[str, ...]:
+    names = tuple(text.split())
+    if len(set(names)) != len(names):
+        raise ValueError(f"{cell.name}.{what} = {text!r} names something twice; each name stands once.")
+    if what != "vectors" and not names:
+        raise ValueError(f"{cell.name}.{what} is empty; name at least one, as in {what} = 'h'.")
+    for name in names:
+        if not name.isidentifier() or name in _RESERVED:
+            raise ValueError(f"{cell.name}.{what}: {name!r} cannot be used as a name; choose a plain letter or word.")
+    return names

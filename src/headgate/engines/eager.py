@@ -1,0 +1,132 @@
+"""The engine that runs anywhere: the cell's own step on torch tensors, differentiated by autograd.
+
+Any device, any dtype, twice differentiable, inside vmap and forward-mode differentiation too. Matrix products run in
+the input's dtype; states and everything elementwise run in float32 when that is half precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from headgate.cells import operations
+from headgate.cells.cell import Named, State
+from headgate.engines.contract import Call, Result, wide
+from headgate.graph import Group, trace
+
+PRIORITY = 0
+
+_ON_TENSORS = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "positive": lambda v: (v > 0).to(v.dtype),
+}
+for _name, _function in _ON_TENSORS.items():
+    operations.FUNCTIONS[_name].register(Tensor)(_function)
+
+
+def refusal(call: Call) -> str | None:
+    """Nothing is refused."""
+    return None
+
+
+def advantage(call: Call) -> str:
+    return "runs every cell on every device"
+
+
+class Blocks:
+    """`U` on tensors: all blocks that a step applies to one vector are one matrix product."""
+
+    def __init__(self, call: Call) -> None:
+        self._home: dict[str, tuple[Group, int]] = {}
+        self._weight: dict[Group, tuple[Tensor, Tensor | None]] = {}
+        self._done: dict[Group, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        for stage in trace(call.cell).stages:
+            for group in stage:
+                weight, bias = call.weights[f"weight_{group.matrix.name}"], call.weights.get(f"bias_{group.matrix.name}")
+                size = weight.shape[0] // len(group.matrix.block_names)
+                rows = slice(group.first * size, (group.first + len(group.blocks)) * size)
+                self._weight[group] = weight[rows], None if bias is None else bias[rows]
+                self._home |= {block: (group, k) for k, block in enumerate(group.blocks)}
+
+    def __getattr__(self, block: str) -> Callable[[Tensor], Tensor]:
+        group, k = self._home[block]
+
+        def apply(vector: Tensor) -> Tensor:
+            done = self._done.get(group)
+            if done is None or done[0] is not vector:
+                weight, bias = self._weight[group]
+                result = functional.linear(vector.to(weight.dtype), weight, bias).to(vector.dtype)
+                done = self._done[group] = vector, result.chunk(len(group.blocks), -1)
+            return done[1][k]
+
+        return apply
+
+    __getitem__ = __getattr__
+
+
+def input_parts(call: Call) -> Tensor:
+    """W x + b for all steps in one product, [T, B, G H], in the dtype of the states."""
+    product = functional.linear(call.input, call.weights["weight_ih"], call.weights.get("bias_ih"))
+    return product.to(wide(call.input.dtype))
+
+
+def vectors(call: Call) -> Named:
+    names = call.cell.vector_names
+    if not names:
+        return Named()
+    return Named(zip(names, call.weights["weight_p"].to(wide(call.input.dtype)).chunk(len(names)), strict=True))
+
+
+def schedule(call: Call) -> Iterator[tuple[int, Tensor | None, Tensor | None]]:
+    """For each step in the order it is run: its time, the rows that take it, the rows that start afresh before it.
+
+    Masks are [B, 1], or None where they would change nothing.
+    """
+    T, device = len(call.input), call.input.device
+    active = fresh = None
+    if call.lengths is not None:
+        active = (torch.arange(T, device=device)[:, None] < call.lengths)[:, :, None]
+    if call.reset is not None:
+        fresh = call.reset
+        if call.reverse:
+            fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
+        fresh = fresh[:, :, None] if active is None else fresh[:, :, None] & active
+    for t in range(T - 1, -1, -1) if call.reverse else range(T):
+        yield t, None if active is None else active[t], None if fresh is None else fresh[t]
+
+
+def forward(call: Call) -> Result:
+    """Run the call step by step."""
+    cell, dtype = call.cell, wide(call.input.dtype)
+    parts, U, p = input_parts(call).chunk(len(cell.gate_names), -1), Blocks(call), vectors(call)
+    per_step = [part.unbind(0) for part in parts]
+    first = State((name, value.to(dtype)) for name, value in zip(cell.state_names, call.initial, strict=True))
+    state, history = first, {name: {} for name in cell.state_names}
+    output = {}
+    for t, active, fresh in schedule(call):
+        if fresh is not None:
+            state = State((name, torch.where(fresh, first[name], state[name])) for name in state)
+        x = Named((gate, part[t]) for gate, part in zip(cell.gate_names, per_step, strict=True))
+        after, _ = cell(x, U, state, p)
+        if active is not None:
+            after = State((name, torch.where(active, after[name], state[name])) for name in state)
+        state = after
+        h = state[cell.state_names[0]]
+        output[t] = h if active is None else torch.where(active, h, torch.zeros_like(h))
+        if call.all_states:
+            for name, value in state.items():
+                history[name][t] = value
+    times = range(len(call.input))
+    return Result(
+        torch.stack([output[t] for t in times]).to(call.input.dtype),
+        tuple(state[n].to(v.dtype) for n, v in zip(cell.state_names, call.initial, strict=True)),
+        {n: torch.stack([h[t] for t in times]) for n, h in history.items()} if call.all_states else None,
+    )
