@@ -1,0 +1,44 @@
+"""headgate: gated recurrent networks at full speed, with the gates in plain view."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headgate import cells as cells
+    from headgate.inspection import watch as watch
+    from headgate.nn import GRU as GRU
+    from headgate.nn import LSTM as LSTM
+    from headgate.nn import RNN as RNN
+    from headgate.nn import Recurrent as Recurrent
+    from headgate.nn import init as init
+    from headgate.nn import swap as swap
+    from headgate.report import write_report as write_report
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "cells": "headgate.cells",
+    "LSTM": "headgate.nn",
+    "GRU": "headgate.nn",
+    "RNN": "headgate.nn",
+    "Recurrent": "headgate.nn",
+    "init": "headgate.nn",
+    "swap": "headgate.nn",
+    "watch": "headgate.inspection",
+    "write_report": "headgate.report",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load when first used, so that `headgate --help` need not wait for torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'headgate' has no attribute {name!r}; it offers {', '.join(_HOME)}.")
+    module = importlib.import_module(_HOME[name])
+    return module if name == _HOME[name].rpartition(".")[2] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -100,6 +100,9 @@ class Cell:
         ]
         return f"{type(self).__name__}({', '.join(changed)})" if changed else type(self).__name__
 
+    def __deepcopy__(self, memo: dict) -> Cell:
+        return self  # a cell is its equations; nothing in it changes
+
     @cached_property
     def gate_names(self) -> tuple[str, ...]:
         return _split(self, "gates", self.gates)

@@ -14,6 +14,18 @@ HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
+class Request:
+    """What an engine has to be able to do, known before any number is: the ground on which one is chosen."""
+
+    cell: Cell
+    device: torch.device
+    dtype: torch.dtype
+    lengths: bool = False
+    reset: bool = False
+    all_states: bool = False
+
+
+@dataclass(frozen=True)
 class Call:
     """One layer in one direction over a batch of sequences.
 
@@ -39,6 +51,17 @@ class Call:
     reset: Tensor | None = None
     reverse: bool = False
     all_states: bool = False
+
+    @property
+    def request(self) -> Request:
+        return Request(
+            self.cell,
+            self.input.device,
+            self.input.dtype,
+            self.lengths is not None,
+            self.reset is not None,
+            self.all_states,
+        )
 
 
 @dataclass(frozen=True)

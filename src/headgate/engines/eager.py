@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from headgate.cells import operations
 from headgate.cells.cell import Named, State
-from headgate.engines.contract import Call, Result, wide
+from headgate.engines.contract import Call, Request, Result, wide
 from headgate.graph import Group, trace
 
 PRIORITY = 0
@@ -32,13 +32,12 @@ for _name, _function in _ON_TENSORS.items():
     operations.FUNCTIONS[_name].register(Tensor)(_function)
 
 
-def refusal(call: Call) -> str | None:
+ADVANTAGE = "any cell, device and dtype, twice differentiable"
+
+
+def refusal(request: Request) -> str | None:
     """Nothing is refused."""
     return None
-
-
-def advantage(call: Call) -> str:
-    return "runs every cell on every device"
 
 
 class Blocks:

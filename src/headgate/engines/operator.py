@@ -1,0 +1,125 @@
+"""One layer in one direction as a single torch operator, so that torch.compile sees one node and not T steps.
+
+The backward operator runs the engine again and differentiates that run: it costs one more forward pass, which is why
+only compiled code goes this way.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headgate.cells import Cell
+from headgate.engines.contract import Call, Result
+from headgate.engines.registry import choose, engine_named
+
+_CELLS: dict[str, Cell] = {}
+
+
+def key(cell: Cell) -> str:
+    """A name for a cell that an operator can carry; equal cells share it, different ones never do."""
+    base = name = f"{type(cell).__module__}.{cell.name}"
+    count = 1
+    while _CELLS.setdefault(name, cell) != cell:
+        count += 1
+        name = f"{base}#{count}"
+    return name
+
+
+def forward(call: Call, cell_key: str, engine: str | None) -> Result:
+    """As an engine's forward, but one node in a compiled graph; without `all_states`.
+
+    Args:
+        call: what to run.
+        cell_key: the cell's `key`.
+        engine: the engine asked for; None has it chosen when the operator runs.
+    """
+    weights, initial = list(call.weights.values()), list(call.initial)
+    how = cell_key, engine or "", call.reverse
+    output, *final = _recurrent(call.input, weights, initial, call.lengths, call.reset, *how)
+    return Result(output, tuple(final))
+
+
+def _run(call: Call, engine: str) -> Result:
+    return engine_named(choose(call.request, engine or None)).forward(call)
+
+
+@torch.library.custom_op("headgate::recurrent", mutates_args=())
+def _recurrent(
+    input: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    cell: str,
+    engine: str,
+    reverse: bool,
+) -> list[Tensor]:
+    result = _run(_call(input, weights, initial, lengths, reset, cell, reverse), engine)
+    # An operator's results may share no memory with its arguments or with each other.
+    return [result.output.contiguous(), *(state.clone() for state in result.final)]
+
+
+@_recurrent.register_fake
+def _(input, weights, initial, lengths, reset, cell, engine, reverse):
+    output = input.new_empty(*input.shape[:2], initial[0].shape[-1])
+    return [output, *(torch.empty_like(state) for state in initial)]
+
+
+@torch.library.custom_op("headgate::recurrent_backward", mutates_args=())
+def _recurrent_backward(
+    gradients: list[Tensor],
+    input: Tensor,
+    weights: list[Tensor],
+    initial: list[Tensor],
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    cell: str,
+    engine: str,
+    reverse: bool,
+) -> list[Tensor]:
+    variables = [value.detach().requires_grad_() for value in (input, *weights, *initial)]
+    # Inside an operator autograd is switched off by dispatch key; this run of the engine needs it back.
+    with torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False), torch.enable_grad():
+        inner = variables[1 : 1 + len(weights)], variables[1 + len(weights) :]
+        result = _run(_call(variables[0], *inner, lengths, reset, cell, reverse), engine)
+        found = torch.autograd.grad(
+            (result.output, *result.final), variables, gradients, allow_unused=True, materialize_grads=True
+        )
+    return [gradient.clone(memory_format=torch.contiguous_format) for gradient in found]
+
+
+@_recurrent_backward.register_fake
+def _(gradients, input, weights, initial, lengths, reset, cell, engine, reverse):
+    return [torch.empty_like(value, memory_format=torch.contiguous_format) for value in (input, *weights, *initial)]
+
+
+def _keep(ctx, inputs, output) -> None:
+    input, weights, initial, lengths, reset, cell, engine, reverse = inputs
+    ctx.sizes = len(weights), len(initial)
+    ctx.how = cell, engine, reverse
+    ctx.masks = lengths is not None, reset is not None
+    masks = [mask for mask in (lengths, reset) if mask is not None]
+    ctx.save_for_backward(input, *weights, *initial, *masks)
+
+
+def _backward(ctx, gradients):
+    n, m = ctx.sizes
+    input, *rest = ctx.saved_tensors
+    weights, initial, masks = rest[:n], rest[n : n + m], rest[n + m :]
+    lengths = masks.pop(0) if ctx.masks[0] else None
+    reset = masks.pop(0) if ctx.masks[1] else None
+    dense = [gradient.contiguous() for gradient in gradients]
+    found = _recurrent_backward(dense, input, weights, initial, lengths, reset, *ctx.how)
+    return found[0], found[1 : 1 + n], found[1 + n :], None, None, None, None, None
+
+
+_recurrent.register_autograd(_backward, setup_context=_keep)
+
+
+def _call(input, weights, initial, lengths, reset, cell: str, reverse: bool) -> Call:
+    found = _CELLS[cell]
+    names = list(found.parameter_shapes(1, 1, 1, bias=True))
+    if len(names) != len(weights):
+        names = list(found.parameter_shapes(1, 1, 1, bias=False))
+    return Call(found, dict(zip(names, weights, strict=True)), input, tuple(initial), lengths, reset, reverse)

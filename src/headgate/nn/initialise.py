@@ -1,0 +1,105 @@
+"""Starting values by gate name, for all layers and both directions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from headgate.cells import Cell
+
+if TYPE_CHECKING:
+    from headgate.nn.recurrent import Recurrent
+
+
+@torch.no_grad()
+def gate_bias_(layer: Recurrent, gate: str, value: float | Tensor) -> Recurrent:
+    """Set the bias of one gate in all layers and directions.
+
+    torch.nn adds two biases to every gate; the value goes into `bias_ih`, and the gate's part of every other bias is
+    zeroed, so that the gate really starts there.
+
+    Args:
+        layer: changed in place and returned.
+        gate: one of the cell's gates.
+        value: a number, or one a unit, [H].
+
+    Raises:
+        ValueError: no such gate, or a layer without biases.
+    """
+    cell = layer.cell
+    if gate not in cell.gate_names:
+        raise ValueError(f"{layer.call} has no gate {gate!r}; its gates are {', '.join(cell.gate_names)}.")
+    if not layer.bias:
+        raise ValueError(f"{layer.call} has no biases, so gate {gate!r} cannot be given one; build it with bias=True.")
+    for weights in _all_weights(layer):
+        _set_gate_bias(layer.cell, weights, gate, value)
+    return layer
+
+
+def forget_bias_(layer: Recurrent, value: float = 1.0) -> Recurrent:
+    """Start with a memory that lasts: the gate that keeps it gets this bias (Jozefowicz et al. 2015 use 1).
+
+    It is f in an LSTM, z in a GRU, and i with the sign turned where f = 1 - i.
+
+    Raises:
+        ValueError: a cell without such a gate, or a layer without biases.
+    """
+    gate, sign = next(iter(_timescale(layer, "forget_bias").items()))
+    return gate_bias_(layer, gate, sign * value)
+
+
+@torch.no_grad()
+def chrono_(layer: Recurrent, longest: float) -> Recurrent:
+    """Spread the units' timescales up to `longest` steps (Tallec & Ollivier 2018, arXiv 1804.11188).
+
+    The keeping gate's bias is log u with u uniform in [1, longest - 1], so it forgets over about u steps; an LSTM's
+    input gate gets the negative of the same.
+
+    Raises:
+        ValueError: a cell without such a gate, a layer without biases, or `longest` not above 2.
+    """
+    if not longest > 2:
+        raise ValueError(f"{layer.call}: chrono={longest!r}, but timescales are drawn from 1 to that less 1: give over 2.")
+    signs = _timescale(layer, "chrono")
+    if not layer.bias:
+        raise ValueError(f"{layer.call} has no biases, which set the timescales; build it with bias=True.")
+    for weights in _all_weights(layer):
+        logarithms = torch.empty_like(weights["bias_ih"][: layer.hidden_size]).uniform_(1.0, longest - 1.0).log_()
+        for gate, sign in signs.items():
+            _set_gate_bias(layer.cell, weights, gate, sign * logarithms)
+    return layer
+
+
+@torch.no_grad()
+def orthogonal_(layer: Recurrent) -> Recurrent:
+    """Every square recurrent block orthogonal, others semi-orthogonal (Saxe, McClelland & Ganguli 2014)."""
+    for weights in _all_weights(layer):
+        for matrix in layer.cell.recurrent:
+            for block in weights[f"weight_{matrix.name}"].chunk(len(matrix.block_names)):
+                nn.init.orthogonal_(block)
+    return layer
+
+
+def _set_gate_bias(cell: Cell, weights: dict[str, Tensor], gate: str, value: float | Tensor) -> None:
+    bias = weights["bias_ih"]
+    _rows(bias, cell.gate_names, gate).copy_(torch.as_tensor(value, dtype=bias.dtype, device=bias.device))
+    for matrix in cell.recurrent:
+        if matrix.bias and gate in matrix.block_names:
+            _rows(weights[f"bias_{matrix.name}"], matrix.block_names, gate).zero_()
+
+
+def _all_weights(layer: Recurrent) -> list[dict[str, Tensor]]:
+    places = ((k, d) for k in range(layer.num_layers) for d in range(layer.num_directions))
+    return [layer.weights(*place) for place in places]
+
+
+def _rows(parameter: Tensor, blocks: tuple[str, ...], block: str) -> Tensor:
+    return parameter.chunk(len(blocks))[blocks.index(block)]
+
+
+def _timescale(layer: Recurrent, what: str) -> dict[str, int]:
+    if not layer.cell.timescale:
+        raise ValueError(f"{layer.call}: {what} needs a gate that keeps the memory, and {layer.cell.name} has none.")
+    return dict(layer.cell.timescale)
