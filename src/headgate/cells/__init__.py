@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -85,10 +86,11 @@ def load(where: str) -> Cell:
     path, _, attribute = where.rpartition(":")
     if not attribute or not Path(path).is_file():
         raise ValueError(f"a cell of your own is named as file.py:Class, but {where!r} is not a file and a name.")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    spec = importlib.util.spec_from_file_location(f"headgate_cell_{Path(path).stem}", path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} cannot be read as Python; give a .py file.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look a class's module up by name
     spec.loader.exec_module(module)
     if not hasattr(module, attribute):
         raise ValueError(f"{path} has no {attribute!r}; name the class of your cell.")

@@ -104,6 +104,25 @@ class Cell:
         return self  # a cell is its equations; nothing in it changes
 
     @cached_property
+    def blocks(self) -> dict[str, Matrix]:
+        """The matrix of every recurrent row block, by the block's name.
+
+        Raises:
+            ValueError: two blocks or two matrices of one name, or a matrix named as another weight.
+        """
+        home: dict[str, Matrix] = {}
+        names = ["ih", "p"]
+        for matrix in self.recurrent:
+            if matrix.name in names:
+                raise ValueError(f"{self.name}.recurrent: a second weight_{matrix.name}; give each its own name.")
+            names.append(matrix.name)
+            for block in _split(self, "recurrent", matrix.blocks):
+                if block in home:
+                    raise ValueError(f"{self.name}.recurrent names the block {block!r} twice; once is enough.")
+                home[block] = matrix
+        return home
+
+    @cached_property
     def gate_names(self) -> tuple[str, ...]:
         return _split(self, "gates", self.gates)
 
@@ -162,6 +181,6 @@ def _split(cell: Cell, what: str, text: str) -> tuple[str, ...]:
     if what != "vectors" and not names:
         raise ValueError(f"{cell.name}.{what} is empty; name at least one, as in {what} = 'h'.")
     for name in names:
-        if not name.isidentifier() or name in _RESERVED:
+        if not name.isidentifier() or name in _RESERVED or name.startswith("_"):
             raise ValueError(f"{cell.name}.{what}: {name!r} cannot be used as a name; choose a plain letter or word.")
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from headgate.cells.cell import Cell, Gates, State
 from headgate.cells.operations import sigmoid, tanh
@@ -21,7 +22,7 @@ class GRU(Cell):
 
     gates = "r z n"
     states = "h"
-    timescale = {"z": 1}
+    timescale: ClassVar[dict[str, int]] = {"z": 1}
 
     def __post_init__(self) -> None:
         if self.reset not in ("after", "before"):

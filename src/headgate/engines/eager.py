@@ -49,7 +49,8 @@ class Blocks:
         self._done: dict[Group, tuple[Tensor, tuple[Tensor, ...]]] = {}
         for stage in trace(call.cell).stages:
             for group in stage:
-                weight, bias = call.weights[f"weight_{group.matrix.name}"], call.weights.get(f"bias_{group.matrix.name}")
+                name = group.matrix.name
+                weight, bias = call.weights[f"weight_{name}"], call.weights.get(f"bias_{name}")
                 size = weight.shape[0] // len(group.matrix.block_names)
                 rows = slice(group.first * size, (group.first + len(group.blocks)) * size)
                 self._weight[group] = weight[rows], None if bias is None else bias[rows]
@@ -73,7 +74,11 @@ class Blocks:
 
 def input_parts(call: Call) -> Tensor:
     """W x + b for all steps in one product, [T, B, G H], in the dtype of the states."""
-    product = functional.linear(call.input, call.weights["weight_ih"], call.weights.get("bias_ih"))
+    input = call.input
+    if call.lengths is not None:
+        # Whatever stands in the padding, NaN included, must reach no gradient: 0 * NaN is NaN.
+        input = torch.where(_active(call)[:, :, None], input, torch.zeros_like(input))
+    product = functional.linear(input, call.weights["weight_ih"], call.weights.get("bias_ih"))
     return product.to(wide(call.input.dtype))
 
 
@@ -89,10 +94,10 @@ def schedule(call: Call) -> Iterator[tuple[int, Tensor | None, Tensor | None]]:
 
     Masks are [B, 1], or None where they would change nothing.
     """
-    T, device = len(call.input), call.input.device
+    T = len(call.input)
     active = fresh = None
     if call.lengths is not None:
-        active = (torch.arange(T, device=device)[:, None] < call.lengths)[:, :, None]
+        active = _active(call)[:, :, None]
     if call.reset is not None:
         fresh = call.reset
         if call.reverse:
@@ -100,6 +105,10 @@ def schedule(call: Call) -> Iterator[tuple[int, Tensor | None, Tensor | None]]:
         fresh = fresh[:, :, None] if active is None else fresh[:, :, None] & active
     for t in range(T - 1, -1, -1) if call.reverse else range(T):
         yield t, None if active is None else active[t], None if fresh is None else fresh[t]
+
+
+def _active(call: Call) -> Tensor:
+    return torch.arange(len(call.input), device=call.input.device)[:, None] < call.lengths
 
 
 def forward(call: Call) -> Result:

@@ -7,7 +7,7 @@ directions to at once: then a layer of ours makes the very call that torch.nn ma
 from __future__ import annotations
 
 import torch
-from torch import Tensor, _VF
+from torch import _VF, Tensor
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -98,8 +98,11 @@ def _with_lengths(cell, input, initial, weights, lengths, settings) -> tuple[Ten
     has_bias, num_layers, dropout, training, bidirectional = settings
     rows = lengths.nonzero().flatten()
     if len(rows) == 0:
+        # Nothing runs, but a backward pass shall still find its way, and zero gradients at its end.
+        nowhere = torch.zeros((), dtype=torch.bool, device=input.device)
+        nothing = sum(torch.where(nowhere, value, torch.zeros_like(value)).sum() for value in (input, *weights))
         width = initial[0].shape[-1] * (2 if bidirectional else 1)
-        return input.new_zeros(*input.shape[:2], width), tuple(state.clone() for state in initial)
+        return nothing.expand(*input.shape[:2], width).clone(), tuple(state.clone() for state in initial)
     packed = pack_padded_sequence(input.index_select(1, rows), lengths[rows].cpu(), enforce_sorted=False)
     in_order = tuple(state.index_select(1, rows).index_select(1, packed.sorted_indices) for state in initial)
     output, final = stack(

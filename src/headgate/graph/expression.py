@@ -77,7 +77,7 @@ class Node:
 
     def __pow__(self, power: int) -> Node:
         if not isinstance(power, int) or power < 1:
-            raise TypeError(f"a traced value was raised to the power {power!r}; write whole powers from 1, or exp, log.")
+            raise TypeError(f"a traced value was raised to the power {power!r}; write whole powers, or exp and log.")
         result = self
         for _ in range(power - 1):
             result = result * self
@@ -115,7 +115,10 @@ def leaf(namespace: str, name: str) -> Node:
 
 def product(block: str, vector: Operand) -> Node:
     """U_block applied to a vector, its bias included."""
-    return Node("product", (as_node(vector),), block)
+    node = as_node(vector)
+    if node.kind == "constant":
+        raise TypeError(f"U.{block} was applied to the number {node!r}, but it takes a vector, such as s.h.")
+    return Node("product", (node,), block)
 
 
 def transposed(block: str, vector: Node) -> Node:

@@ -123,7 +123,8 @@ def linearise(cell: Cell) -> Linear:
     states = set(graph.states.values())
     arguments = {node.arguments[0] for node in graph.products.values()}
     ends = states | set(graph.products.values()) | set(graph.leaves())
-    points = [node for node in in_order([*graph.states.values(), *graph.products.values()]) if node in states | arguments]
+    ordered = in_order([*graph.states.values(), *graph.products.values()])
+    points = [node for node in ordered if node in states | arguments]
     coefficient = {}
     for point in points:
         if point.kind in ("leaf", "product"):

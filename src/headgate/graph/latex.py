@@ -24,12 +24,13 @@ def equations(cell: Cell) -> list[str]:
     `\odot` is the product per unit, `b'` the recurrent bias, primes on nothing else; `U_i h_{t-1}` is a matrix product.
     """
     graph = trace(cell)
-    named = {node: symbol(name) + "_t" for name, node in graph.gates.items() if node.kind != "constant"}
-    for name, node in graph.states.items():
-        named.setdefault(node, symbol(name) + "_t")
-    lines = [f"{named[node]} = {_Printer(graph, named)(node)}" for node in in_order(named) if node in named]
-    aliases = [f"{symbol(n)}_t = {named[node]}" for n, node in graph.states.items() if named[node] != symbol(n) + "_t"]
-    return lines + aliases
+    named: dict[Node, str] = {}
+    aliases = []
+    for name, node in [*graph.gates.items(), *graph.states.items()]:
+        here = symbol(name) + "_t"
+        if node.kind in ("constant", "leaf") or named.setdefault(node, here) != here:
+            aliases.append(f"{here} = {named.get(node) or _Printer(graph, {})(node)}")
+    return [f"{named[node]} = {_Printer(graph, named)(node)}" for node in in_order(named) if node in named] + aliases
 
 
 def symbol(name: str) -> str:
@@ -65,7 +66,9 @@ class _Printer:
         arguments = node.arguments
         match node.kind:
             case "constant":
-                return f"{node.label:g}", _ATOM
+                mantissa, _, exponent = f"{node.label:g}".partition("e")
+                power = rf" \times 10^{{{int(exponent)}}}" if exponent else ""
+                return mantissa + power, _ATOM if node.label >= 0 and not power else _SUM
             case "leaf":
                 return self._leaf(*node.label)
             case "product":

@@ -69,16 +69,15 @@ class _Products:
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._known = [block for matrix in cell.recurrent for block in matrix.block_names]
-        self.applied: dict[str, Node] = {}
+        self._applied: dict[str, Node] = {}
 
     def __getattr__(self, block: str) -> Callable[[Operand], Node]:
-        if block not in self._known:
-            raise AttributeError(f"{self._cell.name}: U has no block {block!r}; it has {', '.join(self._known)}.")
+        if block not in self._cell.blocks:
+            raise AttributeError(f"{self._cell.name}: U has no block {block!r}; it has {', '.join(self._cell.blocks)}.")
 
         def apply(vector: Operand) -> Node:
             node = product(block, as_node(vector))
-            if self.applied.setdefault(block, node) is not node:
+            if self._applied.setdefault(block, node) is not node:
                 raise ValueError(
                     f"{self._cell.name}.step applies U.{block} to two vectors; give the second product a block of its "
                     "own in `recurrent`."
@@ -110,20 +109,18 @@ def trace(cell: Cell) -> Graph:
         cell,
         graph_states,
         {name: as_node(value) for name, value in gates.items()},
-        dict(U.applied),
-        _stages(cell, U.applied),
+        dict(U._applied),
+        _stages(cell, U._applied),
     )
     _check_all_used(graph)
     return graph
 
 
 def _check_all_used(graph: Graph) -> None:
-    cell = graph.cell
-    for matrix in cell.recurrent:
-        for block in matrix.block_names:
-            if block not in graph.products:
-                raise ValueError(f"{cell.name}.step never applies U.{block}, so its rows would do nothing; drop the block.")
-    used = set(in_order(graph.states.values()))
+    cell, used = graph.cell, set(in_order(graph.states.values()))
+    for block in cell.blocks:
+        if graph.products.get(block) not in used:
+            raise ValueError(f"{cell.name}.step: U.{block} reaches no state, so its rows would do nothing; drop it.")
     for node in graph.leaves():
         if node not in used and node.label[0] != "s":
             raise ValueError(f"{cell.name}.step never uses {node!r}, so its weights would do nothing; drop the name.")

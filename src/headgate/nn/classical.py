@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from headgate.nn.options import refuse_projection
 from headgate.nn.recurrent import Recurrent
 
 
@@ -64,7 +65,7 @@ class GRU(_TorchNames):
     """torch.nn.GRU; with `reset="before"`, the form of Cho's final paper and ONNX's default. See `Recurrent`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        _refuse_projection(kwargs)
+        refuse_projection(kwargs)
         super().__init__("gru", *args, **kwargs)
 
 
@@ -72,13 +73,15 @@ class RNN(_TorchNames):
     """torch.nn.RNN: the plain recurrent network, "tanh" or "relu" as its fourth argument. See `Recurrent`."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any, **kwargs: Any
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        _refuse_projection(kwargs)
+        refuse_projection(kwargs)
         super().__init__("rnn", input_size, hidden_size, num_layers, *args, nonlinearity=nonlinearity, **kwargs)
         self.nonlinearity = nonlinearity
 
-
-def _refuse_projection(kwargs: dict[str, Any]) -> None:
-    if "proj_size" in kwargs:
-        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")

@@ -26,13 +26,19 @@ def gate_bias_(layer: Recurrent, gate: str, value: float | Tensor) -> Recurrent:
         value: a number, or one a unit, [H].
 
     Raises:
-        ValueError: no such gate, or a layer without biases.
+        ValueError: no such gate, a layer without biases, or a value of another shape.
     """
     cell = layer.cell
     if gate not in cell.gate_names:
         raise ValueError(f"{layer.call} has no gate {gate!r}; its gates are {', '.join(cell.gate_names)}.")
     if not layer.bias:
         raise ValueError(f"{layer.call} has no biases, so gate {gate!r} cannot be given one; build it with bias=True.")
+    value = torch.as_tensor(value)
+    if value.shape not in ((), (layer.hidden_size,)):
+        raise ValueError(
+            f"{layer.call}: the bias of gate {gate!r} was given shape {list(value.shape)}; give a number, or one a "
+            f"unit: [{layer.hidden_size}] = [H]."
+        )
     for weights in _all_weights(layer):
         _set_gate_bias(layer.cell, weights, gate, value)
     return layer
@@ -61,7 +67,7 @@ def chrono_(layer: Recurrent, longest: float) -> Recurrent:
         ValueError: a cell without such a gate, a layer without biases, or `longest` not above 2.
     """
     if not longest > 2:
-        raise ValueError(f"{layer.call}: chrono={longest!r}, but timescales are drawn from 1 to that less 1: give over 2.")
+        raise ValueError(f"{layer.call}: chrono={longest!r}, but timescales run from 1 to that less 1: give over 2.")
     signs = _timescale(layer, "chrono")
     if not layer.bias:
         raise ValueError(f"{layer.call} has no biases, which set the timescales; build it with bias=True.")
@@ -84,7 +90,7 @@ def orthogonal_(layer: Recurrent) -> Recurrent:
 
 def _set_gate_bias(cell: Cell, weights: dict[str, Tensor], gate: str, value: float | Tensor) -> None:
     bias = weights["bias_ih"]
-    _rows(bias, cell.gate_names, gate).copy_(torch.as_tensor(value, dtype=bias.dtype, device=bias.device))
+    _rows(bias, cell.gate_names, gate).copy_(torch.as_tensor(value).to(bias))
     for matrix in cell.recurrent:
         if matrix.bias and gate in matrix.block_names:
             _rows(weights[f"bias_{matrix.name}"], matrix.block_names, gate).zero_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from torch.nn.utils.rnn import PackedSequence
 from headgate import cells, engines
 from headgate.cells import Cell
 from headgate.engines import Call, Request, operator, stock, wide
+from headgate.graph import trace
 from headgate.nn import initialise, packing
-from headgate.nn.arguments import check_constructor, close_sequences, open_sequences
+from headgate.nn.arguments import Sequences, close_sequences, open_sequences
+from headgate.nn.options import cell_with_options, check_options
 
 
 class Recurrent(nn.Module):
@@ -66,18 +69,16 @@ class Recurrent(nn.Module):
         **switches: Any,
     ) -> None:
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        options = {"bias": bias, "batch_first": batch_first, "dropout": dropout, "bidirectional": bidirectional}
-        check_constructor({**sizes, **options, "proj_size": proj_size})
-        if engine is not None:
-            engines.engine_named(engine)
-        self.cell = _with_projection(cells.get(cell, **switches), proj_size)
-        for name, value in {**sizes, **options, "proj_size": proj_size}.items():
+        kept = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "bias": bias}
+        kept |= {"batch_first": batch_first, "dropout": dropout, "bidirectional": bidirectional, "proj_size": proj_size}
+        kept |= {"engine": engine, "learnable_state": learnable_state}
+        self._start = {"forget_bias": forget_bias, "chrono": chrono, "orthogonal": orthogonal}
+        check_options({**kept, **self._start, "dtype": dtype})
+        for name, value in kept.items():
             setattr(self, name, value)
         self.dropout = float(dropout)
-        self.engine = engine
-        self.learnable_state = learnable_state
-        self._start = {"forget_bias": forget_bias, "chrono": chrono, "orthogonal": orthogonal}
+        self.cell = cell_with_options(cell, switches, proj_size)
+        trace(self.cell)  # a cell that cannot be run is refused here, not at the first batch
         self._cell_key = operator.key(self.cell)
         self._make_parameters(device, dtype)
         self.reset_parameters()
@@ -86,6 +87,7 @@ class Recurrent(nn.Module):
 
     def _make_parameters(self, device: Any, dtype: torch.dtype | None) -> None:
         self._weight_names: list[dict[str, str]] = []
+        self._initial_names: list[list[str]] = []
         for layer in range(self.num_layers):
             width = self.input_size if layer == 0 else self.output_size * self.num_directions
             for suffix in ("", "_reverse")[: self.num_directions]:
@@ -95,9 +97,10 @@ class Recurrent(nn.Module):
                     setattr(self, names[name], nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
                 self._weight_names.append(names)
                 if self.learnable_state:
-                    for state, size in zip(self.cell.state_names, self.state_sizes, strict=True):
-                        initial = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
-                        setattr(self, f"initial_{state}_l{layer}{suffix}", initial)
+                    initial = [f"initial_{state}_l{layer}{suffix}" for state in self.cell.state_names]
+                    for name, size in zip(initial, self.state_sizes, strict=True):
+                        setattr(self, name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
+                    self._initial_names.append(initial)
 
     def reset_parameters(self) -> None:
         """Draw all weights anew: uniform in +-1/sqrt(H) as in torch.nn, then what the constructor asked for."""
@@ -105,9 +108,9 @@ class Recurrent(nn.Module):
         for names in self._weight_names:
             for name in names.values():
                 nn.init.uniform_(getattr(self, name), -bound, bound)
-        for name, parameter in self.named_parameters(recurse=False):
-            if name.startswith("initial_"):
-                nn.init.zeros_(parameter)
+        for names in self._initial_names:
+            for name in names:
+                nn.init.zeros_(getattr(self, name))
         if self._start["orthogonal"]:
             initialise.orthogonal_(self)
         if self._start["forget_bias"] is not None:
@@ -119,6 +122,12 @@ class Recurrent(nn.Module):
         """The weights of one layer and direction as they are now, by the names of `Cell.parameter_shapes`."""
         names = self._weight_names[layer * self.num_directions + direction]
         return {name: getattr(self, attribute) for name, attribute in names.items()}
+
+    @property
+    def parameter_names(self) -> list[str]:
+        """All parameters, learned initial states included, as attributes of the layer."""
+        weights = [name for names in self._weight_names for name in names.values()]
+        return weights + [name for names in self._initial_names for name in names]
 
     @property
     def num_directions(self) -> int:
@@ -152,11 +161,17 @@ class Recurrent(nn.Module):
             The output of the last layer, and each row's states after its last step.
 
         Raises:
-            TypeError, ValueError, RuntimeError: as torch.nn raises them; the message names what came and what is needed.
+            TypeError, ValueError, RuntimeError: as torch.nn raises them; the message says what came and what is needed.
         """
-        opened = open_sequences(self, input, hx, lengths, reset)
-        with torch.autocast(self.weight_ih_l0.device.type, enabled=False):
-            output, final = self._run(opened)
+        places = [(layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)]
+        # Read once: a parametrised weight is computed whenever it is read.
+        weights = [self.weights(*place) for place in places]
+        opened = open_sequences(self, weights[0]["weight_ih"], input, hx, lengths, reset)
+        kind = weights[0]["weight_ih"].device.type
+        # What autocast asks for has been done to the input; inside, every dtype is meant as it is.
+        off = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+        with off:
+            output, final = self._run(opened, weights)
         return close_sequences(self, opened, output, final)
 
     def step(self, input: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -189,37 +204,36 @@ class Recurrent(nn.Module):
         output, state = self(input.unsqueeze(time), state)
         return output.squeeze(time), state
 
-    def initial_state(self, batch_size: int, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:
+    def initial_state(
+        self, batch_size: int, dtype: torch.dtype | None = None, device: Any = None
+    ) -> tuple[Tensor, ...]:
         """The states before the first step, [L D, B, ...] each: zeros, or the learned ones."""
-        weight = self.weight_ih_l0
-        dtype = weight.dtype if dtype is None else dtype
-        rows = self.num_layers * self.num_directions
         if not self.learnable_state:
-            return tuple(weight.new_zeros(rows, batch_size, size, dtype=dtype) for size in self.state_sizes)
-        suffixes = [names["weight_ih"].removeprefix("weight_ih") for names in self._weight_names]
-        learned = (torch.stack([getattr(self, f"initial_{s}{k}") for k in suffixes]) for s in self.cell.state_names)
-        return tuple(value[:, None].expand(-1, batch_size, -1).to(dtype) for value in learned)
+            rows = self.num_layers * self.num_directions
+            like = {"dtype": dtype or self.weight_ih_l0.dtype, "device": device or self.weight_ih_l0.device}
+            return tuple(torch.zeros(rows, batch_size, size, **like) for size in self.state_sizes)
+        by_state = zip(*self._initial_names, strict=True)
+        learned = (torch.stack([getattr(self, name) for name in names]) for names in by_state)
+        return tuple(value[:, None].expand(-1, batch_size, -1).to(device, dtype) for value in learned)
 
-    def _run(self, opened) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+    def _run(
+        self, opened: Sequences, weights: list[dict[str, Tensor]]
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         if torch.compiler.is_compiling():
-            return self._run_layers(opened, None)
+            return self._run_layers(opened, weights, None)
         packed = isinstance(opened.input, PackedSequence)
         data = opened.input.data if packed else opened.input
         request = Request(self.cell, data.device, data.dtype, opened.lengths is not None, opened.reset is not None)
         engine = engines.choose(request, self.engine)
-        if engine != "stock":
-            return self._run_layers(opened, engine)
-        weights = [
-            weight.to(data.dtype)
-            for layer in range(self.num_layers)
-            for direction in range(self.num_directions)
-            for weight in self.weights(layer, direction).values()
-        ]
+        drops = self.training and self.dropout > 0 and self.num_layers > 1
+        # torch's kernel would draw its masks over a packed batch; ours are drawn over time and rows, for any engine.
+        if engine != "stock" or (drops and (packed or opened.lengths is not None)):
+            return self._run_layers(opened, weights, engine)
         return stock.stack(
             self.cell,
             opened.input,
             opened.initial,
-            weights,
+            [weight.to(data.dtype) for part in weights for weight in part.values()],
             has_bias=self.bias,
             num_layers=self.num_layers,
             bidirectional=bool(self.bidirectional),
@@ -228,7 +242,9 @@ class Recurrent(nn.Module):
             lengths=opened.lengths,
         )
 
-    def _run_layers(self, opened, engine: str | None) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+    def _run_layers(
+        self, opened: Sequences, weights: list[dict[str, Tensor]], engine: str | None
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """Layer by layer; engine None is compiled code, where each layer and direction is one operator."""
         if isinstance(opened.input, PackedSequence):
             input, lengths = packing.unpack(opened.input)
@@ -239,8 +255,8 @@ class Recurrent(nn.Module):
             outputs = []
             for direction in range(self.num_directions):
                 initial = tuple(state[len(final)] for state in opened.initial)
-                weights = {n: w.to(input.dtype) for n, w in self.weights(layer, direction).items()}
-                call = Call(self.cell, weights, input, initial, lengths, opened.reset, direction == 1)
+                own = {name: weight.to(input.dtype) for name, weight in weights[len(final)].items()}
+                call = Call(self.cell, own, input, initial, lengths, opened.reset, direction == 1)
                 if engine is None:
                     result = operator.forward(call, self._cell_key, self.engine)
                 else:
@@ -296,15 +312,3 @@ class Recurrent(nn.Module):
         super().__setstate__(state)
         self._cell_key = operator.key(self.cell)
 
-
-def _with_projection(cell: Cell, proj_size: int) -> Cell:
-    if (proj_size > 0) == bool(cell.produces_projection):
-        return cell
-    if proj_size == 0:
-        raise ValueError(f"{cell.name} projects its output, so it needs a proj_size greater than zero.")
-    if "projection" not in getattr(cell, "__dataclass_fields__", {}):
-        raise ValueError(
-            f"proj_size argument is only supported for LSTM, not RNN or GRU: {cell.name} has no projection; "
-            "leave proj_size=0."
-        )
-    return cells.get(cell, projection=True)

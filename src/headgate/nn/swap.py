@@ -11,7 +11,11 @@ from headgate.nn.recurrent import Recurrent
 # Bound at import: the classes torch.nn has now, whatever a program puts in their place later.
 COUNTERPARTS: dict[type[nn.Module], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-_HOOKS = (
+# Everything a module may carry that is not its own settings or weights: hooks, and what a user put on it.
+_CARRIED = (
+    "_buffers",
+    "_modules",
+    "_non_persistent_buffers_set",
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called",
@@ -19,8 +23,10 @@ _HOOKS = (
     "_forward_pre_hooks_with_kwargs",
     "_backward_hooks",
     "_backward_pre_hooks",
+    "_is_full_backward_hook",
     "_state_dict_hooks",
-    "_load_state_dict_pre_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
 )
 
 
@@ -71,33 +77,65 @@ def counterpart(module: nn.Module, name: str = "", engine: str | None = None) ->
     computed = [weight for weight in module._flat_weights_names if weight not in module._parameters]
     if computed:
         raise ValueError(
-            f"swap: {name or 'the model'} computes {', '.join(computed)} from other parameters (weight_norm or pruning); "
-            "remove that first."
+            f"swap: {name or 'the model'} computes {', '.join(computed)} from other parameters (weight_norm, pruning), "
+            "which a replacement would lose; remove that first."
         )
-    options = {key: getattr(module, key) for key in ("num_layers", "bias", "batch_first", "bidirectional")}
-    if kind is nn.RNN or hasattr(module, "nonlinearity"):
-        options["nonlinearity"] = module.nonlinearity
-    if module.proj_size:
-        options["proj_size"] = module.proj_size
-    ours = COUNTERPARTS[kind](module.input_size, module.hidden_size, **options, device="meta", engine=engine)
-    ours.dropout = module.dropout
+    if module._load_state_dict_pre_hooks:
+        raise ValueError(
+            f"swap: {name or 'the model'} has load_state_dict pre-hooks, which are bound to the old layer; remove them."
+        )
+    ours = _like(module)
+    ours.engine = engine
     for weight in module._flat_weights_names:
         ours._parameters[weight] = module._parameters[weight]
+    for name in _CARRIED:
+        ours.__dict__[name] = module.__dict__[name]
+    settings = set(nn.LSTM(1, 1, device="meta").__dict__) | {"nonlinearity"}
+    ours.__dict__.update({name: value for name, value in module.__dict__.items() if name not in settings})
+    return ours
+
+
+def twin(module: nn.Module, weights: dict[str, Tensor]) -> Recurrent:
+    """A layer of ours with a module's settings (one of ours or of torch.nn's) and other weights, in float64."""
+    layer = _like(module)
+    for name, weight in weights.items():
+        layer._parameters[name] = nn.Parameter(weight.double(), requires_grad=False)
+    return layer
+
+
+def _like(module: nn.Module) -> Recurrent:
+    """Our layer with a module's settings and its weights still to come."""
+    options = {key: getattr(module, key) for key in ("num_layers", "bias", "batch_first", "bidirectional")}
+    if isinstance(module, Recurrent):
+        options |= {"proj_size": module.proj_size, "learnable_state": module.learnable_state}
+        ours = Recurrent(module.cell, module.input_size, module.hidden_size, **options, device="meta")
+    else:
+        kind = next(ours for theirs, ours in COUNTERPARTS.items() if isinstance(module, theirs))
+        if module.mode.startswith("RNN_"):
+            options["nonlinearity"] = module.mode.removeprefix("RNN_").lower()
+        if module.proj_size:
+            options["proj_size"] = module.proj_size
+        ours = kind(module.input_size, module.hidden_size, **options, device="meta")
+    ours.dropout = module.dropout
     ours.training = module.training
-    for hooks in _HOOKS:
-        ours.__dict__[hooks] = module.__dict__[hooks]
     return ours
 
 
 @torch.no_grad()
 def _prove_equal(theirs: nn.Module, ours: Recurrent, name: str) -> None:
     weight = ours.weight_ih_l0
+    if weight.is_meta:
+        raise ValueError(
+            f"swap: {name or 'the model'} is on the meta device, so nothing can be proven of its outputs; swap after it "
+            "has its weights."
+        )
     random = torch.Generator().manual_seed(0)
     input = torch.randn(7, 3, ours.input_size, generator=random).to(weight.device, weight.dtype)
     before = theirs.training
     try:
         # `forward` itself, so that the user's hooks do not see this run.
-        results = [_flat(module.eval().forward(input)) for module in (theirs, ours)]
+        with torch.autocast(weight.device.type, enabled=False):
+            results = [_flat(module.eval().forward(input)) for module in (theirs, ours)]
     finally:
         theirs.train(before)
         ours.train(before)

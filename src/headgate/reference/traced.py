@@ -8,7 +8,14 @@ from headgate.cells.cell import Named, State
 from headgate.graph import Node, evaluate, gradient, trace
 from headgate.graph.gradient import Gradient, seed
 from headgate.reference.case import Arrays, Case
-from headgate.reference.unroll import Blocks, input_parts, steps_in_order, unroll, vectors
+from headgate.reference.unroll import (
+    Blocks,
+    input_parts,
+    steps_in_order,
+    transposed,
+    unroll,
+    vectors,
+)
 
 
 def traced_gradients(case: Case, step_gradient: Gradient | None = None) -> Arrays:
@@ -31,7 +38,7 @@ def traced_gradients(case: Case, step_gradient: Gradient | None = None) -> Array
         coming = dict(later)
         coming[cell.state_names[0]] = coming[cell.state_names[0]] + case.cotangents["output"][t] * active
         step = _step(backward, cell, U, Named((g, part[t]) for g, part in x.items()), before, p, coming)
-        _accumulate(gradients, case, t, active, step, before)
+        _accumulate(gradients, case, t, active, step)
         for name in cell.state_names:
             passed = np.where(active, step[f"s.{name}"], coming[name])
             gradients[f"initial_{name}"] += np.where(fresh & active, passed, 0.0)
@@ -46,7 +53,7 @@ def _step(backward: Gradient, cell, U: Blocks, x: Named, s: State, p: Named, com
     graph = trace(cell)
 
     def multiply(node: Node, vector: np.ndarray) -> np.ndarray:
-        return U[node.label](vector) if node.kind == "product" else vector @ U.matrix[node.label]
+        return U[node.label](vector) if node.kind == "product" else transposed(U, node.label, vector)
 
     values = {graph.x(n): v for n, v in x.items()} | {graph.s(n): v for n, v in s.items()}
     values |= {graph.p(n): v for n, v in p.items()} | {seed(n): v for n, v in coming.items()}
@@ -56,21 +63,34 @@ def _step(backward: Gradient, cell, U: Blocks, x: Named, s: State, p: Named, com
     wanted |= {f"v.{n}": node.arguments[0] for n, node in graph.products.items()}
     wanted |= {f"p.{n}": node for n, node in backward.vectors.items()}
     found = dict(zip(wanted, evaluate(wanted.values(), values, multiply), strict=True))
-    shape = next(iter(x.values())).shape
-    return {name: np.broadcast_to(v, shape) if np.ndim(v) == 0 else v for name, v in found.items()}
+    return {name: _whole(cell, name, value, next(iter(x.values())), s) for name, value in found.items()}
 
 
-def _accumulate(gradients: Arrays, case: Case, t: int, active: np.ndarray, step: Arrays, before: State) -> None:
+def _whole(cell, name: str, value, x: np.ndarray, s: State) -> np.ndarray:
+    """A value that is the same for all rows or units, such as a gradient of zero, in full size."""
+    namespace, _, key = name.partition(".")
+    size = x.shape[-1]
+    if namespace == "s":
+        size = s[key].shape[-1]
+    elif namespace == "U" and cell.blocks[key].rows == "O":
+        size = s[cell.state_names[0]].shape[-1]
+    elif np.ndim(value):
+        size = np.shape(value)[-1]
+    return np.broadcast_to(value, (len(x), size))
+
+
+def _accumulate(gradients: Arrays, case: Case, t: int, active: np.ndarray, step: Arrays) -> None:
     cell = case.cell
-    dx = np.concatenate([step[f"x.{gate}"] * active for gate in cell.gate_names], axis=1)
+    taken = {name: np.where(active, value, 0.0) for name, value in step.items()}
+    dx = np.concatenate([taken[f"x.{gate}"] for gate in cell.gate_names], axis=1)
     gradients["input"][t] = dx @ case.weights["weight_ih"]
-    gradients["weight_ih"] += dx.T @ case.input[t]
+    gradients["weight_ih"] += dx.T @ np.where(active, case.input[t], 0.0)
     if "bias_ih" in gradients:
         gradients["bias_ih"] += dx.sum(0)
     for matrix in cell.recurrent:
         for da, v, rows in zip(
-            (step[f"U.{block}"] * active for block in matrix.block_names),
-            (step[f"v.{block}"] for block in matrix.block_names),
+            (taken[f"U.{block}"] for block in matrix.block_names),
+            (taken[f"v.{block}"] for block in matrix.block_names),
             np.split(np.arange(len(case.weights[f"weight_{matrix.name}"])), len(matrix.block_names)),
             strict=True,
         ):
@@ -78,4 +98,4 @@ def _accumulate(gradients: Arrays, case: Case, t: int, active: np.ndarray, step:
             if f"bias_{matrix.name}" in gradients:
                 gradients[f"bias_{matrix.name}"][rows] += da.sum(0)
     if cell.vector_names:
-        gradients["weight_p"] += np.concatenate([(step[f"p.{n}"] * active).sum(0) for n in cell.vector_names])
+        gradients["weight_p"] += np.concatenate([taken[f"p.{n}"].sum(0) for n in cell.vector_names])

@@ -13,20 +13,25 @@ class Blocks:
     """`U` on arrays: `U.i(v)` is `U_i v + b'_i` for every row of v."""
 
     def __init__(self, cell: Cell, weights: Arrays) -> None:
-        self.matrix: Arrays = {}
-        self.bias: Arrays = {}
+        self._matrix: Arrays = {}
+        self._bias: Arrays = {}
         for matrix in cell.recurrent:
             names = matrix.block_names
             rows = np.split(weights[f"weight_{matrix.name}"], len(names))
             biases = np.split(weights[f"bias_{matrix.name}"], len(names)) if f"bias_{matrix.name}" in weights else None
             for k, name in enumerate(names):
-                self.matrix[name] = rows[k]
-                self.bias[name] = biases[k] if biases is not None else np.zeros(len(rows[k]))
+                self._matrix[name] = rows[k]
+                self._bias[name] = biases[k] if biases is not None else np.zeros(len(rows[k]))
 
     def __getattr__(self, block: str):
-        return lambda vector: vector @ self.matrix[block].T + self.bias[block]
+        return lambda vector: vector @ self._matrix[block].T + self._bias[block]
 
     __getitem__ = __getattr__
+
+
+def transposed(U: Blocks, block: str, vector: np.ndarray) -> np.ndarray:
+    """What a gradient of U_block v passes back to v."""
+    return vector @ U._matrix[block]
 
 
 def input_parts(cell: Cell, weights: Arrays, input: np.ndarray) -> Arrays:

@@ -1,0 +1,6 @@
+"""Measure: gates, states and gradients of recurrent layers, exact. Draws nothing; `watch` is the door."""
+
+from headgate.inspection.capture import Watch as Watch
+from headgate.inspection.capture import watch as watch
+from headgate.inspection.record import Record as Record
+from headgate.inspection.trace import Trace as Trace

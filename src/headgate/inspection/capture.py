@@ -1,0 +1,238 @@
+"""`watch`: look at recurrent layers while a model runs, without touching the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from headgate.inspection.recompute import LayerRun, recompute
+from headgate.inspection.trace import Trace
+from headgate.nn import Recurrent
+from headgate.nn.swap import COUNTERPARTS
+
+WATCHED = (Recurrent, *COUNTERPARTS)
+
+
+@dataclass
+class Capture:
+    """One call of one module, kept: what went in, with which weights, and the gradients that came to what went out."""
+
+    module: nn.Module
+    arguments: dict[str, Any]
+    weights: dict[str, Tensor]
+    random_state: Tensor | None
+    output: Tensor
+    gradients: dict[str, Tensor] = field(default_factory=dict)
+    differentiable: bool = True
+    layers: list[list[LayerRun]] | None = None
+
+    def receive(self, key: str, gradient: Tensor) -> None:
+        known = self.gradients.get(key)
+        self.gradients[key] = gradient.detach().clone() if known is None else known + gradient
+
+
+class Watch:
+    """The recurrent layers of a model, seen while it ran; `watch` makes it.
+
+    Index it by a module's name for its last layer's forward direction, or deeper: "encoder.lstm.l0",
+    "encoder.lstm.l1_reverse". A module called several times is remembered by its last call.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = {name: module for name, module in model.named_modules() if isinstance(module, WATCHED)}
+        if not self._modules:
+            raise ValueError(
+                f"watch: {type(model).__name__} holds no recurrent layer; it sees headgate's layers and torch.nn.LSTM, "
+                "GRU and RNN (not their Cell classes)."
+            )
+        self._captures: dict[str, Capture] = {}
+        self._before: dict[str, tuple[dict[str, Tensor], Tensor | None]] = {}
+        self._handles: list[Any] = []
+        self._traces: dict[str, Trace] = {}
+
+    def __enter__(self) -> Watch:
+        for name, module in self._modules.items():
+            before, after = self._on_call(name), self._on_result(name)
+            self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(after, with_kwargs=True))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._before.clear()
+
+    def names(self) -> list[str]:
+        """Everything that can be looked at: each layer and direction of each module that was called."""
+        return [_join(name, part) for name in self._captures for part in _parts(self._modules[name])]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __getitem__(self, name: str) -> Trace:
+        home = name if name in self._modules else name.rpartition(".")[0]
+        part = "" if home == name else name.rpartition(".")[2]
+        if home not in self._modules or (part and part not in _parts(self._modules[home])):
+            there = ", ".join(map(repr, self.names())) or "nothing that was called"
+            raise KeyError(f"watch: nothing named {name!r} here; there is {there}.")
+        if home not in self._captures:
+            raise KeyError(f"watch: {home or 'the model'} was not called within the watch.")
+        part = part or f"l{self._modules[home].num_layers - 1}"
+        return self._trace(home, part)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write every trace's record into a folder of its own below `folder`."""
+        for name in self.names():
+            self[name].record().save(Path(folder) / (name or "model"))
+        return Path(folder)
+
+    def _on_call(self, name: str):
+        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            draws = module.training and module.num_layers > 1 and module.dropout > 0
+            self._before[name] = _weights(module), torch.get_rng_state() if draws else None
+
+        return before
+
+    def _on_result(self, name: str):
+        def after(module: nn.Module, args: tuple, kwargs: dict, result: tuple) -> tuple | None:
+            weights, random_state = self._before.pop(name)
+            output, final = result
+            final = (final,) if isinstance(final, Tensor) else tuple(final)
+            data = output.data if isinstance(output, PackedSequence) else output
+            arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+            capture = Capture(module, _kept(arguments), weights, random_state, data.detach().clone())
+            self._captures[name] = capture
+            self._forget(name)
+            replaced = None
+            if not data.requires_grad:
+                capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
+                if capture.differentiable:
+                    # Nothing here learns, but the loss's gradient shall still reach the output.
+                    data, final = data.detach().requires_grad_(), tuple(s.detach().requires_grad_() for s in final)
+                    replaced = _rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
+            if capture.differentiable:
+                self._listen(name, capture, "output", data)
+                for k, state in enumerate(final):
+                    self._listen(name, capture, f"final_{k}", state)
+            return replaced
+
+        return after
+
+    def _listen(self, name: str, capture: Capture, key: str, value: Tensor) -> None:
+        def hook(gradient: Tensor) -> None:
+            capture.receive(key, gradient)
+            self._forget(name)
+
+        if value.requires_grad:
+            value.register_hook(hook)
+
+    def _forget(self, name: str) -> None:
+        for key in [key for key in self._traces if key.rpartition(".")[0] == name]:
+            del self._traces[key]
+
+    def _trace(self, name: str, part: str) -> Trace:
+        key = f"{name}.{part}"
+        if key not in self._traces:
+            capture = self._captures[name]
+            if capture.layers is None:
+                capture.layers = recompute(capture, name or "the model")
+            layer = int(part.removesuffix("_reverse")[1:])
+            direction = int(part.endswith("_reverse"))
+            run = capture.layers[layer][direction]
+
+            def local(from_last: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+                return self._local(name, layer, direction, from_last)
+
+            self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local)
+        return self._traces[key]
+
+    def _local(
+        self, name: str, layer: int, direction: int, from_last: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The loss's own derivatives at one layer: from the loss at the top, from the layer above below it.
+
+        `from_last` keeps, of the loss's own terms, only those of the last step of each row that it reads.
+        """
+        capture = self._captures[name]
+        if not capture.gradients:
+            why = (
+                "no backward pass reached it within the watch; call loss.backward() inside the with-block"
+                if capture.differentiable
+                else "it ran without gradients (no_grad or inference_mode); run it with them"
+            )
+            raise RuntimeError(f"{name or 'the model'}: there are no gradients to show, since {why}.")
+        run = capture.layers[layer][direction]
+        output = run.run.cell.state_names[0]
+        if layer + 1 == len(capture.layers):
+            local = run.output_gradient(capture, only_last=from_last)
+        else:
+            above = [f"l{layer + 1}{suffix}" for suffix in ("", "_reverse")[: len(capture.layers[0])]]
+            whole = sum(self._trace(name, part).input_gradient(from_last) for part in above)
+            if run.dropout_mask is not None:
+                whole = whole * run.dropout_mask
+            local = whole.chunk(len(capture.layers[0]), -1)[direction]
+        return {output: local}, run.final_gradients(capture)
+
+
+def watch(model: nn.Module) -> Watch:
+    """See the gates, states and gradients of every recurrent layer in a model.
+
+    Works on headgate's layers and on plain torch.nn.LSTM, GRU and RNN, in train and eval mode. Within the with-block two
+    hooks a layer keep what goes in and the gradient that comes back to what goes out; everything else is computed when
+    it is asked for, and no hook is left behind.
+
+    Args:
+        model: any module that holds recurrent layers, or such a layer.
+
+    Example:
+        with headgate.watch(model) as seen:
+            loss = criterion(model(x), y)
+            loss.backward()
+        seen["encoder.lstm"].gates["f"]
+
+    Raises:
+        ValueError: the model holds none.
+    """
+    return Watch(model)
+
+
+def _join(name: str, part: str) -> str:
+    return f"{name}.{part}" if name else part
+
+
+def _parts(module: nn.Module) -> list[str]:
+    suffixes = ("", "_reverse") if module.bidirectional else ("",)
+    return [f"l{layer}{suffix}" for layer in range(module.num_layers) for suffix in suffixes]
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """The weights as this call sees them, copied: an optimiser may change them before anyone asks."""
+    names = module.parameter_names if isinstance(module, Recurrent) else module._flat_weights_names
+    return {name: getattr(module, name).detach().clone() for name in names}
+
+
+def _kept(value: Any) -> Any:
+    """Arguments, copied off the graph."""
+    if isinstance(value, PackedSequence):
+        return _rebuilt(value, value.data.detach().clone())
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _kept(part) for key, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(_kept(part) for part in value)
+    return value
+
+
+def _rebuilt(like: Tensor | PackedSequence, data: Tensor) -> Tensor | PackedSequence:
+    return PackedSequence(data, *like[1:]) if isinstance(like, PackedSequence) else data

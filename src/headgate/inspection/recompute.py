@@ -1,0 +1,194 @@
+"""A captured call, run again layer by layer in float64 with every state kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from headgate.engines import Call, choose, engine_named
+from headgate.inspection.adjoint import Run
+from headgate.nn import Recurrent, packing
+from headgate.nn.arguments import Sequences, close_sequences, open_sequences
+from headgate.nn.swap import twin
+
+if TYPE_CHECKING:
+    from headgate.inspection.capture import Capture
+
+# How far the recomputed output may be from the real one, by the dtype the layer ran in.
+AGREEMENT = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
+
+
+@dataclass
+class LayerRun:
+    """One layer and direction, run again.
+
+    Attributes:
+        run: what happened, in the order of its steps.
+        layer: the module's twin, whose arguments tell the form of the captured ones.
+        opened: the module's arguments in one form.
+        index: position among layers and directions, in the order of the states.
+        dropout_mask: what this layer's outputs were multiplied with on their way up, [T, B, D O], or None.
+    """
+
+    run: Run
+    layer: Recurrent
+    opened: Sequences
+    index: int
+    dropout_mask: Tensor | None = None
+
+    def output_gradient(self, capture: Capture, only_last: bool = False) -> Tensor:
+        """The gradient that came to this direction's part of the module's output, [T, B, O] in time.
+
+        `only_last` keeps one step a row: the last, in the order of the run, that the loss reads.
+        """
+        gradient = self._output_gradient(capture)
+        if not only_last:
+            return gradient
+        in_order = _in_time(gradient, self.reverse)
+        steps = torch.arange(len(in_order), device=in_order.device)[:, None]
+        read = (in_order != 0).any(-1)
+        for final in self.final_gradients(capture).values():
+            ended = (steps == (self.run.active.sum(0).T - 1)) & (final != 0).any(-1)
+            read = read | ended
+        source = torch.where(read, steps, -1).amax(0)
+        return _in_time(in_order * (steps == source)[..., None], self.reverse)
+
+    @property
+    def reverse(self) -> bool:
+        return self.index % self.layer.num_directions == 1
+
+    def _output_gradient(self, capture: Capture) -> Tensor:
+        gradient = capture.gradients.get("output")
+        if gradient is None:
+            return torch.zeros_like(self.run.states[self.run.cell.state_names[0]])
+        gradient = gradient.to(self.run.input.dtype)
+        if isinstance(self.opened.input, PackedSequence):
+            gradient, _ = packing.unpack(self.opened.input._replace(data=gradient))
+        elif not self.opened.batched:
+            gradient = gradient.unsqueeze(1)
+        elif self.layer.batch_first:
+            gradient = gradient.transpose(0, 1)
+        return gradient.chunk(self.layer.num_directions, -1)[int(self.reverse)]
+
+    def final_gradients(self, capture: Capture) -> dict[str, Tensor]:
+        """The gradients that came to this layer and direction's final states, by name, [B, ...]."""
+        found = {}
+        for k, name in enumerate(self.run.cell.state_names):
+            gradient = capture.gradients.get(f"final_{k}")
+            if gradient is not None:
+                gradient = gradient.to(self.run.input.dtype)
+                if not self.opened.batched:
+                    gradient = gradient.unsqueeze(1)
+                if isinstance(self.opened.input, PackedSequence) and self.opened.input.sorted_indices is not None:
+                    gradient = gradient.index_select(1, self.opened.input.sorted_indices)
+                found[name] = gradient[self.index]
+        return found
+
+
+@torch.no_grad()
+def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
+    """Run a captured call again, [layer][direction].
+
+    Raises:
+        RuntimeError: the result is not what the module gave, so nothing that followed from it would be true.
+    """
+    layer = twin(capture.module, capture.weights)
+    dtype = layer.weight_ih_l0.dtype
+    opened = open_sequences(layer, layer.weight_ih_l0, **_as_called(capture.arguments, dtype))
+    if isinstance(opened.input, PackedSequence):
+        input, lengths = packing.unpack(opened.input)
+    else:
+        input, lengths = opened.input, opened.lengths
+    masks = _dropout_masks(capture, layer, opened, input)
+    layers: list[list[LayerRun]] = []
+    for k in range(layer.num_layers):
+        runs = []
+        for direction in range(layer.num_directions):
+            index = k * layer.num_directions + direction
+            initial = tuple(state[index] for state in opened.initial)
+            run = _run(layer, layer.weights(k, direction), input, initial, lengths, opened.reset, direction == 1)
+            runs.append(LayerRun(run, layer, opened, index, masks[k] if k < len(masks) else None))
+        layers.append(runs)
+        outputs = [_in_time(r.run.states[layer.cell.state_names[0]] * r.run.active, d) for d, r in enumerate(runs)]
+        input = torch.cat(outputs, -1)
+        if k < len(masks):
+            input = input * masks[k]
+    output = packing.pack_like(opened.input, input) if isinstance(opened.input, PackedSequence) else input
+    _check(capture, layer, opened, output, name)
+    return layers
+
+
+def _as_called(arguments: dict, dtype: torch.dtype) -> dict:
+    """The call's arguments in the dtype of the recomputation."""
+
+    def converted(value):
+        if isinstance(value, PackedSequence):
+            return value._replace(data=value.data.to(dtype))
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return value.to(dtype)
+        return tuple(map(converted, value)) if isinstance(value, (tuple, list)) else value
+
+    return {key: value if key in ("lengths", "reset") else converted(value) for key, value in arguments.items()}
+
+
+def _run(layer: Recurrent, weights, input, initial, lengths, reset, reverse: bool) -> Run:
+    cell = layer.cell
+    call = Call(cell, weights, input, initial, lengths, reset, reverse, all_states=True)
+    result = engine_named(choose(call.request)).forward(call)
+    T, B = input.shape[:2]
+    steps = torch.arange(T, device=input.device)[:, None]
+    active = steps < lengths if lengths is not None else torch.ones(T, B, dtype=torch.bool, device=input.device)
+    fresh = torch.zeros_like(active) if reset is None else reset & active
+    if reverse:
+        fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
+    return Run(
+        cell,
+        weights,
+        _in_time(input, reverse),
+        dict(zip(cell.state_names, initial, strict=True)),
+        {name: _in_time(value, reverse) for name, value in result.states.items()},
+        _in_time(active, reverse)[..., None],
+        _in_time(fresh, reverse)[..., None],
+    )
+
+
+def _in_time(value: Tensor, reverse: bool | int) -> Tensor:
+    return value.flip(0) if reverse else value
+
+
+def _dropout_masks(capture: Capture, layer: Recurrent, opened: Sequences, input: Tensor) -> list[Tensor]:
+    """The masks between layers, drawn again from the random state the call began with."""
+    if capture.random_state is None:
+        return []
+    width = layer.output_size * layer.num_directions
+    packed_draw = isinstance(opened.input, PackedSequence) and not isinstance(capture.module, Recurrent)
+    shape = (len(opened.input.data), width) if packed_draw else (*input.shape[:2], width)
+    p = float(capture.module.dropout)
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(capture.random_state)
+        ones = torch.ones(shape, dtype=capture.output.dtype, device=input.device)
+        masks = [functional.dropout(ones, p, True).to(input.dtype) for _ in range(layer.num_layers - 1)]
+    if packed_draw:
+        masks = [packing.unpack(opened.input._replace(data=mask))[0] for mask in masks]
+    return masks
+
+
+def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: str) -> None:
+    """What was recomputed must be what the module gave."""
+    shaped, _ = close_sequences(layer, opened, output, (opened.initial[0],))
+    shaped = shaped.data if isinstance(shaped, PackedSequence) else shaped
+    error = (shaped - capture.output.to(shaped.dtype)).abs().max().item() if shaped.numel() else 0.0
+    allowed = AGREEMENT[capture.output.dtype] * max(1.0, shaped.abs().max().item() if shaped.numel() else 0.0)
+    if not error <= allowed:
+        raise RuntimeError(
+            f"{name}: run again from its weights and input it gives another output (by {error:.1e}, allowed "
+            f"{allowed:.1e}), so its gradients cannot be told; a subclass with a forward of its own, or dropout drawn "
+            "on a GPU, would do this: watch it in eval mode or as a plain layer."
+        )
+
+

@@ -1,0 +1,71 @@
+"""How the tests run an engine: on a reference's case, with the result in the reference's names and dtype."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from headgate import engines
+from headgate.engines import Call
+from headgate.reference import Case
+
+
+def call_of(case: Case, dtype: torch.dtype, device: str = "cpu") -> Call:
+    """A case as a call whose input, weights and initial states all want gradients."""
+
+    def tensor(value: np.ndarray) -> torch.Tensor:
+        return torch.tensor(value, dtype=dtype, device=device, requires_grad=True)
+
+    return Call(
+        case.cell,
+        {name: tensor(value) for name, value in case.weights.items()},
+        tensor(case.input),
+        tuple(map(tensor, case.initial.values())),
+        None if case.lengths is None else torch.tensor(case.lengths, device=device),
+        None if case.reset is None else torch.tensor(case.reset, device=device),
+        case.reverse,
+    )
+
+
+def variables_of(call: Call) -> dict[str, torch.Tensor]:
+    """The call's tensors by the names of `Case.variables`."""
+    initial = {f"initial_{name}": value for name, value in zip(call.cell.state_names, call.initial, strict=True)}
+    return {"input": call.input, **call.weights, **initial}
+
+
+def with_variables(call: Call, variables: dict[str, torch.Tensor]) -> Call:
+    initial = tuple(variables[f"initial_{name}"] for name in call.cell.state_names)
+    weights = {name: variables[name] for name in call.weights}
+    return replace(call, input=variables["input"], weights=weights, initial=initial)
+
+
+def values_of(call: Call, engine: str) -> dict[str, torch.Tensor]:
+    """The differentiable results of a call: the output and the final states by name."""
+    result = engines.engine_named(engine).forward(call)
+    return {"output": result.output} | {
+        f"final_{name}": value for name, value in zip(call.cell.state_names, result.final, strict=True)
+    }
+
+
+def value_and_gradients(case: Case, engine: str, dtype: torch.dtype, device: str = "cpu") -> dict[str, np.ndarray]:
+    """What an engine makes of a case, in the names of `reference.value_and_gradients`.
+
+    The loss is linear, so its gradients are those that the cotangents give; a variable that the results do not depend
+    on is an error.
+    """
+    call = call_of(case, dtype, device)
+    values, variables = values_of(call, engine), variables_of(call)
+    cotangents = [torch.tensor(case.cotangents[name], dtype=v.dtype, device=device) for name, v in values.items()]
+    gradients = torch.autograd.grad(list(values.values()), list(variables.values()), cotangents)
+    found = values | {f"d_{name}": value for name, value in zip(variables, gradients, strict=True)}
+    return {name: value.detach().cpu().double().numpy() for name, value in found.items()}
+
+
+def skip_if_refused(case: Case, engine: str, dtype: torch.dtype) -> None:
+    """Skip the test, with the engine's own words, where the engine refuses the case."""
+    reason = engines.engine_named(engine).refusal(call_of(case, dtype).request)
+    if reason is not None:
+        pytest.skip(f"{engine}: {reason}")

@@ -1,0 +1,50 @@
+"""The problems that reference and engines are tested on, and their truth, computed once a run."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from headgate import cells, reference
+from headgate.cells import Cell
+from headgate.reference import Case
+
+CELLS: dict[str, Cell] = {name: cells.get(name) for name in cells.names()}
+CELLS["lstmp"] = cells.get("lstm", projection=True)
+CELLS["fgr_lstmp"] = cells.get("fgr_lstm", projection=True)
+
+OPTIONS: dict[str, dict[str, bool]] = {
+    "plain": {},
+    "no bias": {"bias": False},
+    "lengths": {"lengths": True},
+    "reset": {"reset": True},
+    "reverse": {"reverse": True},
+    "lengths reverse": {"lengths": True, "reverse": True},
+    "reset reverse": {"reset": True, "reverse": True},
+    "lengths reset": {"lengths": True, "reset": True},
+    "lengths reset reverse no bias": {"lengths": True, "reset": True, "reverse": True, "bias": False},
+}
+
+SMALL = (4, 3, 2)  # T, B, H; complex-step differences take one run for every number, so this is where they are taken
+
+
+@cache
+def case_of(name: str, shape: tuple[int, int, int] = SMALL, options: str = "plain") -> Case:
+    """A random case of a cell of `CELLS`; a projected output has about half the hidden units."""
+    cell, H = CELLS[name], shape[2]
+    size = (H + 1) // 2 if cell.produces_projection else None
+    return reference.random_case(cell, *shape, O=size, seed=1, **OPTIONS[options])
+
+
+@cache
+def truth(name: str, shape: tuple[int, int, int] = SMALL, options: str = "plain") -> dict[str, np.ndarray]:
+    """Values by the reference, gradients by complex-step differences."""
+    return reference.value_and_gradients(case_of(name, shape, options))
+
+
+def traced(case: Case) -> dict[str, np.ndarray]:
+    """As `truth`, with the traced gradient: for cases too large for differences."""
+    values = reference.unroll(case)
+    compared = {name: value for name, value in values.items() if not name.startswith("states_")}
+    return compared | {f"d_{name}": value for name, value in reference.traced_gradients(case).items()}

@@ -1,0 +1,20 @@
+"""The one table of tolerances: how far each engine, and each witness, may be from the float64 truth.
+
+The error meant is that of `comparing.assert_all_close`: the largest deviation in an entry over the largest magnitude
+there. Float64 is for being right: it leaves room for rounding alone. Float32 and bfloat16 are about four times the worst
+that was measured over all cells and the cases of `engines/test_parity.py`.
+"""
+
+import torch
+
+TOLERANCE: dict[tuple[str, torch.dtype], float] = {
+    ("eager", torch.float64): 1e-10,
+    ("eager", torch.float32): 1e-5,
+    ("eager", torch.bfloat16): 1e-1,
+    ("stock", torch.float64): 1e-10,
+    ("stock", torch.float32): 1e-5,
+    ("traced", torch.float64): 1e-10,
+    ("by hand", torch.float64): 1e-10,
+    ("restated", torch.float64): 1e-12,
+    ("central differences", torch.float64): 1e-7,
+}
