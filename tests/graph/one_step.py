@@ -45,7 +45,34 @@ class Delay(Cell):
         return State(h=h, d=s.h, e=h)
 
 
-STRANGE: dict[str, Cell] = {"everything": Everything(), "delay": Delay()}
+@dataclass(frozen=True)
+class Unread(Cell):
+    """A projected output that the step itself never reads, and a product of a per-unit vector."""
+
+    gates = "a"
+    states = "h c"
+    vectors = "v"
+    recurrent = (Matrix("cc", "a k", columns="H"), Matrix("hr", "r", rows="O", columns="H", bias=False))
+    produces_projection = True
+
+    def step(self, x, U, s, p):
+        c = tanh(x.a + U.a(s.c) + U.k(p.v))
+        return State(h=U.r(c), c=c)
+
+
+@dataclass(frozen=True)
+class Shared(Cell):
+    """One value shown under two names, and a gate that is held."""
+
+    gates = "f"
+    states = "h"
+
+    def step(self, x, U, s):
+        f = sigmoid(x.f + U.f(s.h))
+        return State(h=f * s.h - (1.0 - f)), Gates(f=f, z=f, i=1.0)
+
+
+STRANGE: dict[str, Cell] = {"everything": Everything(), "delay": Delay(), "unread": Unread(), "shared": Shared()}
 
 
 class OneStep:
@@ -54,6 +81,7 @@ class OneStep:
     Attributes:
         graph: the cell's step.
         x, U, s, p: what the step is called with; vectors are [1, H].
+        matrix, bias: the recurrent weights by block.
         values: the numbers by leaf, for `evaluate`.
     """
 
@@ -65,12 +93,21 @@ class OneStep:
         self.U = Blocks(cell, case.weights)
         self.s = State(case.initial)
         self.p = vectors(cell, case.weights)
+        self.matrix: dict[str, np.ndarray] = {}
+        self.bias: dict[str, np.ndarray] = {}
+        for matrix in cell.recurrent:
+            weight = case.weights[f"weight_{matrix.name}"]
+            bias = case.weights.get(f"bias_{matrix.name}", np.zeros(len(weight)))
+            number = len(matrix.block_names)
+            self.matrix |= zip(matrix.block_names, np.split(weight, number), strict=True)
+            self.bias |= zip(matrix.block_names, np.split(bias, number), strict=True)
         self.values = {self.graph.x(name): value for name, value in self.x.items()}
         self.values |= {self.graph.s(name): value for name, value in self.s.items()}
         self.values |= {self.graph.p(name): value for name, value in self.p.items()}
 
     def multiply(self, node: Node, vector: np.ndarray) -> np.ndarray:
-        return self.U[node.label](vector) if node.kind == "product" else vector @ self.U.matrix[node.label]
+        """A product of the graph, computed from the weights."""
+        return vector @ self.matrix[node.label].T + self.bias[node.label]
 
     def run(self, s: State | None = None) -> tuple[State, Gates]:
         return self.cell(self.x, self.U, self.s if s is None else s, self.p)

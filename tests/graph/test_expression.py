@@ -113,7 +113,7 @@ def test_it_prints_as_it_is_read():
 
 @pytest.mark.parametrize("power", [0, -1, 0.5, A], ids=["zero", "negative", "half", "traced"])
 def test_powers_other_than_whole_ones_are_refused(power):
-    with pytest.raises(TypeError, match="raised to the power .*write whole powers from 1, or exp, log"):
+    with pytest.raises(TypeError, match="raised to the power .*write whole powers"):
         A**power
 
 
@@ -169,8 +169,8 @@ def test_numpy_torch_and_numbers_evaluate_alike():
 
     def evaluated(convert):
         values = {node: convert(value) for node, value in step.values.items()}
-        matrix = {block: convert(value) for block, value in step.U.matrix.items()}
-        bias = {block: convert(value) for block, value in step.U.bias.items()}
+        matrix = {block: convert(value) for block, value in step.matrix.items()}
+        bias = {block: convert(value) for block, value in step.bias.items()}
         found = evaluate(
             step.graph.states.values(), values, lambda node, v: v * matrix[node.label] + bias[node.label]
         )

@@ -11,7 +11,7 @@ from tolerances import TOLERANCE
 from torch import float64
 
 from headgate.cells import sigmoid, tanh
-from headgate.graph import evaluate, gradient, linearise, trace
+from headgate.graph import evaluate, gradient, trace
 from headgate.graph import expression as ex
 from headgate.graph.gradient import DERIVATIVES, reverse, seed
 from headgate.reference import differences, random_case, traced_gradients
@@ -20,21 +20,10 @@ TRACED = TOLERANCE["traced", float64]
 A, B, C = ex.leaf("x", "a"), ex.leaf("x", "b"), ex.leaf("s", "c")
 
 
-@pytest.fixture
-def fresh_caches():
-    """Nothing computed with the right rules is used with the wrong ones, nor the other way round."""
-    caches = (trace, gradient, linearise)
-    for cached in caches:
-        cached.cache_clear()
-    yield
-    for cached in caches:
-        cached.cache_clear()
-
-
 @pytest.mark.parametrize("options", [{}, {"lengths": True, "reset": True, "reverse": True}], ids=["plain", "all"])
 @pytest.mark.parametrize("name", STRANGE)
 def test_strange_cells_are_differentiated_too(name, options):
-    case = random_case(STRANGE[name], 4, 3, 2, **options)
+    case = random_case(STRANGE[name], 4, 3, 2, O=1 if STRANGE[name].produces_projection else None, **options)
     assert_all_close(traced_gradients(case), differences(case), TRACED)
 
 

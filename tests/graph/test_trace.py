@@ -48,7 +48,7 @@ ERRORS = {
         lambda self, x, U, s: State(h=tanh(x.a + U.a(s.h) + x.b)),
         {},
         ValueError,
-        r"Mine\.step never applies U\.b, so its rows would do nothing; drop the block",
+        r"Mine\.step.*U\.b.*its rows would do nothing",
     ),
     "block applied for nothing": (
         lambda self, x, U, s: (U.b(s.h), State(h=tanh(x.a + U.a(s.h) + x.b)))[1],
@@ -132,6 +132,24 @@ ERRORS = {
         {"recurrent": (Matrix("hh", "a b b"),)},
         ValueError,
         "'b'.*(twice|two)|names something twice",
+    ),
+    "two matrices of one name": (
+        lambda self, x, U, s: State(h=both(x, U, s)),
+        {"recurrent": (Matrix("hh", "a"), Matrix("hh", "b"))},
+        ValueError,
+        "weight_hh",
+    ),
+    "matrix named as the input's": (
+        lambda self, x, U, s: State(h=both(x, U, s)),
+        {"recurrent": (Matrix("ih", "a b"),)},
+        ValueError,
+        "weight_ih",
+    ),
+    "matrix named as the vectors": (
+        lambda self, x, U, s, p: State(h=both(x, U, s) * p.v),
+        {"recurrent": (Matrix("p", "a b"),), "vectors": "v"},
+        ValueError,
+        "weight_p",
     ),
 }
 

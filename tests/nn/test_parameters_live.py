@@ -1,4 +1,4 @@
-"""Parameters are read at every call: whatever changes or replaces one, the next call uses it and its gradient gets there."""
+"""Parameters are read at every call: one that was changed or replaced is used by the next, and gets its gradient."""
 
 import pytest
 import torch

@@ -19,8 +19,11 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.testing import assert_close
-from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
-from torch.testing._internal.common_utils import freeze_rng_state, gradcheck, gradgradcheck
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ImportWarning)  # PyTorch's test helpers miss hypothesis aloud
+    from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
+    from torch.testing._internal.common_utils import freeze_rng_state, gradcheck, gradgradcheck
 
 INFOS = {info.module_cls.__name__: info for info in module_db if info.module_cls in (nn.RNN, nn.GRU, nn.LSTM)}
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
@@ -252,7 +255,8 @@ def test_repeated_backward_of_each_output_accumulates_as_in_torch(cls):
         twin, twin_args = twin_of(layer), copy.deepcopy(args)
         outputs, twin_outputs = layer(*args), twin(*twin_args)
         for _ in range(3):
-            for output, other, weight in zip(leaves(outputs), leaves(twin_outputs), weights_of_outputs(outputs)):
+            pairs = zip(leaves(outputs), leaves(twin_outputs), strict=True)
+            for (output, other), weight in zip(pairs, weights_of_outputs(outputs), strict=True):
                 output.backward(weight, retain_graph=True)
                 other.backward(weight, retain_graph=True)
                 same([leaf.grad for leaf in leaves(args)], [leaf.grad for leaf in leaves(twin_args)])
@@ -316,27 +320,27 @@ OTHERWISE_WORDED_ERRORS = [
 ]
 
 
-def complaint(call):
+def complaint(call, *args, **kwargs):
     with pytest.raises((TypeError, ValueError, RuntimeError)) as caught:
-        call()
+        call(*args, **kwargs)
     return caught.value
 
 
-def assert_same_complaint(ours, theirs):
+def assert_same_complaint(ours, theirs, *args, **kwargs):
     """Class alike and torch's text contained, which is what PyTorch's assertRaisesRegex asks; more may be told."""
-    found, expected = complaint(ours), complaint(theirs)
+    found, expected = complaint(ours, *args, **kwargs), complaint(theirs, *args, **kwargs)
     assert type(found) is type(expected) and str(expected) in str(found)
 
 
 @pytest.mark.parametrize("args, kwargs", CONSTRUCTION_ERRORS, ids=str)
 def test_construction_is_refused_in_the_words_of_torch(cls, args, kwargs):
-    assert_same_complaint(lambda: cls(*args, **kwargs), lambda: getattr(nn, kind_of(cls))(*args, **kwargs))
+    assert_same_complaint(cls, getattr(nn, kind_of(cls)), *args, **kwargs)
 
 
 @pytest.mark.parametrize("args, kwargs", OTHERWISE_WORDED_ERRORS, ids=str)
 def test_construction_is_refused_where_torch_leaves_the_words_to_python(cls, args, kwargs):
-    expected = complaint(lambda: getattr(nn, kind_of(cls))(*args, **kwargs))
-    assert type(complaint(lambda: cls(*args, **kwargs))) is type(expected)
+    expected = complaint(getattr(nn, kind_of(cls)), *args, **kwargs)
+    assert type(complaint(cls, *args, **kwargs)) is type(expected)
 
 
 def test_projections_belong_to_the_lstm(cls):
@@ -377,6 +381,6 @@ def test_wrong_shapes_are_refused_in_the_words_of_torch(cls, shape, hidden, text
         for hx in bads or [None]:
             with pytest.raises((RuntimeError, ValueError), match=re.escape(text)):
                 layer(x, hx)
-            assert_same_complaint(lambda: layer(x, hx), lambda: twin_of(layer)(x, hx))
+            assert_same_complaint(layer, twin_of(layer), x, hx)
         with pytest.raises((RuntimeError, ValueError), match=re.escape(text)):
             cls(3, 5, 2, bidirectional=True, **options)(x, bads[0] if bads else None)

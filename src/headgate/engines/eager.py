@@ -83,6 +83,7 @@ def input_parts(call: Call) -> Tensor:
 
 
 def vectors(call: Call) -> Named:
+    """`p`: the per-unit parameters by name, [H] each, in the dtype of the states."""
     names = call.cell.vector_names
     if not names:
         return Named()

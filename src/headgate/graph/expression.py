@@ -106,10 +106,12 @@ Operand = Node | int | float
 
 
 def constant(value: float) -> Node:
+    """A number."""
     return Node("constant", (), float(value))
 
 
 def leaf(namespace: str, name: str) -> Node:
+    """Something given from outside: a gate's input part, an old state, a per-unit parameter, a seed."""
     return Node("leaf", (), (namespace, name))
 
 
@@ -127,6 +129,7 @@ def transposed(block: str, vector: Node) -> Node:
 
 
 def as_node(value: Operand) -> Node:
+    """A number made a node; a node as it is."""
     if isinstance(value, Node):
         return value
     if isinstance(value, (int, float)):

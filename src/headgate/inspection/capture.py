@@ -187,9 +187,9 @@ class Watch:
 def watch(model: nn.Module) -> Watch:
     """See the gates, states and gradients of every recurrent layer in a model.
 
-    Works on headgate's layers and on plain torch.nn.LSTM, GRU and RNN, in train and eval mode. Within the with-block two
-    hooks a layer keep what goes in and the gradient that comes back to what goes out; everything else is computed when
-    it is asked for, and no hook is left behind.
+    Works on headgate's layers and on plain torch.nn.LSTM, GRU and RNN, in train and eval mode. Within the with-block
+    two hooks a layer keep what goes in and the gradient that comes back to what goes out; everything else is computed
+    when it is asked for, and no hook is left behind.
 
     Args:
         model: any module that holds recurrent layers, or such a layer.

@@ -126,8 +126,8 @@ def _prove_equal(theirs: nn.Module, ours: Recurrent, name: str) -> None:
     weight = ours.weight_ih_l0
     if weight.is_meta:
         raise ValueError(
-            f"swap: {name or 'the model'} is on the meta device, so nothing can be proven of its outputs; swap after it "
-            "has its weights."
+            f"swap: {name or 'the model'} is on the meta device, so nothing can be proven of its outputs; swap once "
+            "it has its weights."
         )
     random = torch.Generator().manual_seed(0)
     input = torch.randn(7, 3, ours.input_size, generator=random).to(weight.device, weight.dtype)

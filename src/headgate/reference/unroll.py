@@ -41,6 +41,7 @@ def input_parts(cell: Cell, weights: Arrays, input: np.ndarray) -> Arrays:
 
 
 def vectors(cell: Cell, weights: Arrays) -> Named:
+    """`p`: the per-unit parameters by name, [H] each."""
     names = cell.vector_names
     return Named(zip(names, np.split(weights["weight_p"], len(names)), strict=True)) if names else Named()
 

@@ -1,0 +1,151 @@
+"""One trial: one task, one cell, one seed; trained, judged on sequences it has not seen, and measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from headgate import cells, tasks
+from headgate.cells import Cell
+from headgate.inspection import Record, watch
+from headgate.tasks import Batch, Task
+from headgate.training.loop import evaluate, train
+from headgate.training.matching import count_parameters, matched_hidden_size
+from headgate.training.network import LAYER, Network, seeded_network
+from headgate.training.trial import Trial
+
+PROBE_ROWS = 64
+GATE_ROWS = 8
+FILM_ROWS = 16
+FILM_FRAMES = 24
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial leaves behind.
+
+    Attributes:
+        facts: sizes, scores, seconds, the loss of every step, the film of gradients. JSON types only.
+        records: measurements of the layer "default" (as torch.nn would start it), "before" and "after" training.
+    """
+
+    facts: dict[str, Any]
+    records: dict[str, Record]
+
+
+def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss: None) -> Outcome:
+    """Run a trial; the outcome (seconds aside) depends on the trial alone.
+
+    Args:
+        trial: what to run.
+        listener: told the step, counted from 1, and its loss.
+
+    Raises:
+        FloatingPointError: the loss stopped being a finite number.
+    """
+    task, cell, recipe = tasks.get(trial.task), cells.load(trial.cell) if trial.own else cells.get(trial.cell), trial.recipe
+    hidden_size = matched_hidden_size(cell, task.input_size, task.output_size, recipe.budget)
+    sizes = (cell, task.input_size, hidden_size, task.output_size, task.reads)
+    start = starting_weights(cell, recipe.longest)
+    network = seeded_network(trial.seed, *sizes, **start)
+    probe = _first_rows(task.held_out(trial.split), PROBE_ROWS)
+    records = {
+        "default": measure(seeded_network(trial.seed, *sizes), task, probe),
+        "before": measure(network, task, probe),
+    }
+    film = Film(network, task, _first_rows(probe, FILM_ROWS), recipe.steps)
+
+    def after_step(step: int, loss: float) -> None:
+        film.after_step(step)
+        listener(step, loss)
+
+    began = time.perf_counter()
+    losses = train(
+        network,
+        task,
+        task.batches(trial.seed, recipe.batch),
+        steps=recipe.steps,
+        rate=lambda step: recipe.rate_at(cell, step),
+        clip=recipe.clip,
+        listener=after_step,
+    )
+    seconds = time.perf_counter() - began - film.seconds
+    measured = evaluate(network, task, trial.split)
+    records["after"] = measure(network, task, probe)
+    facts = {
+        "task": trial.task,
+        "cell": trial.label,
+        "seed": trial.seed,
+        "hidden_size": hidden_size,
+        "parameters": count_parameters(cell, task.input_size, hidden_size, task.output_size),
+        "start": start,
+        "rate": recipe.rate(cell),
+        "measured": measured,
+        "score": measured[task.score],
+        "solved": task.solved(measured),
+        "seconds": seconds,
+        "loss": losses,
+        "film": film.facts(),
+        "engine": network.rnn.engine_in_use if hasattr(network.rnn, "engine_in_use") else None,
+    }
+    return Outcome(facts, records)
+
+
+def starting_weights(cell: Cell, longest: int) -> dict[str, object]:
+    """The start every cell gets: orthogonal recurrent blocks, and chrono timescales where a gate keeps."""
+    return {"orthogonal": True, "chrono": longest if cell.timescale else None}
+
+
+def measure(network: Network, task: Task, probe: Batch) -> Record:
+    """Watch the layer over a probe, with the gates of its first rows kept."""
+    record = _watched(network, task, probe).record()
+    arrays = {
+        name: value[:, :GATE_ROWS].astype("float32") if name.startswith("gate_") else value
+        for name, value in record.arrays.items()
+    }
+    return replace(record, arrays=arrays)
+
+
+class Film:
+    """The gradient that reaches the first step, relative to the last, at some twenty moments of training."""
+
+    def __init__(self, network: Network, task: Task, probe: Batch, steps: int) -> None:
+        self._network, self._task, self._probe = network, task, probe
+        self._moments = {round(k * steps / FILM_FRAMES) for k in range(1, FILM_FRAMES + 1)}
+        self._steps: list[int] = []
+        self._reached: list[float] = []
+        self.seconds = 0.0
+        self._take(0)
+
+    def after_step(self, step: int) -> None:
+        """Take a frame if this is one of the moments."""
+        if step in self._moments:
+            self._take(step)
+
+    def facts(self) -> dict[str, list]:
+        """Steps and median relative gradients, of equal length."""
+        return {"steps": self._steps, "first_step": self._reached}
+
+    def _take(self, step: int) -> None:
+        began = time.perf_counter()
+        profile = _watched(self._network, self._task, self._probe).lag_profile((0.5,))
+        self._steps.append(step)
+        self._reached.append(float(profile[0, -1]))
+        self.seconds += time.perf_counter() - began
+
+
+def _watched(network: Network, task: Task, probe: Batch):
+    held = [p.grad for p in network.parameters()]
+    with watch(network) as seen:
+        task.loss(network(probe.input), probe.target).backward()
+    for parameter, gradient in zip(network.parameters(), held, strict=True):
+        parameter.grad = gradient
+    return seen[LAYER]
+
+
+def _first_rows(batch: Batch, rows: int) -> Batch:
+    return Batch(batch.input[:, :rows], batch.target[:, :rows])
