@@ -116,7 +116,7 @@ EQUATIONS = {
 
 def problem(name):
     step = OneStep(CELLS[name], O=3 if CELLS[name].produces_projection else None)
-    expected = EQUATIONS[name](step.x, lambda k, v: v @ step.matrix[k].T + step.bias[k], step.s, step.p)
+    expected = EQUATIONS[name](step.x, lambda block, vector: step.U[block](vector), step.s, step.p)
     return step, expected
 
 
@@ -214,9 +214,8 @@ TIMESCALES = {"lstm": "f", "peephole_lstm": "f", "nig_lstm": "f", "cifg_lstm": "
 def kept(cell, gate, shift):
     """d(new memory)/d(old memory) of one unit without recurrent weights, one gate's bias shifted."""
     step = OneStep(cell, H=1)
-    for weights in (step.U._matrix, step.U._bias):
-        for block in weights:
-            weights[block] = np.zeros_like(weights[block])
+    for weights in (step.matrix, step.bias):
+        weights.update({block: np.zeros_like(value) for block, value in weights.items()})
     step.p.update({name: np.zeros(1) for name in step.p})
     step.x[gate] = step.x[gate] + shift
     return step.jacobian()[cell.memory, cell.memory].item()

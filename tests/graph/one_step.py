@@ -11,7 +11,7 @@ from headgate.cells.cell import Named
 from headgate.cells.operations import positive
 from headgate.graph import Graph, Node, trace
 from headgate.reference import random_case
-from headgate.reference.unroll import Blocks, input_parts, vectors
+from headgate.reference.unroll import input_parts, vectors
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,18 @@ class Shared(Cell):
 STRANGE: dict[str, Cell] = {"everything": Everything(), "delay": Delay(), "unread": Unread(), "shared": Shared()}
 
 
+class Products:
+    """`U` over matrices and biases by block."""
+
+    def __init__(self, matrix: dict[str, np.ndarray], bias: dict[str, np.ndarray]) -> None:
+        self._matrix, self._bias = matrix, bias
+
+    def __getattr__(self, block: str):
+        return lambda vector: vector @ self._matrix[block].T + self._bias[block]
+
+    __getitem__ = __getattr__
+
+
 class OneStep:
     """Random numbers for everything that one step of one row reads.
 
@@ -90,7 +102,6 @@ class OneStep:
         self.cell = cell
         self.graph: Graph = trace(cell)
         self.x = Named((gate, part[0]) for gate, part in input_parts(cell, case.weights, case.input).items())
-        self.U = Blocks(cell, case.weights)
         self.s = State(case.initial)
         self.p = vectors(cell, case.weights)
         self.matrix: dict[str, np.ndarray] = {}
@@ -101,13 +112,14 @@ class OneStep:
             number = len(matrix.block_names)
             self.matrix |= zip(matrix.block_names, np.split(weight, number), strict=True)
             self.bias |= zip(matrix.block_names, np.split(bias, number), strict=True)
+        self.U = Products(self.matrix, self.bias)
         self.values = {self.graph.x(name): value for name, value in self.x.items()}
         self.values |= {self.graph.s(name): value for name, value in self.s.items()}
         self.values |= {self.graph.p(name): value for name, value in self.p.items()}
 
     def multiply(self, node: Node, vector: np.ndarray) -> np.ndarray:
-        """A product of the graph, computed from the weights."""
-        return vector @ self.matrix[node.label].T + self.bias[node.label]
+        """A product of the graph, for `evaluate`."""
+        return self.U[node.label](vector)
 
     def run(self, s: State | None = None) -> tuple[State, Gates]:
         return self.cell(self.x, self.U, self.s if s is None else s, self.p)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
+from tolerances import TOLERANCE
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 import headgate as hg
 from headgate import engines
-from tolerances import TOLERANCE
 
 CELLS = hg.cells.names()
 PLAIN = ("lstm", "gru", "rnn", "relu_rnn")

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from torch.nn.utils.rnn import pack_padded_sequence
-
-import headgate as hg
 from comparing import assert_all_close
 from nn.layer_runs import CELLS, as_hx, as_states, named, normal, states_for, values
 from tolerances import TOLERANCE
+from torch.nn.utils.rnn import pack_padded_sequence
+
+import headgate as hg
 
 INPUT = normal(6, 3, 4, dtype=torch.float32)
 HALF = TOLERANCE["eager", torch.bfloat16]

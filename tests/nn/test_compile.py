@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from comparing import assert_all_close
+from nn.layer_runs import CELLS, as_hx, normal, states_for, tolerance, values, values_and_gradients
 from torch import nn
 
 import headgate as hg
-from comparing import assert_all_close
-from nn.layer_runs import CELLS, as_hx, normal, states_for, tolerance, values, values_and_gradients
 
 # torch's compiler uses parts of torch that torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

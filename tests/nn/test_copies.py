@@ -6,12 +6,12 @@ import pickle
 
 import pytest
 import torch
+from comparing import assert_all_close
+from nn.layer_runs import CELLS, normal, tolerance, values, values_and_gradients
 from torch import nn
 from torch.nn.utils import parametrizations
 
 import headgate as hg
-from comparing import assert_all_close
-from nn.layer_runs import CELLS, normal, tolerance, values, values_and_gradients
 
 INPUT = normal(5, 3, 2)
 

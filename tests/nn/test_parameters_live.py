@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from comparing import assert_all_close
+from nn.layer_runs import normal, states_for, tolerance, values, values_and_gradients
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import headgate as hg
-from comparing import assert_all_close
-from nn.layer_runs import normal, states_for, tolerance, values, values_and_gradients
 
 both_engines = pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
 INPUT = normal(5, 3, 2)

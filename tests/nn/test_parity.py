@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 import torch
+from comparing import assert_all_close
+from nn.layer_runs import KINDS, normal, states_for, tolerance, twins, values_and_gradients
 from torch import nn
 
 import headgate as hg
-from comparing import assert_all_close
-from nn.layer_runs import KINDS, normal, states_for, tolerance, twins, values_and_gradients
 
 OPTIONS = {
     "plain": {},

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-
-import headgate as hg
 from comparing import assert_all_close
 from nn.layer_runs import KINDS, normal, tolerance, twins, values_and_gradients
+
+import headgate as hg
 
 both_ways = pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 both_engines = pytest.mark.parametrize("engine", ["stock", "eager"])

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
-
 from comparing import assert_all_close
 from nn.layer_runs import KINDS, normal, states_for, tolerance, twins, values_and_gradients
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 every_engine = pytest.mark.parametrize("engine", [None, "stock", "eager"], ids=lambda name: f"engine={name}")
 with_and_without_hx = pytest.mark.parametrize("given", [True, False], ids=["hx", "no-hx"])

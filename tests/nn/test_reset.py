@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-
-import headgate as hg
 from comparing import assert_all_close
 from nn.layer_runs import CELLS, RowsApart, as_hx, normal, states_for, tolerance, values, values_and_gradients
+
+import headgate as hg
 
 T, B, H = 7, 4, 3
 FEATURES = 2

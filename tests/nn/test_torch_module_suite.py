@@ -199,9 +199,9 @@ def test_strided_inputs_and_strided_gradients(cls, training):
 
 def check_derivatives(check, layer, args, **options):
     def run(*flat):
+        hx = [tuple(flat[1:3]) if isinstance(args[1], tuple) else flat[1]] if len(args) > 1 else []
         with freeze_rng_state():
-            return leaves(layer(flat[0], *([tuple(flat[1:3]) if isinstance(args[1], tuple) else flat[1]] if
-                                           len(args) > 1 else [])))
+            return leaves(layer(flat[0], *hx))
 
     assert check(run, leaves(args) + list(layer.parameters()), **options)
 
@@ -308,16 +308,16 @@ def test_nothing_is_recorded_without_grad_and_no_graph_outlives_its_output(cls):
     assert layer(x.clone().requires_grad_())[0].requires_grad
 
 
-CONSTRUCTION_ERRORS = [
-    ((3, 5), {"dropout": -0.1}), ((3, 5), {"dropout": 1.1}), ((3, 5), {"dropout": True}), ((3, 5), {"bias": 1}),
-    ((3, 5), {"batch_first": None}), ((3.0, 5), {}), ((0, 5), {}), ((3, "5"), {}), ((3, -5), {}), ((3, 5, 0), {}),
-    ((3, 5), {"proj_size": -1}), ((3, 5), {"proj_size": 5}), ((3, 5), {"proj_size": 2, "bias": 1}),
-    ((3, 5, 1, "gelu"), {}), ((3, 5, -1), {"bias": 0}),
-]
-OTHERWISE_WORDED_ERRORS = [
-    ((3,), {}), ((3, 5), {"surplus": 1}), ((3, 5, 2.0), {}), ((3, 5), {"dropout": "no"}),
-    ((3, 5), {"nonlinearity": "no"}),
-]
+WRONG_VALUES = {
+    "dropout": (-0.1, 1.1, True),
+    "bias": (1, "True"),
+    "batch_first": (0, None),
+    "input_size": (3.0, "3", 0, -1),
+    "hidden_size": (5.0, "5", 0, -5),
+    "num_layers": (0, -1),
+    "proj_size": (-1, 5),
+}
+LEFT_TO_PYTHON = {"surplus": 1, "num_layers": 2.0, "dropout": "no", "nonlinearity": "no"}
 
 
 def complaint(call, *args, **kwargs):
@@ -332,15 +332,18 @@ def assert_same_complaint(ours, theirs, *args, **kwargs):
     assert type(found) is type(expected) and str(expected) in str(found)
 
 
-@pytest.mark.parametrize("args, kwargs", CONSTRUCTION_ERRORS, ids=str)
-def test_construction_is_refused_in_the_words_of_torch(cls, args, kwargs):
-    assert_same_complaint(cls, getattr(nn, kind_of(cls)), *args, **kwargs)
+@pytest.mark.parametrize("name, value", [(n, v) for n, values in WRONG_VALUES.items() for v in values], ids=str)
+def test_construction_is_refused_in_the_words_of_torch(cls, name, value):
+    wrong = {"input_size": 3, "hidden_size": 5, name: value}
+    assert_same_complaint(cls, getattr(nn, kind_of(cls)), **wrong)
+    assert_same_complaint(cls, getattr(nn, kind_of(cls)), **(wrong | {"dropout": 2}))
 
 
-@pytest.mark.parametrize("args, kwargs", OTHERWISE_WORDED_ERRORS, ids=str)
-def test_construction_is_refused_where_torch_leaves_the_words_to_python(cls, args, kwargs):
-    expected = complaint(getattr(nn, kind_of(cls)), *args, **kwargs)
-    assert type(complaint(cls, *args, **kwargs)) is type(expected)
+@pytest.mark.parametrize("name", LEFT_TO_PYTHON)
+def test_construction_is_refused_where_torch_leaves_the_words_to_python(cls, name):
+    """Only the class can agree: torch.nn lets float(), range() or the signature complain."""
+    for args, kwargs in (((3, 5), {name: LEFT_TO_PYTHON[name]}), ((3,), {}), ((3, 5, 1, "gelu"), {})):
+        assert type(complaint(cls, *args, **kwargs)) is type(complaint(getattr(nn, kind_of(cls)), *args, **kwargs))
 
 
 def test_projections_belong_to_the_lstm(cls):
@@ -362,16 +365,18 @@ def test_dropout_of_a_single_layer_warns(cls):
         cls(3, 5, dropout=0)
 
 
-@pytest.mark.parametrize("shape, hidden, text", [
-    ((6, 7, 3), (2, 4, 5), "Expected hidden"), ((6, 4, 3), (2, 7, 5), "Expected hidden"),
-    ((6, 4, 7), (2, 4, 5), "input.size(-1) must be equal to input_size. Expected 3, got 7"),
-    ((6, 4, 3), (2, 4, 7), "Expected hidden"), ((6, 4, 3), (7, 4, 5), "Expected hidden"),
-    ((6, 3), (2, 1, 5), "For unbatched 2-D input"), ((6, 4, 3), (2, 5), "For batched 3-D input"),
-    ((3,), None, "Expected input to be 2D or 3D, got 1D"), ((1, 6, 4, 3), None, "2D or 3D, got 4D"),
-    ((6, 7), None, "input.size(-1)"), ((0, 4, 3), None, "Expected sequence length to be larger than 0 in RNN"),
-    ((0, 3), None, "Expected sequence length to be larger than 0 in RNN"),
-], ids=str)
-def test_wrong_shapes_are_refused_in_the_words_of_torch(cls, shape, hidden, text):
+REFUSALS = {
+    "Expected hidden": [((6, 7, 3), (2, 4, 5)), ((6, 4, 3), (2, 7, 5)), ((6, 4, 3), (2, 4, 7)), ((6, 4, 3), (7, 4, 5))],
+    "input.size(-1) must be equal to input_size. Expected 3, got 7": [((6, 4, 7), (2, 4, 5)), ((6, 7), None)],
+    "For unbatched 2-D input": [((6, 3), (2, 1, 5))],
+    "For batched 3-D input": [((6, 4, 3), (2, 5))],
+    "Expected input to be 2D or 3D, got": [((3,), None), ((1, 6, 4, 3), None)],
+    "Expected sequence length to be larger than 0 in RNN": [((0, 4, 3), None), ((0, 3), None)],
+}
+
+
+@pytest.mark.parametrize("text, shape, hidden", [(t, *shapes) for t, cases in REFUSALS.items() for shapes in cases])
+def test_wrong_shapes_are_refused_in_the_words_of_torch(cls, text, shape, hidden):
     for proj in (0, 2) if kind_of(cls) == "LSTM" else (0,):
         options = {"proj_size": proj} if proj else {}
         layer, x, good = cls(3, 5, 2, **options), torch.randn(shape), state(cls, 2, 4, 5, proj=proj)

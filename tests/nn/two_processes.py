@@ -1,10 +1,11 @@
 """What each of two processes runs under DistributedDataParallel; a module that a fresh process can import."""
 
-import headgate as hg
 import torch
 from nn.layer_runs import normal
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+import headgate as hg
 
 B = 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -31,10 +32,21 @@ SMALL = (4, 3, 2)  # T, B, H; complex-step differences take one run for every nu
 
 @cache
 def case_of(name: str, shape: tuple[int, int, int] = SMALL, options: str = "plain") -> Case:
-    """A random case of a cell of `CELLS`; a projected output has about half the hidden units."""
-    cell, H = CELLS[name], shape[2]
+    """A random case of a cell of `CELLS`; a projected output has about half the hidden units.
+
+    Lengths and resets are not left to chance: there is an empty row, a full one and, from three rows on, one between;
+    a reset falls within a row, one at its beginning and one into its padding.
+    """
+    cell, (T, B, H) = CELLS[name], shape
     size = (H + 1) // 2 if cell.produces_projection else None
-    return reference.random_case(cell, *shape, O=size, seed=1, **OPTIONS[options])
+    case = reference.random_case(cell, *shape, O=size, seed=1, **OPTIONS[options])
+    lengths = np.roll(np.linspace(T, 0, B).round().astype(int), -1)
+    reset = (2 * np.arange(T)[:, None] + np.arange(B)) % 3 == 0
+    return replace(
+        case,
+        lengths=None if case.lengths is None else lengths,
+        reset=None if case.reset is None else reset,
+    )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reference.cases import CELLS, SMALL, case_of
+from reference.cases import CELLS, OPTIONS, SMALL, case_of
 
 from headgate.reference import random_case
 
@@ -52,3 +52,19 @@ def test_variables_go_out_and_come_back():
     for name, value in back.variables.items():
         np.testing.assert_array_equal(value, moved[name])
     assert back.cell is case.cell and back.cotangents is case.cotangents
+
+
+@pytest.mark.parametrize("options", [name for name in OPTIONS if "lengths" in name or "reset" in name])
+def test_the_cases_of_the_tests_ask_what_they_are_for(options):
+    """Without a row that ends early, no test would see a reverse direction that starts in the padding."""
+    case = case_of("gru", SMALL, options)
+    lengths = np.full(3, 4) if case.lengths is None else case.lengths
+    if case.lengths is not None:
+        assert {0, 4} < set(lengths.tolist())
+        assert list(lengths) != sorted(lengths) and list(lengths) != sorted(lengths, reverse=True)
+    if case.reset is not None:
+        valid = np.arange(4)[:, None] < lengths
+        assert (case.reset & valid)[1:].any(), "no reset within a row"
+        assert (case.reset & valid)[0].any(), "no reset at a row's beginning"
+        assert case.lengths is None or (case.reset & ~valid).any(), "no reset in the padding"
+        assert (~case.reset & valid).any()

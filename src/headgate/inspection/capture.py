@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from headgate.inspection.recompute import LayerRun, recompute
@@ -21,7 +23,10 @@ WATCHED = (Recurrent, *COUNTERPARTS)
 
 @dataclass
 class Capture:
-    """One call of one module, kept: what went in, with which weights, and the gradients that came to what went out."""
+    """One call of one module, kept: what went in, with which weights, and the gradients that came to what went out.
+
+    `unreadable` says why nothing can be told of it, if so.
+    """
 
     module: nn.Module
     arguments: dict[str, Any]
@@ -30,11 +35,13 @@ class Capture:
     output: Tensor
     gradients: dict[str, Tensor] = field(default_factory=dict)
     differentiable: bool = True
+    unreadable: str | None = None
     layers: list[list[LayerRun]] | None = None
 
     def receive(self, key: str, gradient: Tensor) -> None:
+        """Add a gradient that came to the output or to a final state, as `.grad` would."""
         known = self.gradients.get(key)
-        self.gradients[key] = gradient.detach().clone() if known is None else known + gradient
+        self.gradients[key] = gradient.detach().clone() if known is None else known + gradient.detach()
 
 
 class Watch:
@@ -52,15 +59,18 @@ class Watch:
                 "GRU and RNN (not their Cell classes)."
             )
         self._captures: dict[str, Capture] = {}
-        self._before: dict[str, tuple[dict[str, Tensor], Tensor | None]] = {}
+        self._before: dict[str, _Before] = {}
         self._handles: list[Any] = []
         self._traces: dict[str, Trace] = {}
 
     def __enter__(self) -> Watch:
+        if self._handles:
+            raise RuntimeError("watch: this watch is already on; make another one with headgate.watch(model).")
         for name, module in self._modules.items():
             before, after = self._on_call(name), self._on_result(name)
             self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             self._handles.append(module.register_forward_hook(after, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(self._release(name), always_call=True))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -98,21 +108,34 @@ class Watch:
 
     def _on_call(self, name: str):
         def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            draws = module.training and module.num_layers > 1 and module.dropout > 0
-            self._before[name] = _weights(module), torch.get_rng_state() if draws else None
+            self._before[name] = _Before(module)
 
         return before
 
+    def _release(self, name: str):
+        def always(module: nn.Module, args: tuple, result: Any) -> None:
+            if name in self._before:
+                self._before.pop(name).close()
+
+        return always
+
     def _on_result(self, name: str):
-        def after(module: nn.Module, args: tuple, kwargs: dict, result: tuple) -> tuple | None:
-            weights, random_state = self._before.pop(name)
+        def after(module: nn.Module, args: tuple, kwargs: dict, result: Any) -> tuple | None:
+            before = self._before.pop(name)
+            before.close()
+            self._forget(name)
+            arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+            unreadable = _unreadable(args, arguments, result)
+            if unreadable:
+                nothing = torch.empty(0)
+                self._captures[name] = Capture(module, {}, {}, None, nothing, unreadable=unreadable)
+                return None
             output, final = result
             final = (final,) if isinstance(final, Tensor) else tuple(final)
             data = output.data if isinstance(output, PackedSequence) else output
-            arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-            capture = Capture(module, _kept(arguments), weights, random_state, data.detach().clone())
+            weights = before.weights or _weights(module)
+            capture = Capture(module, _kept(arguments), weights, before.random_state, data.detach().clone())
             self._captures[name] = capture
-            self._forget(name)
             replaced = None
             if not data.requires_grad:
                 capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
@@ -134,7 +157,7 @@ class Watch:
             self._forget(name)
 
         if value.requires_grad:
-            value.register_hook(hook)
+            self._handles.append(value.register_hook(hook))
 
     def _forget(self, name: str) -> None:
         for key in [key for key in self._traces if key.rpartition(".")[0] == name]:
@@ -144,6 +167,8 @@ class Watch:
         key = f"{name}.{part}"
         if key not in self._traces:
             capture = self._captures[name]
+            if capture.unreadable:
+                raise RuntimeError(f"{name or 'the model'}: {capture.unreadable}")
             if capture.layers is None:
                 capture.layers = recompute(capture, name or "the model")
             layer = int(part.removesuffix("_reverse")[1:])
@@ -189,7 +214,8 @@ def watch(model: nn.Module) -> Watch:
 
     Works on headgate's layers and on plain torch.nn.LSTM, GRU and RNN, in train and eval mode. Within the with-block
     two hooks a layer keep what goes in and the gradient that comes back to what goes out; everything else is computed
-    when it is asked for, and no hook is left behind.
+    when it is asked for, and no hook is left behind. Results are what they would be without it, but that the output of
+    a layer whose weights are all frozen asks for a gradient too, so that there is one to see.
 
     Args:
         model: any module that holds recurrent layers, or such a layer.
@@ -206,6 +232,38 @@ def watch(model: nn.Module) -> Watch:
     return Watch(model)
 
 
+class _Before:
+    """What has to be known before a layer runs: the random state its dropout starts from, and weights that it computes.
+
+    Parametrised weights are computed when they are read. Held in torch's cache for the time of the call, they are the
+    layer's own, and a random one draws no second time.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        draws = module.training and module.num_layers > 1 and module.dropout > 0
+        self.random_state = torch.get_rng_state() if draws else None
+        self.weights: dict[str, Tensor] = {}
+        self._cache = ExitStack()
+        if isinstance(module, Recurrent) and parametrize.is_parametrized(module):
+            self._cache.enter_context(parametrize.cached())
+            self.weights = _weights(module)
+
+    def close(self) -> None:
+        """Let go of the cache."""
+        self._cache.close()
+
+
+def _unreadable(args: tuple, arguments: dict[str, Any], result: Any) -> str | None:
+    """Why a call is not one of a recurrent layer's own, which a subclass's forward may make it."""
+    unknown = set(arguments) - {"input", "hx", "lengths", "reset"}
+    if unknown or len(args) > 2:
+        came = f"the argument {sorted(unknown)[0]!r}" if unknown else f"{len(args)} arguments"
+        return f"its forward was called with {came}, so it is a forward of its own, which watch cannot follow."
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], (Tensor, PackedSequence))):
+        return "its forward does not return (output, state), so it is a forward of its own, which watch cannot follow."
+    return None
+
+
 def _join(name: str, part: str) -> str:
     return f"{name}.{part}" if name else part
 
@@ -216,9 +274,12 @@ def _parts(module: nn.Module) -> list[str]:
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
-    """The weights as this call sees them, copied: an optimiser may change them before anyone asks."""
-    names = module.parameter_names if isinstance(module, Recurrent) else module._flat_weights_names
-    return {name: getattr(module, name).detach().clone() for name in names}
+    """The weights as the call used them, copied: an optimiser may change them before anyone asks."""
+    if isinstance(module, Recurrent):
+        found = {name: getattr(module, name) for name in module.parameter_names}
+    else:
+        found = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))
+    return {name: weight.detach().clone() for name, weight in found.items()}
 
 
 def _kept(value: Any) -> Any:

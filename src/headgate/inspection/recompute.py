@@ -68,7 +68,7 @@ class LayerRun:
             return torch.zeros_like(self.run.states[self.run.cell.state_names[0]])
         gradient = gradient.to(self.run.input.dtype)
         if isinstance(self.opened.input, PackedSequence):
-            gradient, _ = packing.unpack(self.opened.input._replace(data=gradient))
+            gradient = _in_users_order(packing.unpack(self.opened.input._replace(data=gradient))[0], self.opened.input)
         elif not self.opened.batched:
             gradient = gradient.unsqueeze(1)
         elif self.layer.batch_first:
@@ -84,8 +84,6 @@ class LayerRun:
                 gradient = gradient.to(self.run.input.dtype)
                 if not self.opened.batched:
                     gradient = gradient.unsqueeze(1)
-                if isinstance(self.opened.input, PackedSequence) and self.opened.input.sorted_indices is not None:
-                    gradient = gradient.index_select(1, self.opened.input.sorted_indices)
                 found[name] = gradient[self.index]
         return found
 
@@ -100,17 +98,18 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
     layer = twin(capture.module, capture.weights)
     dtype = layer.weight_ih_l0.dtype
     opened = open_sequences(layer, layer.weight_ih_l0, **_as_called(capture.arguments, dtype))
-    if isinstance(opened.input, PackedSequence):
+    input, lengths, first = opened.input, opened.lengths, opened.initial
+    if isinstance(input, PackedSequence):
         input, lengths = packing.unpack(opened.input)
-    else:
-        input, lengths = opened.input, opened.lengths
+        input, lengths = _in_users_order(input, opened.input), _in_users_order(lengths[None], opened.input)[0]
+        first = tuple(_in_users_order(state, opened.input) for state in first)
     masks = _dropout_masks(capture, layer, opened, input)
     layers: list[list[LayerRun]] = []
     for k in range(layer.num_layers):
         runs = []
         for direction in range(layer.num_directions):
             index = k * layer.num_directions + direction
-            initial = tuple(state[index] for state in opened.initial)
+            initial = tuple(state[index] for state in first)
             run = _run(layer, layer.weights(k, direction), input, initial, lengths, opened.reset, direction == 1)
             runs.append(LayerRun(run, layer, opened, index, masks[k] if k < len(masks) else None))
         layers.append(runs)
@@ -118,8 +117,10 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
         input = torch.cat(outputs, -1)
         if k < len(masks):
             input = input * masks[k]
-    output = packing.pack_like(opened.input, input) if isinstance(opened.input, PackedSequence) else input
-    _check(capture, layer, opened, output, name)
+    if isinstance(opened.input, PackedSequence):
+        order = opened.input.sorted_indices
+        input = packing.pack_like(opened.input, input if order is None else input.index_select(1, order))
+    _check(capture, layer, opened, input, name)
     return layers
 
 
@@ -143,6 +144,8 @@ def _run(layer: Recurrent, weights, input, initial, lengths, reset, reverse: boo
     T, B = input.shape[:2]
     steps = torch.arange(T, device=input.device)[:, None]
     active = steps < lengths if lengths is not None else torch.ones(T, B, dtype=torch.bool, device=input.device)
+    # What stands in the padding is nobody's, and NaN there would get through every mask that multiplies.
+    input = torch.where(active[..., None], input, torch.zeros_like(input))
     fresh = torch.zeros_like(active) if reset is None else reset & active
     if reverse:
         fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
@@ -155,6 +158,11 @@ def _run(layer: Recurrent, weights, input, initial, lengths, reset, reverse: boo
         _in_time(active, reverse)[..., None],
         _in_time(fresh, reverse)[..., None],
     )
+
+
+def _in_users_order(rows: Tensor, packed: PackedSequence) -> Tensor:
+    """[T, B, ...] from the packed batch's order of rows to the one its user knows."""
+    return rows if packed.unsorted_indices is None else rows.index_select(1, packed.unsorted_indices)
 
 
 def _in_time(value: Tensor, reverse: bool | int) -> Tensor:
@@ -175,6 +183,8 @@ def _dropout_masks(capture: Capture, layer: Recurrent, opened: Sequences, input:
         masks = [functional.dropout(ones, p, True).to(input.dtype) for _ in range(layer.num_layers - 1)]
     if packed_draw:
         masks = [packing.unpack(opened.input._replace(data=mask))[0] for mask in masks]
+    if isinstance(opened.input, PackedSequence):
+        masks = [_in_users_order(mask, opened.input) for mask in masks]
     return masks
 
 
@@ -184,6 +194,10 @@ def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: 
     shaped = shaped.data if isinstance(shaped, PackedSequence) else shaped
     error = (shaped - capture.output.to(shaped.dtype)).abs().max().item() if shaped.numel() else 0.0
     allowed = AGREEMENT[capture.output.dtype] * max(1.0, shaped.abs().max().item() if shaped.numel() else 0.0)
+    if not capture.output.isfinite().all():
+        raise RuntimeError(
+            f"{name}: its output holds NaN or infinity, so there is nothing to measure; look at its input and weights."
+        )
     if not error <= allowed:
         raise RuntimeError(
             f"{name}: run again from its weights and input it gives another output (by {error:.1e}, allowed "

@@ -40,7 +40,9 @@ class Trace:
     @cached_property
     def gates(self) -> dict[str, Tensor]:
         """Gate values by name, [T, B, H]; none for a cell without gates."""
-        return {name: self._in_time(value * self._run.active) for name, value in self._adjoint.gates.items()}
+        like = self._run.states[self.cell.memory]
+        whole = {n: torch.as_tensor(v).to(like).expand_as(like) for n, v in self._adjoint.gates.items()}
+        return {name: self._in_time(value * self._run.active) for name, value in whole.items()}
 
     @cached_property
     def states(self) -> dict[str, Tensor]:
@@ -73,7 +75,16 @@ class Trace:
         return self._in_time(self._flow.highway)
 
     def jacobian(self, t: int, row: int = 0) -> Tensor:
-        """d(states after step t)/d(states before it) for one row, dense; states in the cell's order."""
+        """d(states after step t)/d(states before it) for one row, dense; states in the cell's order.
+
+        Raises:
+            IndexError: there is no such step or row, or the row does not take that step.
+        """
+        T, B = self._run.input.shape[:2]
+        if not (0 <= t < T and 0 <= row < B):
+            raise IndexError(f"{self.name}: no step {t} of row {row}; steps are 0..{T - 1} and rows 0..{B - 1}.")
+        if t >= self.lengths[row]:
+            raise IndexError(f"{self.name}: row {row} has {self.lengths[row]} steps, so it takes no step {t}.")
         return self._adjoint.jacobian(len(self._run.input) - 1 - t if self.reverse else t, row)
 
     def lag_profile(self, quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> np.ndarray:
@@ -116,26 +127,32 @@ class Trace:
     def timescales(self) -> np.ndarray | None:
         """Steps over which each unit's memory fades to 1/e by its own factor: -1 / mean log |keep|, [H].
 
-        The factor is the highway's, from step to step: f in an LSTM, z in a GRU (Mahto et al. 2021). None for a cell
-        without one. Not 1/(1 - mean f), which a single reset in fifty steps halves.
+        The factor is the highway's, from step to step: f in an LSTM, z in a GRU (Mahto et al. 2021); infinite where it
+        is 1, negative where the memory grows. None for a cell without one. Not 1/(1 - mean f), which a single reset in
+        fifty steps halves.
         """
         keep = self._adjoint.keep()
         if keep is None:
             return None
         steps = self._run.active.expand_as(keep)
         logs = torch.where(steps, keep.abs().clamp_min(torch.finfo(keep.dtype).tiny).log(), torch.zeros_like(keep))
-        mean = logs.sum((0, 1)) / steps.sum((0, 1)).clamp_min(1)
+        mean = (logs.sum((0, 1)) / steps.sum((0, 1)).clamp_min(1)).cpu().numpy()
         with np.errstate(divide="ignore"):
-            return -1.0 / mean.cpu().numpy()
+            return np.where(mean == 0, np.inf, -1.0 / mean)
 
     def record(self) -> Record:
-        """The measurements as arrays and facts, for a report."""
-        profile = self.lag_profile()
+        """The measurements as arrays and facts, for a report; where no gradient came, a fact says why."""
         arrays = {f"gate_{name}": value.float().cpu().numpy() for name, value in self.gates.items()}
-        arrays |= {"lag_profile": profile, "highway_share": self.highway_share(), "lengths": self.lengths}
+        arrays["lengths"] = self.lengths
         timescales = self.timescales()
         if timescales is not None:
             arrays["timescales"] = timescales
+        gradient: dict[str, object] = {}
+        try:
+            arrays |= {"lag_profile": self.lag_profile(), "highway_share": self.highway_share()}
+            gradient = {"horizon_1e-3": self.horizon(1e-3), "horizon_1e-7": self.horizon(1e-7)}
+        except RuntimeError as reason:
+            gradient = {"no_gradient": str(reason)}
         facts = {
             "cell": self.cell.name,
             "equations": equations(self.cell),
@@ -143,8 +160,7 @@ class Trace:
             "gates": list(self.gates),
             "hidden_size": int(self._run.states[self.cell.memory].shape[-1]),
             "steps": len(self._run.input),
-            "horizon_1e-3": self.horizon(1e-3),
-            "horizon_1e-7": self.horizon(1e-7),
+            **gradient,
         }
         return Record(self.name, facts, arrays)
 

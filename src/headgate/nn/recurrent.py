@@ -77,8 +77,8 @@ class Recurrent(nn.Module):
         for name, value in kept.items():
             setattr(self, name, value)
         self.dropout = float(dropout)
-        self.cell = cell_with_options(cell, switches, proj_size)
-        trace(self.cell)  # a cell that cannot be run is refused here, not at the first batch
+        # A cell that cannot be run is refused here, not at the first batch.
+        self.cell = trace(cell_with_options(cell, switches, proj_size)).cell
         self._cell_key = operator.key(self.cell)
         self._make_parameters(device, dtype)
         self.reset_parameters()
@@ -310,5 +310,6 @@ class Recurrent(nn.Module):
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
+        self.cell = trace(self.cell).cell
         self._cell_key = operator.key(self.cell)
 

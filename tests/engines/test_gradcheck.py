@@ -1,0 +1,95 @@
+"""torch's own opinion of the derivatives, the second ones too."""
+
+import warnings
+
+import pytest
+import torch
+from engines.running import call_of, skip_if_refused, values_of, variables_of, with_variables
+from reference.cases import CELLS, OPTIONS
+from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd.gradcheck import GradcheckError
+
+from headgate import engines, reference
+from headgate.cells import State, sigmoid, tanh
+from headgate.cells.lstm import LSTM
+
+ALL_AT_ONCE = {"lengths": True, "reset": True, "reverse": True}
+
+
+def problem(cell, engine, **options):
+    """A function of the case's variables, and the variables."""
+    size = 1 if cell.produces_projection else None
+    case = reference.random_case(cell, 2, 2, 2, I=1, O=size, seed=4, **options)
+    skip_if_refused(case, engine, torch.float64)
+    call = call_of(case, torch.float64)
+    names = list(variables_of(call))
+
+    def function(*values):
+        return tuple(values_of(with_variables(call, dict(zip(names, values, strict=True))), engine).values())
+
+    return function, tuple(variables_of(call).values())
+
+
+@pytest.mark.parametrize("options", [{}, ALL_AT_ONCE], ids=["plain", "lengths reset reverse"])
+@pytest.mark.parametrize("name", CELLS)
+def test_first_derivatives(name, options):
+    assert gradcheck(*problem(CELLS[name], "eager", **options), fast_mode=bool(options))
+
+
+@pytest.mark.parametrize("options", [{}, ALL_AT_ONCE], ids=["plain", "lengths reset reverse"])
+@pytest.mark.parametrize("name", CELLS)
+def test_second_derivatives(name, options):
+    assert gradgradcheck(*problem(CELLS[name], "eager", **options), fast_mode=True)
+
+
+def test_second_derivatives_of_the_lstm_number_by_number():
+    """`fast_mode` above compares random projections; once, every entry."""
+    assert gradgradcheck(*problem(CELLS["lstm"], "eager"))
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstmp", "gru", "rnn", "relu_rnn"])
+@pytest.mark.parametrize("engine", [name for name in engines.names() if name != "eager"])
+def test_the_other_engines_differentiate_twice_or_refuse(engine, name):
+    """Never wrong: a second derivative either passes, or torch says that there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        function, variables = problem(CELLS[name], engine)
+        assert gradcheck(function, variables, fast_mode=True)
+        try:
+            assert gradgradcheck(function, variables, fast_mode=True)
+        except (RuntimeError, NotImplementedError) as refused:
+            assert not isinstance(refused, GradcheckError), refused
+            assert "deriv" in str(refused) or "backward" in str(refused)
+
+
+class WrongTanh(torch.autograd.Function):
+    """The right value with the wrong sign of its derivative."""
+
+    @staticmethod
+    def forward(ctx, value):
+        ctx.save_for_backward(value.tanh())
+        return value.tanh()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (y,) = ctx.saved_tensors
+        return -gradient * (1 - y * y)
+
+
+class WrongLSTM(LSTM):
+    """An LSTM whose value is right and whose candidate is differentiated wrongly."""
+
+    def step(self, x, U, s):
+        a = x.g + U.g(s.h)
+        g = WrongTanh.apply(a) if isinstance(a, torch.Tensor) else tanh(a)
+        c = sigmoid(x.f + U.f(s.h)) * s.c + sigmoid(x.i + U.i(s.h)) * g
+        return State(h=sigmoid(x.o + U.o(s.h)) * tanh(c), c=c)
+
+
+def test_a_wrong_derivative_is_refused():
+    with pytest.raises(GradcheckError, match="Jacobian mismatch"):
+        gradcheck(*problem(WrongLSTM(), "eager"))
+
+
+def test_options_cover_what_is_checked_here():
+    assert {key for options in OPTIONS.values() for key in options} >= set(ALL_AT_ONCE)
