@@ -1,8 +1,8 @@
 """The one table of tolerances: how far each engine, and each witness, may be from the float64 truth.
 
 The error meant is that of `comparing.assert_all_close`: the largest deviation in an entry over the largest magnitude
-there. Float64 is for being right: it leaves room for rounding alone. Float32 and bfloat16 are about four times the worst
-that was measured over all cells and the cases of `engines/test_parity.py`.
+there. Float64 is for being right: it leaves room for rounding alone. The others are about four times the worst that
+was measured over all cells and the cases of `engines/test_parity.py`.
 """
 
 import torch

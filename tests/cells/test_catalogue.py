@@ -67,7 +67,7 @@ def test_switches_are_set_on_whatever_was_named():
         ("ltsm", {}, KeyError, r"no cell named 'ltsm'; did you mean 'lstm'\? Known: cifg_lstm, .*lstm"),
         ("transformer", {}, KeyError, r"no cell named 'transformer'\. Known: cifg_lstm"),
         (3, {}, TypeError, r"a cell is a name, a Cell or its class, but got 3; see headgate\.cells\.names\(\)"),
-        (int, {}, TypeError, "a cell is a name, a Cell or its class, but got <class 'int'>"),
+        (int, {}, TypeError, "a cell is a name, a Cell or its class, but got the class int; see"),
         ("lstm", {"peepholes": True}, TypeError, r"LSTM has no switch 'peepholes'; it has peephole, coupled, "),
         (Plain, {"wide": 2}, TypeError, "Plain has no switch 'wide'; it has none"),
         ("gru", {"reset": "never"}, ValueError, r"GRU: reset='never' is not known; choose 'after' .* or 'before'"),

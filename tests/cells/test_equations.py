@@ -70,7 +70,7 @@ def lstmp(wx, U, s, p):
 
 
 def peephole_lstm(wx, U, s, p):
-    """Greff et al. 2017, section II: the vanilla LSTM; each of their variants takes one thing out of it or puts one in."""
+    """Greff et al. 2017, section II: the vanilla LSTM, out of which each of their variants takes one thing."""
     return vanilla(wx, U, s, p)
 
 

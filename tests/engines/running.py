@@ -53,12 +53,15 @@ def values_of(call: Call, engine: str) -> dict[str, torch.Tensor]:
 def value_and_gradients(case: Case, engine: str, dtype: torch.dtype, device: str = "cpu") -> dict[str, np.ndarray]:
     """What an engine makes of a case, in the names of `reference.value_and_gradients`.
 
-    The loss is linear, so its gradients are those that the cotangents give; a variable that the results do not depend
-    on is an error.
+    A variable that the results do not depend on is an error.
     """
     call = call_of(case, dtype, device)
-    values, variables = values_of(call, engine), variables_of(call)
-    cotangents = [torch.tensor(case.cotangents[name], dtype=v.dtype, device=device) for name, v in values.items()]
+    return with_gradients(case, values_of(call, engine), variables_of(call))
+
+
+def with_gradients(case: Case, values: dict[str, torch.Tensor], variables: dict[str, torch.Tensor]) -> dict:
+    """Values and, as `d_<variable>`, the gradients of the case's loss on them: float64 arrays."""
+    cotangents = [torch.tensor(case.cotangents[name]).to(value) for name, value in values.items()]
     gradients = torch.autograd.grad(list(values.values()), list(variables.values()), cotangents)
     found = values | {f"d_{name}": value for name, value in zip(variables, gradients, strict=True)}
     return {name: value.detach().cpu().double().numpy() for name, value in found.items()}

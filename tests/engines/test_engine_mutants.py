@@ -6,13 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from comparing import assert_all_close
+from engines.mutant_cells import MinusLSTM, SwappedLSTM, TurnedGRU, WrongLSTM
 from engines.running import value_and_gradients
-from engines.test_gradcheck import WrongLSTM
 from reference.cases import SMALL, case_of, truth
 from tolerances import TOLERANCE
 from torch.nn import functional
 
-from headgate.cells import Gates, State, sigmoid, tanh
 from headgate.cells.gru import GRU
 from headgate.cells.lstm import LSTM
 from headgate.engines import eager, stock
@@ -28,27 +27,6 @@ def refused(name, options, engine="eager", *, as_cell=None, dtype=torch.float64)
     lines = str(complaint.value).splitlines()[1:]
     assert all("relative error" in line for line in lines), complaint.value
     return {line.strip().partition(":")[0] for line in lines}
-
-
-class MinusLSTM(LSTM):
-    def step(self, x, U, s):
-        i, f, o = (sigmoid(x[k] + U[k](s.h)) for k in "ifo")
-        g = tanh(x.g + U.g(s.h))
-        c = f * s.c - i * g
-        return State(h=o * tanh(c), c=c), Gates(i=i, f=f, g=g, o=o)
-
-
-class SwappedLSTM(LSTM):
-    gates = "i g f o"
-
-
-class TurnedGRU(GRU):
-    """Chung's sense: z lets the new value in, where torch's z keeps the old one."""
-
-    def step(self, x, U, s):
-        r, z = sigmoid(x.r + U.r(s.h)), sigmoid(x.z + U.z(s.h))
-        n = tanh(x.n + r * U.n(s.h))
-        return State(h=z * n + (1.0 - z) * s.h), Gates(r=r, z=z, n=n)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)

@@ -4,14 +4,13 @@ import warnings
 
 import pytest
 import torch
+from engines.mutant_cells import WrongLSTM
 from engines.running import call_of, skip_if_refused, values_of, variables_of, with_variables
 from reference.cases import CELLS, OPTIONS
 from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.gradcheck import GradcheckError
 
 from headgate import engines, reference
-from headgate.cells import State, sigmoid, tanh
-from headgate.cells.lstm import LSTM
 
 ALL_AT_ONCE = {"lengths": True, "reset": True, "reverse": True}
 
@@ -60,30 +59,6 @@ def test_the_other_engines_differentiate_twice_or_refuse(engine, name):
         except (RuntimeError, NotImplementedError) as refused:
             assert not isinstance(refused, GradcheckError), refused
             assert "deriv" in str(refused) or "backward" in str(refused)
-
-
-class WrongTanh(torch.autograd.Function):
-    """The right value with the wrong sign of its derivative."""
-
-    @staticmethod
-    def forward(ctx, value):
-        ctx.save_for_backward(value.tanh())
-        return value.tanh()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (y,) = ctx.saved_tensors
-        return -gradient * (1 - y * y)
-
-
-class WrongLSTM(LSTM):
-    """An LSTM whose value is right and whose candidate is differentiated wrongly."""
-
-    def step(self, x, U, s):
-        a = x.g + U.g(s.h)
-        g = WrongTanh.apply(a) if isinstance(a, torch.Tensor) else tanh(a)
-        c = sigmoid(x.f + U.f(s.h)) * s.c + sigmoid(x.i + U.i(s.h)) * g
-        return State(h=sigmoid(x.o + U.o(s.h)) * tanh(c), c=c)
 
 
 def test_a_wrong_derivative_is_refused():

@@ -4,13 +4,13 @@ import pytest
 import torch
 from reference.cases import CELLS, case_of
 from torch import nn
-from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import headgate as hg
 from headgate import engines
 from headgate.cells import Cell, State, tanh
 from headgate.cells.lstm import LSTM
-from headgate.engines import Call, eager, wide
+from headgate.engines import Call, wide
 
 HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 STEPS = 2000
@@ -49,13 +49,13 @@ def test_torch_loses_them():
 
 
 def test_gradients_of_recurrent_weights_are_summed_in_float32():
-    """dc_T/db'_g is 2000 in steps of 1, and bfloat16 cannot count beyond 256; so too for U_g, where h is near 1/2."""
-    exact, half = ({}, {})
+    """dc_T/db'_g is 1000 in steps of 1, and bfloat16 cannot count beyond 256; so too for U_g."""
+    exact, half = {}, {}
     for found, dtype in ((exact, torch.float64), (half, torch.bfloat16)):
         weights = integrator(dtype, requires_grad=True)
-        run(weights, STEPS, dtype).final[1].backward()
+        run(weights, 1000, dtype).final[1].backward()
         found |= {name: weights[name].grad.flatten()[2].item() for name in ("bias_ih", "bias_hh", "weight_hh")}
-    assert exact["bias_hh"] == pytest.approx(2000, rel=0.001)
+    assert exact["bias_hh"] == pytest.approx(1000, rel=0.001)
     assert half == pytest.approx(exact, rel=0.02)
 
 
@@ -70,22 +70,28 @@ class Watching(LSTM):
         return super().step(x, U, s, p)
 
 
+class Products(TorchDispatchMode):
+    """Notes the dtypes of the two factors of every matrix product."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        if operation.overloadpacket.__name__ in ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul"):
+            self.seen.append({value.dtype for value in arguments if value.dim() > 1})
+        return operation(*arguments, **(keywords or {}))
+
+
 @HALF
-def test_products_run_in_half_precision_and_all_else_in_float32(dtype, monkeypatch):
-    products = []
-
-    def linear(*operands):
-        products.append({value.dtype for value in operands})
-        return functional.linear(*operands)
-
-    monkeypatch.setattr(eager.functional, "linear", linear)
+def test_products_run_in_half_precision_and_all_else_in_float32(dtype):
     cell = Watching()
     object.__setattr__(cell, "seen", set())
     state = torch.ones(3, 2, dtype=dtype)
     weights = {name: torch.ones(shape, dtype=dtype) for name, shape in cell.parameter_shapes(4, 2, 2).items()}
-    engines.engine_named("eager").forward(Call(cell, weights, torch.ones(5, 3, 4, dtype=dtype), (state, state)))
-    assert len(products) == 1 + 5, "one product for all inputs, one a step"
-    assert all(found == {dtype} for found in products)
+    with Products() as products:
+        engines.engine_named("eager").forward(Call(cell, weights, torch.ones(5, 3, 4, dtype=dtype), (state, state)))
+    assert products.seen == [{dtype}] * (1 + 5), "one product for all inputs, one a step"
     assert cell.seen == {(what, torch.float32) for what in ("x", "h", "c", "U")}
 
 
@@ -100,14 +106,14 @@ def test_results_come_in_the_dtypes_that_went_in(dtype, carried):
 
 def test_a_sequence_may_be_run_in_parts_where_the_state_is_handed_over_in_float32():
     """Exactly: the same bits as in one run. Handed over in bfloat16, every part loses what that cannot hold."""
-    weights, zeros = integrator(torch.bfloat16), torch.zeros(1, 1)
-    whole = run(weights, STEPS, torch.bfloat16, (zeros, zeros)).final
-    state = rounded = (zeros, zeros)
-    for _ in range(STEPS):
+    weights, start = integrator(torch.bfloat16), (torch.zeros(1, 1), torch.full((1, 1), 0.5))
+    whole = run(weights, 300, torch.bfloat16, start).final
+    state = rounded = start
+    for _ in range(300):
         state = run(weights, 1, torch.bfloat16, state).final
         rounded = run(weights, 1, torch.bfloat16, tuple(value.bfloat16() for value in rounded)).final
     assert all(torch.equal(one, other) for one, other in zip(whole, state, strict=True))
-    assert rounded[1].item() == pytest.approx(0.5, rel=0.05)
+    assert (whole[1].item(), rounded[1].item()) == (pytest.approx(0.8, rel=0.01), 0.5)
 
 
 @HALF

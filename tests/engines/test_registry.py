@@ -177,6 +177,7 @@ def test_stock_refuses_by_reason(asked, reason):
     assert engines.engine_named(engines.choose(asked)).refusal(asked) is None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize(
     "transform",
     [

@@ -50,7 +50,7 @@ def test_order_is_kept_where_it_is_written():
         (A * -1, -A),
         (A / 1, A),
         (0 / A, ex.ZERO),
-        (-(-A), A),
+        (-ex.Node("neg", (A,)), A),
         (A + (-B), A - B),
         (-A * B, -(A * B)),
         (A * -B, -(A * B)),
@@ -113,12 +113,12 @@ def test_it_prints_as_it_is_read():
 
 @pytest.mark.parametrize("power", [0, -1, 0.5, A], ids=["zero", "negative", "half", "traced"])
 def test_powers_other_than_whole_ones_are_refused(power):
-    with pytest.raises(TypeError, match="raised to the power .*write whole powers"):
+    with pytest.raises(TypeError, match=r"raised to the power .*write whole powers"):
         A**power
 
 
 def test_a_traced_value_is_neither_true_nor_false():
-    with pytest.raises(TypeError, match="asked whether a traced value is true.*traced once for all values"):
+    with pytest.raises(TypeError, match=r"asked whether a traced value is true.*traced once for all values"):
         bool(A)
     with pytest.raises(TypeError):
         bool(A > B)
@@ -171,9 +171,7 @@ def test_numpy_torch_and_numbers_evaluate_alike():
         values = {node: convert(value) for node, value in step.values.items()}
         matrix = {block: convert(value) for block, value in step.matrix.items()}
         bias = {block: convert(value) for block, value in step.bias.items()}
-        found = evaluate(
-            step.graph.states.values(), values, lambda node, v: v * matrix[node.label] + bias[node.label]
-        )
+        found = evaluate(step.graph.states.values(), values, lambda node, v: v * matrix[node.label] + bias[node.label])
         return {name: np.asarray(value).reshape(()) for name, value in zip(step.graph.states, found, strict=True)}
 
     on_numbers = evaluated(float_of)

@@ -27,7 +27,8 @@ import headgate as hg
 
 LENGTHS = [3, 5, 0, 2]
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-some_cells = pytest.mark.parametrize("cell", [CELLS[name] for name in ("lstm", "gru", "fgr_lstmp")], ids=str)
+SOME = {name: CELLS[name] for name in ("lstm", "gru", "fgr_lstmp")}
+some_cells = pytest.mark.parametrize("cell", SOME.values(), ids=SOME)
 both_modes = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 
 
@@ -148,7 +149,7 @@ def test_states_handed_on_as_they_are():
     seen, cotangents = watched(layer, input, states)
     whole = unrolled(cell, layer, input, states, cotangents)
     for part, expected in whole.parts.items():
-        arrived = expected._gathered(expected.handed, "d", gradient=True)
+        arrived = expected.gathered(expected.handed, "d", gradient=True)
         actual = {n: v for n, v in numbers_of(seen[part]).items() if n.startswith(("state", "grad_initial"))}
         assert_all_close(actual, {name: expected.numbers()[name] for name in actual}, EXACT)
         assert_all_close({"grad d": seen[part].grad["d"]}, {"grad d": arrived}, EXACT)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+import headgate.engines.eager  # noqa: F401 - teaches the cells' functions what to do with torch tensors
 from headgate.cells import Cell, Gates, State
 from headgate.cells.cell import Named
 
@@ -92,15 +93,15 @@ class Part:
 
     def numbers(self) -> dict[str, Tensor]:
         """Gates, states and total gradients by the names that `numbers_of` gives the watch's; zero past a row's end."""
-        T, B = self.input.shape[:2]
-        found = {f"gate {name}": self._gathered(self.gates, name) for name in next(iter(self.gates.values()))}
+        B = self.input.shape[1]
+        found = {f"gate {name}": self.gathered(self.gates, name) for name in next(iter(self.gates.values()))}
         for name in self.cell.state_names:
-            found[f"state {name}"] = self._gathered(self.made, name)
-            found[f"grad {name}"] = self._gathered(self.made, name, gradient=True)
+            found[f"state {name}"] = self.gathered(self.made, name)
+            found[f"grad {name}"] = self.gathered(self.made, name, gradient=True)
             found[f"grad_initial {name}"] = torch.stack([gradient_of(self.initial[name][b]) for b in range(B)])
         return found
 
-    def _gathered(self, places: Mapping[Place, Named], name: str, gradient: bool = False) -> Tensor:
+    def gathered(self, places: Mapping[Place, Named], name: str, gradient: bool = False) -> Tensor:
         values = {at: gradient_of(v[name]) if gradient else v[name].detach() for at, v in places.items()}
         some = next(iter(values.values()))
         result = some.new_zeros(*self.input.shape[:2], len(some))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from tolerances import TOLERANCE
 from torch import Tensor, nn
@@ -18,6 +19,16 @@ KINDS = {
     "RNN": (nn.RNN, hg.RNN, {}),
     "RNN-relu": (nn.RNN, hg.RNN, {"nonlinearity": "relu"}),
 }
+
+
+def cells_and_engines(*, lengths: bool = False, reset: bool = False) -> list:
+    """Every cell on the engine it gets, and on "eager" too where that is another: parameters for a test."""
+    found = []
+    for cell in CELLS:
+        request = engines.Request(hg.cells.get(cell), torch.device("cpu"), torch.float64, lengths, reset)
+        asked = [None] if engines.choose(request) == "eager" else [None, "eager"]
+        found += [pytest.param(cell, engine, id=f"{cell}-engine={engine}") for engine in asked]
+    return found
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -132,8 +132,8 @@ EXACT = {
     "stock-peephole": 'engine="stock" cannot run here: torch has no kernel for LSTM(peephole=True). Leave engine=None '
     'to let headgate choose (it would choose "eager").',
     "switch-of-another-family": "GRU has no switch 'peephole'; it has reset.",
-    "switch-contradiction": "LSTM: coupled=True sets f = 1 - i, so it needs both gates; leave input_gate and forget_gate "
-    "True.",
+    "switch-contradiction": "LSTM: coupled=True sets f = 1 - i, so it needs both gates; leave input_gate and "
+    "forget_gate True.",
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from comparing import assert_all_close
-from nn.layer_runs import CELLS, as_hx, as_states, normal, tolerance, values
+from nn.layer_runs import CELLS, as_hx, as_states, cells_and_engines, normal, tolerance, values
 
 import headgate as hg
 
@@ -27,8 +27,7 @@ def written_out(layer):
     return as_hx(tuple(torch.stack(row)[:, None].expand(-1, B, -1) for row in rows))
 
 
-@pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "engine"), cells_and_engines())
 def test_it_is_where_every_row_begins(cell, engine):
     layer = layer_of(cell, engine=engine)
     assert_all_close(values(layer, INPUT), values(layer, INPUT, written_out(layer)), tolerance(layer))

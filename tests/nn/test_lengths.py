@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 from comparing import assert_all_close
-from nn.layer_runs import CELLS, PLAIN, RowsApart, as_hx, normal, states_for, tolerance, values, values_and_gradients
+from nn.layer_runs import (
+    PLAIN,
+    RowsApart,
+    as_hx,
+    cells_and_engines,
+    normal,
+    states_for,
+    tolerance,
+    values,
+    values_and_gradients,
+)
 
 import headgate as hg
 
@@ -23,7 +33,7 @@ FORMS = {
 }
 
 both_engines = pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
-every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell_and_engine = pytest.mark.parametrize(("cell", "engine"), cells_and_engines(lengths=True))
 with_and_without_hx = pytest.mark.parametrize("given", [True, False], ids=["hx", "no-hx"])
 
 
@@ -40,9 +50,8 @@ def one_piece(lengths):
     return [[steps] for steps in lengths]
 
 
-@both_engines
 @with_and_without_hx
-@every_cell
+@every_cell_and_engine
 def test_rows_are_run_as_if_alone(cell, given, engine):
     layer, input = layer_of(cell, engine), normal(T, B, FEATURES)
     states = states_for(layer, B) if given else None
@@ -88,8 +97,7 @@ def test_the_users_lengths_are_left_alone(engine):
     assert lengths.tolist() == LENGTHS
 
 
-@both_engines
-@every_cell
+@every_cell_and_engine
 def test_a_row_without_steps_hands_back_its_state_and_its_gradient(cell, engine):
     layer, input = layer_of(cell, engine), normal(T, B, FEATURES)
     states = tuple(state.requires_grad_() for state in states_for(layer, B))
@@ -103,8 +111,7 @@ def test_a_row_without_steps_hands_back_its_state_and_its_gradient(cell, engine)
         assert torch.equal(state.grad[:, 2], weight[:, 2])
 
 
-@both_engines
-@every_cell
+@every_cell_and_engine
 @pytest.mark.parametrize("filling", [float("nan"), float("inf"), 1e30], ids=["nan", "inf", "1e30"])
 def test_what_lies_in_the_padding_changes_nothing(cell, filling, engine):
     layer, clean = layer_of(cell, engine), normal(T, B, FEATURES)
@@ -145,8 +152,7 @@ def test_batch_first(cell, engine):
     assert_all_close(actual, values_and_gradients(time_first, twin, input, states), tolerance(layer, lengths=True))
 
 
-@both_engines
-@every_cell
+@every_cell_and_engine
 @pytest.mark.parametrize("steps", [0, 1, 4, 6])
 def test_one_sequence_without_a_batch_dimension(cell, steps, engine):
     layer, input = layer_of(cell, engine), normal(T, FEATURES)

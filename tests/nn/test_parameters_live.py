@@ -128,10 +128,10 @@ class Counted(nn.Module):
 def test_a_parametrised_weight_is_computed_once_a_call(name, engine):
     """Spectral norm takes a step, and weight drop draws a mask, each time: asking twice would change what they do."""
     layer = layer_of(engine, num_layers=1)
-    counted = Counted()
+    counted, states = Counted(), states_for(layer, 3)
     parametrize.register_parametrization(layer, name, counted)
     counted.calls = 0
-    layer(INPUT, states_for(layer, 3))
+    layer(INPUT, states)
     assert counted.calls == 1
     counted.calls = 0
     layer(INPUT)

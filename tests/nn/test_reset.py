@@ -3,7 +3,17 @@
 import pytest
 import torch
 from comparing import assert_all_close
-from nn.layer_runs import CELLS, RowsApart, as_hx, normal, states_for, tolerance, values, values_and_gradients
+from nn.layer_runs import (
+    CELLS,
+    RowsApart,
+    as_hx,
+    cells_and_engines,
+    normal,
+    states_for,
+    tolerance,
+    values,
+    values_and_gradients,
+)
 
 import headgate as hg
 
@@ -13,6 +23,7 @@ PIECES = [[3, 2, 2], [7], [1, 1, 5], [6, 1]]
 SHORT = [[3, 2], [7], [], [1, 1, 2]]  # with lengths 5, 7, 0, 4
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell_and_engine = pytest.mark.parametrize(("cell", "engine"), cells_and_engines(reset=True))
 
 
 def layer_of(cell, **options):
@@ -34,9 +45,8 @@ def with_reset(layer, reset, lengths=None):
     return lambda input, hx: layer(input, hx, reset=reset, lengths=lengths)
 
 
-@every_cell
+@every_cell_and_engine
 @pytest.mark.parametrize("given", [True, False], ids=["hx", "no-hx"])
-@pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
 def test_sequences_in_one_row_are_run_as_if_apart(cell, given, engine):
     layer, input = layer_of(cell, engine=engine), normal(T, B, FEATURES)
     states = states_for(layer, B) if given else None

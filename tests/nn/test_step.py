@@ -3,7 +3,17 @@
 import pytest
 import torch
 from comparing import assert_all_close
-from nn.layer_runs import CELLS, as_hx, as_states, normal, states_for, tolerance, values, values_and_gradients
+from nn.layer_runs import (
+    CELLS,
+    as_hx,
+    as_states,
+    cells_and_engines,
+    normal,
+    states_for,
+    tolerance,
+    values,
+    values_and_gradients,
+)
 
 import headgate as hg
 
@@ -12,6 +22,7 @@ FEATURES = 2
 
 both_engines = pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
 every_cell = pytest.mark.parametrize("cell", CELLS)
+every_cell_and_engine = pytest.mark.parametrize(("cell", "engine"), cells_and_engines())
 
 
 def stepped(layer, time=0):
@@ -31,8 +42,7 @@ def layer_of(cell, **options):
     return hg.Recurrent(cell, FEATURES, H, **{"num_layers": 2, "dtype": torch.float64, **options})
 
 
-@both_engines
-@every_cell
+@every_cell_and_engine
 @pytest.mark.parametrize("given", [True, False], ids=["from-hx", "from-None"])
 def test_steps_give_what_forward_gives(cell, given, engine):
     layer, input = layer_of(cell, engine=engine), normal(T, B, FEATURES)
@@ -41,8 +51,7 @@ def test_steps_give_what_forward_gives(cell, given, engine):
     assert_all_close(values_and_gradients(stepped(layer), layer, input, states), expected, tolerance(layer))
 
 
-@both_engines
-@every_cell
+@every_cell_and_engine
 @pytest.mark.parametrize("given", [True, False], ids=["from-hx", "from-None"])
 @pytest.mark.parametrize("batch_first", [False, True], ids=["time-first", "batch-first"])
 def test_steps_of_one_sequence(cell, batch_first, given, engine):

@@ -186,6 +186,7 @@ def test_the_graph_can_be_kept_for_many_backwards(cls):
 
 def test_weights_states_and_starts_are_told_as_by_torch(cls):
     for extra in variants(cls):
+        torch.manual_seed(8)
         layer = cls(3, 5, 2, batch_first=True, bidirectional=True, **extra)
         x, twin, proj = torch.randn(4, 6, 3), twin_of(layer), extra.get("proj_size", 5)
         for data, sizes in ((x, None), (x[0], torch.tensor([3, 2, 1]))):
@@ -195,10 +196,10 @@ def test_weights_states_and_starts_are_told_as_by_torch(cls):
             assert kind_of(cls) != "LSTM" or layer.get_expected_cell_size(data, sizes) == (4, rows, 5)
         assert [n for names in layer._all_weights for n in names] == layer._flat_weights_names
         assert all(a is b for a, b in zip(leaves(layer.all_weights), layer.parameters(), strict=True))
-        for model in (layer, twin):
+        for model in (twin, layer):
             torch.manual_seed(8)
             model.reset_parameters()
-        same(layer.all_weights, twin.all_weights, rtol=0, atol=0)
+            same(layer.all_weights, twin.all_weights, rtol=0, atol=0)
         assert layer._replicate_for_data_parallel()._flat_weights is not layer._flat_weights
         assert layer.share_memory() is layer and all(w.is_shared() for w in layer._flat_weights)
         hx, order = state(cls, 4, 4, 5), torch.tensor([2, 0, 3, 1])

@@ -45,7 +45,7 @@ def test_by_hand_agrees_with_differences(name):
 
 
 def mutants(cell):
-    """Every way to negate one node of a step's gradient: of which kind it is, which gradient must differ, the mutant."""
+    """Every way to negate one node of a step's gradient: its kind, the gradient that must differ, the mutant."""
     right = gradient(cell)
     matrix_of = {block: matrix.name for matrix in cell.recurrent for block in matrix.block_names}
     for kind in ("states", "x", "products", "vectors"):

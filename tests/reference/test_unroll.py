@@ -1,6 +1,7 @@
 """What lengths, resets and the reverse direction mean, each said again in terms of plain runs of single rows."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ def pieces_of_row(case, b):
     length = len(case.input) if case.lengths is None else int(case.lengths[b])
     starts = [] if case.reset is None else [t for t in range(1, length) if case.reset[t, b]]
     edges = [0, *starts, length]
-    stretches = [range(a, z) for a, z in zip(edges, edges[1:], strict=False) if z > a]
+    stretches = [range(a, z) for a, z in pairwise(edges) if z > a]
     return [stretch[::-1] for stretch in reversed(stretches)] if case.reverse else stretches
 
 
 def row_by_row(case):
     """The same as `unroll`, from plain runs: one row, one stretch, forward, every step valid."""
-    T, B = case.input.shape[:2]
+    B = case.input.shape[1]
     plain = replace(case, lengths=None, reset=None, reverse=False)
     output = np.zeros_like(case.cotangents["output"])
     final = {name: value.copy() for name, value in case.initial.items()}
@@ -58,9 +59,7 @@ def test_a_step_is_the_cell_called_on_arrays():
     for x in case.input:
         h = np.tanh(x @ w["weight_ih"].T + w["bias_ih"] + h @ w["weight_hh"].T + w["bias_hh"])
         hidden.append(h)
-    assert_all_close(
-        unroll(case), {"output": np.stack(hidden), "final_h": h, "states_h": np.stack(hidden)}, EXACT
-    )
+    assert_all_close(unroll(case), {"output": np.stack(hidden), "final_h": h, "states_h": np.stack(hidden)}, EXACT)
 
 
 def test_an_empty_row_keeps_its_state_and_gives_zeros():

@@ -63,13 +63,13 @@ def get(cell: str | Cell | type[Cell], **switches: object) -> Cell:
     elif isinstance(cell, Cell):
         found = cell
     else:
-        raise TypeError(f"a cell is a name, a Cell or its class, but got {cell!r}; see headgate.cells.names().")
+        came = f"the class {cell.__name__}" if isinstance(cell, type) else repr(cell)
+        raise TypeError(f"a cell is a name, a Cell or its class, but got {came}; see headgate.cells.names().")
     if not switches:
         return found
-    fields = getattr(found, "__dataclass_fields__", {})
     for switch in switches:
-        if switch not in fields:
-            raise TypeError(f"{found.name} has no switch {switch!r}; it has {', '.join(fields) or 'none'}.")
+        if switch not in found.switches:
+            raise TypeError(f"{found.name} has no switch {switch!r}; it has {', '.join(found.switches) or 'none'}.")
     return replace(found, **switches)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -94,11 +94,19 @@ class Cell:
     @property
     def name(self) -> str:
         """The class's name and the switches that differ from their defaults, as one would write them."""
-        switches = getattr(self, "__dataclass_fields__", {})
-        changed = [
-            f"{key}={getattr(self, key)!r}" for key, field in switches.items() if getattr(self, key) != field.default
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})" if changed else type(self).__name__
+        changed = ", ".join(f"{switch}={value!r}" for switch, value in self.changed_switches.items())
+        return f"{type(self).__name__}({changed})" if changed else type(self).__name__
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The family's switches with their defaults; none for a class that is no dataclass."""
+        return {field.name: field.default for field in fields(self)} if is_dataclass(self) else {}
+
+    @property
+    def changed_switches(self) -> dict[str, Any]:
+        """The switches that differ from their defaults."""
+        values = {switch: getattr(self, switch) for switch in self.switches}
+        return {switch: value for switch, value in values.items() if value != self.switches[switch]}
 
     def __deepcopy__(self, memo: dict) -> Cell:
         return self  # a cell is its equations; nothing in it changes

@@ -37,8 +37,8 @@ class LSTM(Cell):
     projection: bool = False
 
     def __post_init__(self) -> None:
-        for switch, field in self.__dataclass_fields__.items():
-            if isinstance(field.default, bool) and not isinstance(getattr(self, switch), bool):
+        for switch, default in self.switches.items():
+            if isinstance(default, bool) and not isinstance(getattr(self, switch), bool):
                 raise TypeError(f"LSTM: {switch}={getattr(self, switch)!r} is not True or False.")
         for switch in ("input_activation", "output_activation"):
             if getattr(self, switch) not in ACTIVATIONS:

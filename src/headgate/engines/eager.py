@@ -44,6 +44,7 @@ class Blocks:
     """`U` on tensors: all blocks that a step applies to one vector are one matrix product."""
 
     def __init__(self, call: Call) -> None:
+        self._dtype = call.input.dtype
         self._home: dict[str, tuple[Group, int]] = {}
         self._weight: dict[Group, tuple[Tensor, Tensor | None]] = {}
         self._done: dict[Group, tuple[Tensor, tuple[Tensor, ...]]] = {}
@@ -53,7 +54,9 @@ class Blocks:
                 weight, bias = call.weights[f"weight_{name}"], call.weights.get(f"bias_{name}")
                 size = weight.shape[0] // len(group.matrix.block_names)
                 rows = slice(group.first * size, (group.first + len(group.blocks)) * size)
-                self._weight[group] = weight[rows], None if bias is None else bias[rows]
+                # Kept wide and narrowed at each step: autograd then sums their gradients over the steps in float32.
+                kept = wide(weight.dtype)
+                self._weight[group] = weight[rows].to(kept), None if bias is None else bias[rows].to(kept)
                 self._home |= {block: (group, k) for k, block in enumerate(group.blocks)}
 
     def __getattr__(self, block: str) -> Callable[[Tensor], Tensor]:
@@ -62,8 +65,8 @@ class Blocks:
         def apply(vector: Tensor) -> Tensor:
             done = self._done.get(group)
             if done is None or done[0] is not vector:
-                weight, bias = self._weight[group]
-                result = functional.linear(vector.to(weight.dtype), weight, bias).to(vector.dtype)
+                weight, bias = (None if w is None else w.to(self._dtype) for w in self._weight[group])
+                result = functional.linear(vector.to(self._dtype), weight, bias).to(vector.dtype)
                 done = self._done[group] = vector, result.chunk(len(group.blocks), -1)
             return done[1][k]
 

@@ -55,6 +55,8 @@ def _recurrent(
     engine: str,
     reverse: bool,
 ) -> list[Tensor]:
+    if lengths is not None and lengths.device.type == "cpu" and ((lengths < 0) | (lengths > len(input))).any():
+        raise ValueError(f"headgate::recurrent: lengths {lengths.tolist()} do not all lie in 0..{len(input)} = 0..T.")
     result = _run(_call(input, weights, initial, lengths, reset, cell, reverse), engine)
     # An operator's results may share no memory with its arguments or with each other.
     return [result.output.contiguous(), *(state.clone() for state in result.final)]

@@ -52,6 +52,8 @@ class Watch:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"watch: got a {type(model).__name__}, but a torch.nn.Module is needed.")
         self._modules = {name: module for name, module in model.named_modules() if isinstance(module, WATCHED)}
         if not self._modules:
             raise ValueError(

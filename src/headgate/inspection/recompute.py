@@ -51,7 +51,7 @@ class LayerRun:
             return gradient
         in_order = _in_time(gradient, self.reverse)
         steps = torch.arange(len(in_order), device=in_order.device)[:, None]
-        read = (in_order != 0).any(-1)
+        read = (in_order != 0).any(-1) & self.run.active[..., 0]
         for final in self.final_gradients(capture).values():
             ended = (steps == (self.run.active.sum(0).T - 1)) & (final != 0).any(-1)
             read = read | ended

@@ -52,7 +52,7 @@ class Trace:
     @cached_property
     def grad(self) -> dict[str, Tensor]:
         """Total gradient dL/d(state) by state, [T, B, ...]: along every path, not the local term that autograd leaves
-        on a layer's output.
+        on a layer's output. States that are one quantity in the cell's equations share one gradient.
 
         Raises:
             RuntimeError: no backward pass reached this layer within the watch.

@@ -113,6 +113,12 @@ def _open_packed(
             )
     if input.data.dim() != 2:
         raise RuntimeError(f"{layer.call}: input must have 2 dimensions, got {input.data.dim()}; pack [T, B, I].")
+    steps = int(input.batch_sizes.sum())
+    if steps != len(input.data):
+        raise RuntimeError(
+            f"{layer.call}: the PackedSequence holds {len(input.data)} steps, but its batch_sizes add up to {steps}; "
+            "make it with pack_padded_sequence or pack_sequence."
+        )
     form = _Form(layer, batched=True, packed=True)
     _check_input(form, weight, input.data)
     states = _as_states(layer, hx, 3)
@@ -122,6 +128,30 @@ def _open_packed(
     if input.sorted_indices is not None and states is not None:
         initial = tuple(state.index_select(1, input.sorted_indices) for state in initial)
     return Sequences(packed, initial, None, None, True)
+
+
+def check_step(layer: Recurrent, input: Any) -> bool:
+    """Check the input of `step`, [B, I] or [I]; says whether it has a batch dimension.
+
+    Raises:
+        TypeError: not a tensor.
+        ValueError: other dimensions.
+        RuntimeError: another input size.
+    """
+    if not isinstance(input, Tensor):
+        came = type(input).__name__
+        raise TypeError(f"{layer.call}: step's input is a {came}, but a tensor is needed, [B, I] or [I].")
+    shape = list(input.shape)
+    if input.dim() not in (1, 2):
+        raise ValueError(
+            f"{layer.call}: step got {shape}, but one step is [B, I] or [I]; forward takes sequences."
+        )
+    if shape[-1] != layer.input_size:
+        raise RuntimeError(
+            f"{layer.call}: step got shape {shape} = {'[B, I]' if len(shape) == 2 else '[I]'}, but input.size(-1) must "
+            f"be equal to input_size. Expected {layer.input_size}, got {shape[-1]}"
+        )
+    return input.dim() == 2
 
 
 def close_sequences(layer: Recurrent, opened: Sequences, output: Tensor | PackedSequence, final: tuple) -> tuple:
@@ -163,9 +193,10 @@ def _check_input(form: _Form, weight: Tensor, input: Tensor) -> None:
         )
     cast = autocast_dtype(input.device) is not None and input.is_floating_point()
     if input.dtype != weight.dtype and not cast:
+        other = f", or convert model: model.to({input.dtype})" if input.is_floating_point() else ""
         raise ValueError(
             f"{call}: RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
-            f"Convert input: input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+            f"Convert input: input.to({weight.dtype}){other}"
         )
 
 

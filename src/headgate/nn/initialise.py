@@ -28,7 +28,7 @@ def gate_bias_(layer: Recurrent, gate: str, value: float | Tensor) -> Recurrent:
     Raises:
         ValueError: no such gate, a layer without biases, or a value of another shape.
     """
-    cell = layer.cell
+    cell = _cell_of(layer)
     if gate not in cell.gate_names:
         raise ValueError(f"{layer.call} has no gate {gate!r}; its gates are {', '.join(cell.gate_names)}.")
     if not layer.bias:
@@ -81,8 +81,9 @@ def chrono_(layer: Recurrent, longest: float) -> Recurrent:
 @torch.no_grad()
 def orthogonal_(layer: Recurrent) -> Recurrent:
     """Every square recurrent block orthogonal, others semi-orthogonal (Saxe, McClelland & Ganguli 2014)."""
+    cell = _cell_of(layer)
     for weights in _all_weights(layer):
-        for matrix in layer.cell.recurrent:
+        for matrix in cell.recurrent:
             for block in weights[f"weight_{matrix.name}"].chunk(len(matrix.block_names)):
                 nn.init.orthogonal_(block)
     return layer
@@ -105,7 +106,16 @@ def _rows(parameter: Tensor, blocks: tuple[str, ...], block: str) -> Tensor:
     return parameter.chunk(len(blocks))[blocks.index(block)]
 
 
+def _cell_of(layer: Recurrent) -> Cell:
+    if not isinstance(getattr(layer, "cell", None), Cell):
+        raise TypeError(
+            f"a {type(layer).__name__} has no gates that headgate knows by name; build the layer with headgate, or use "
+            "headgate.swap first."
+        )
+    return layer.cell
+
+
 def _timescale(layer: Recurrent, what: str) -> dict[str, int]:
-    if not layer.cell.timescale:
+    if not _cell_of(layer).timescale:
         raise ValueError(f"{layer.call}: {what} needs a gate that keeps the memory, and {layer.cell.name} has none.")
     return dict(layer.cell.timescale)

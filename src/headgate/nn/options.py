@@ -53,6 +53,8 @@ def check_options(values: dict[str, Any]) -> None:
 def _check_ours(values: dict[str, Any]) -> None:
     engine, dtype = values["engine"], values["dtype"]
     if engine is not None:
+        if not isinstance(engine, str):
+            raise TypeError(f"engine={engine!r} is no name; choose one of {', '.join(engines.names())}, or None.")
         engines.engine_named(engine)
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(f"dtype={dtype!r} is not a floating-point torch.dtype, as weights need.")
@@ -78,7 +80,7 @@ def cell_with_options(cell: str | Cell | type[Cell], switches: dict[str, Any], p
         raise ValueError(f"{found.name} projects its output, so it needs a proj_size greater than zero.")
     if not proj_size or found.produces_projection:
         return found
-    if "projection" not in getattr(found, "__dataclass_fields__", {}):
+    if "projection" not in found.switches:
         raise ValueError(f"{_PROJECTION}: {found.name} has no projection; leave proj_size=0.")
     return cells.get(found, projection=True)
 

@@ -16,7 +16,7 @@ from headgate.cells import Cell
 from headgate.engines import Call, Request, operator, stock, wide
 from headgate.graph import trace
 from headgate.nn import initialise, packing
-from headgate.nn.arguments import Sequences, close_sequences, open_sequences
+from headgate.nn.arguments import Sequences, check_step, close_sequences, open_sequences
 from headgate.nn.options import cell_with_options, check_options
 
 
@@ -192,10 +192,7 @@ class Recurrent(nn.Module):
                 f"{self.call}: a bidirectional layer cannot be stepped, since its reverse direction starts at the end; "
                 "use bidirectional=False for streaming."
             )
-        if not isinstance(input, Tensor) or input.dim() not in (1, 2):
-            shape = list(input.shape) if isinstance(input, Tensor) else type(input).__name__
-            raise ValueError(f"{self.call}: step got {shape}, but one step is [B, I] or [I]; forward takes sequences.")
-        batched = input.dim() == 2
+        batched = check_step(self, input)
         if state is None:
             state = self.initial_state(input.shape[0] if batched else 1, dtype=wide(input.dtype))
             state = state if batched else tuple(value.squeeze(1) for value in state)
@@ -296,8 +293,7 @@ class Recurrent(nn.Module):
         defaults |= {"bidirectional": False, "learnable_state": False}
         parts += [f"{n}={getattr(self, n)}" for n, default in defaults.items() if getattr(self, n) != default]
         if type(self) is not Recurrent:
-            fields = getattr(self.cell, "__dataclass_fields__", {})
-            changed = {n: getattr(self.cell, n) for n in fields if getattr(self.cell, n) != fields[n].default}
+            changed = self.cell.changed_switches
             parts += [f"{name}={value!r}" for name, value in changed.items() if name != "projection"]
         return ", ".join(parts)
 

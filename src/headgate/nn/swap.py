@@ -47,6 +47,8 @@ def swap(model: nn.Module, engine: str | None = None) -> nn.Module:
         ValueError: a recurrent layer that cannot be replaced (a subclass, or one with parametrised weights), or whose
             replacement gave other outputs. The model is then as it was.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"swap: got a {type(model).__name__}, but a torch.nn.Module is needed.")
     replacements: dict[nn.Module, Recurrent] = {}
     for name, module in model.named_modules():
         if isinstance(module, tuple(COUNTERPARTS)) and not isinstance(module, Recurrent):

@@ -1,0 +1,3 @@
+"""Show: a run folder becomes one offline page. Reads folders and Records, never a live model."""
+
+from headgate.report.folder import write_report as write_report

@@ -1,0 +1,45 @@
+"""LaTeX to MathML, which a browser sets without help from anywhere; only marks that set formulas are let through."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from latex2mathml.converter import convert
+from markupsafe import Markup, escape
+
+_ELEMENTS = frozenset(
+    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mfenced "
+    "mtable mtr mtd mpadded mphantom mstyle".split()
+)
+_ATTRIBUTES = frozenset(
+    "display mathvariant stretchy fence form separator accent displaystyle scriptlevel linethickness "
+    "columnalign columnspacing rowspacing lspace rspace width height depth minsize maxsize".split()
+)
+
+
+def mathml(latex: str, *, display: bool = False) -> Markup:
+    """A formula as MathML; one that cannot be converted, or would bring foreign marks along, as its own text."""
+    try:
+        text = convert(latex, display="block" if display else "inline")
+        root = ElementTree.fromstring(re.sub(r'\sxmlns="[^"]*"', "", text, count=1))
+    except Exception:
+        # The converter raises a dozen kinds of its own, and a formula that is shown as text is better than no page.
+        return _as_text(latex)
+    for node in root.iter():
+        if node.tag not in _ELEMENTS or not _ATTRIBUTES.issuperset(node.attrib):
+            return _as_text(latex)
+    _close_calls(root)
+    return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
+
+
+def _as_text(latex: str) -> Markup:
+    return Markup("<code>{}</code>").format(escape(latex))
+
+
+def _close_calls(root: ElementTree.Element) -> None:
+    """No gap between a function's letter and the parenthesis of its argument, as in sigma(...)."""
+    for parent in root.iter():
+        for child in parent:
+            if child.tag == "mo" and child.get("stretchy") == "true" and child.get("form") == "prefix":
+                child.set("lspace", "0")

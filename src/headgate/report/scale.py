@@ -1,0 +1,107 @@
+"""From values to places on an axis: linear, by decades, and by logits; each knows its ticks."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Scale(ABC):
+    """An axis.
+
+    Args:
+        low, high: values at its two ends.
+        start, end: places of those ends; `end` may be below `start`, as on an axis that points up.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @abstractmethod
+    def stretch(self, value: float) -> float:
+        """The value on the scale on which the axis is even."""
+
+    @abstractmethod
+    def ticks(self) -> list[tuple[float, str]]:
+        """Values to mark, and what to write there."""
+
+    def __call__(self, value: float) -> float:
+        """Where a value stands; one beyond an end stands at that end."""
+        low, high = self.stretch(self.low), self.stretch(self.high)
+        part = (self.stretch(min(max(value, self.low), self.high)) - low) / (high - low)
+        return self.start + part * (self.end - self.start)
+
+
+class Linear(Scale):
+    """Even in the value itself; about five round ticks."""
+
+    def stretch(self, value: float) -> float:
+        return value
+
+    def ticks(self) -> list[tuple[float, str]]:
+        step = _round_step((self.high - self.low) / 5)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [(k * step, f"{k * step:.6g}") for k in range(first, last + 1)]
+
+
+class Percent(Linear):
+    """Linear, with shares written in percent."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return [(value, f"{100 * value:.6g} %") for value in (0.0, 0.5, 1.0) if self.low <= value <= self.high]
+
+
+class Decades(Scale):
+    """Even in the logarithm; a tick a decade, or every few."""
+
+    def stretch(self, value: float) -> float:
+        return math.log10(max(value, self.low))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        every = max(1, math.ceil((last - first) / 7))
+        return [(10.0**k, power_of_ten(k)) for k in range(first, last + 1) if k % every == 0]
+
+
+class Logit(Scale):
+    """Even in log(p / (1 - p)): a linear axis from 0 to 1 hides what matters in a gate."""
+
+    def stretch(self, value: float) -> float:
+        value = min(max(value, self.low), self.high)
+        return math.log(value / (1.0 - value))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        marks = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+        return [(p, f"{p:g}".removeprefix("0")) for p in marks if self.low <= p <= self.high]
+
+
+def timescale(keep: float) -> str:
+    """Steps over which a gate held at `keep` lets its memory fade to 1/e, in two digits: -1 / log keep."""
+    return f"{float(f'{-1.0 / math.log(keep):.2g}'):g}"
+
+
+def power_of_ten(exponent: int) -> str:
+    """10 to a whole power, as one writes it; 1 and 10 as they are."""
+    return {0: "1", 1: "10"}.get(exponent, "10" + str(exponent).translate(SUPERSCRIPT))
+
+
+def magnitude(value: float) -> str:
+    """A positive number in words short enough for a label: 2.6, 0.19, 4 × 10⁻⁶."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    if 0.01 <= abs(value) < 1000:
+        return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    power = power_of_ten(int(exponent))
+    return power if mantissa == "1" else f"{mantissa} × {power}"  # noqa: RUF001
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * (1 - 1e-9))
