@@ -9,6 +9,7 @@ from inspection.witness import Part, Place, Products, gradient_of
 from torch import Tensor
 
 from headgate.cells import State
+from headgate.inspection import Trace
 
 HIGHWAY, READOUT, ALONE = "highway", "readout", "highway alone"
 Adjoint = dict[str, Tensor]  # by state
@@ -107,3 +108,29 @@ def _pulled(outputs: list[Tensor], gradients: list[Tensor], inputs: list[Tensor]
         return [torch.zeros_like(value) for value in inputs]
     settings = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
     return list(torch.autograd.grad([o for o, _ in ways], inputs, [g for _, g in ways], **settings))
+
+
+def by_knock_out(part: Part, cotangents: dict[str, Tensor], lengths: list[int]) -> dict[str, Tensor]:
+    """The paths of one direction of a one-layer run, by the names of `told`."""
+    found = KnockOut(part, local_gradients(part, cotangents, lengths)).paths()
+    return {f"path {label}": value for label, value in found.items()}
+
+
+def told(trace: Trace) -> dict[str, Tensor]:
+    """What the watch says of the paths."""
+    return {**{f"path {name}": value for name, value in trace.paths.items()}, f"path {ALONE}": trace.highway}
+
+
+def local_gradients(part: Part, cotangents: dict[str, Tensor], lengths: list[int]) -> dict[Place, Adjoint]:
+    """What the loss of a one-layer run brings to the states after each step, itself."""
+    direction, output = int(part.reverse), part.cell.state_names[0]
+    weights = cotangents["output"].chunk(2, -1)[direction]
+    found = {}
+    for t, row in part.made:
+        here = {name: torch.zeros_like(value) for name, value in part.made[t, row].items()}
+        here[output] = here[output] + weights[t, row]
+        if t == (0 if part.reverse else lengths[row] - 1):
+            for k, name in enumerate(part.cell.state_names):
+                here[name] = here[name] + cotangents[f"final {k}"][direction, row]
+        found[t, row] = here
+    return found

@@ -7,7 +7,7 @@ from graph.one_step import STRANGE
 from inspection.watching import (
     CELLS,
     EXACT,
-    LOSSES,
+    LENGTHS,
     B,
     H,
     I,
@@ -17,6 +17,7 @@ from inspection.watching import (
     layer_of,
     loss_of,
     numbers_of,
+    resets,
     unrolled,
     watched,
 )
@@ -25,23 +26,14 @@ from torch import nn
 
 import headgate as hg
 
-LENGTHS = [3, 5, 0, 2]
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 SOME = {name: CELLS[name] for name in ("lstm", "gru", "fgr_lstmp")}
 some_cells = pytest.mark.parametrize("cell", SOME.values(), ids=SOME)
 both_modes = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 
 
-def resets():
-    """Sequences that begin in the middle of a row; also past its end and at the very start, where nothing changes."""
-    reset = torch.zeros(T, B, dtype=torch.bool)
-    for t, row in ((2, 0), (1, 1), (3, 1), (0, 2), (4, 3), (1, 3)):
-        reset[t, row] = True
-    return reset
-
-
 @every_cell
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["last", "dense", "final"])
 def test_every_cell_and_loss(cell, loss):
     layer, input = layer_of(cell), normal(T, B, I)
     seen, cotangents = watched(layer, input, loss=loss)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from comparing import assert_all_close
-from inspection.test_torch_layers import BOTH, assert_as_witnessed, cell_of, model_of, run, seen_of, witness_of
+from inspection.torch_models import BOTH, assert_as_witnessed, cell_of, model_of, run, seen_of, witness_of
 from inspection.watching import EXACT, B, H, I, T, cotangents_of, loss_of, numbers_of, unrolled, watched
 from inspection.witness import unroll
 from nn.layer_runs import normal
@@ -58,6 +58,12 @@ def test_a_name_that_is_not_there(name):
 def test_a_model_without_recurrent_layers():
     with pytest.raises(ValueError, match=r"^watch: Linear holds no recurrent layer; it sees headgate's layers and tor"):
         hg.watch(nn.Linear(2, 2))
+
+
+def test_what_is_no_model():
+    with pytest.raises(TypeError) as error:
+        hg.watch("lstm")
+    assert str(error.value) == "watch: got a str, but a torch.nn.Module is needed."
 
 
 # --- calls ------------------------------------------------------------------------------------------------------
@@ -195,15 +201,20 @@ def test_a_loss_that_does_not_depend_on_a_direction():
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_what_changes_after_the_call_changes_nothing(kind):
-    """Weights by an optimiser, the input and the states in place: within the watch and after it."""
+    """Weights in place, as an optimiser steps, and the input: within the watch and after it."""
     model, input = model_of(kind, **BOTH), normal(T, B, I)
     before, kept = copy.deepcopy(model), input.clone()
-    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+
+    @torch.no_grad()
+    def step():
+        for parameter in model.parameters():
+            parameter -= parameter.grad
+
     with hg.watch(model) as seen:
         model.loss(*run(model, input)).backward()
-        optimiser.step()
+        step()
         input.zero_()
-    optimiser.step()
+    step()
     assert_as_witnessed(seen, witness_of(kind, before, kept))
 
 

@@ -175,6 +175,21 @@ def test_the_source_is_the_last_step_alone(name):
     assert 10 * profile(dense)[-1] < plain[-1] / plain[0], "the plain curve was meant to hide it"
 
 
+def test_each_direction_has_its_own_source():
+    """In a dense loss: the last step for the forward one, the first for the reverse one; the layer below has both."""
+    layer, input = nn.GRU(FEATURES, H, 2, bidirectional=True, dtype=torch.float64), normal(9, 3, FEATURES)
+    weight = normal(9, 3, 2 * H, seed=5)
+    ends = torch.zeros_like(weight)
+    ends[-1, :, :H] = ends[0, :, H:] = 1.0
+
+    def measured(cotangent):
+        with hg.watch(layer) as seen:
+            (layer(input)[0] * cotangent).sum().backward()
+        return {name: seen[name].lag_profile() for name in seen}
+
+    assert_all_close(measured(weight), measured(weight * ends), EXACT)
+
+
 def test_the_source_is_the_last_step_that_is_read():
     """A loss that reads no further than step 6 has its lags counted from there; the steps after it are no lags."""
     T, f0 = 12, 0.7

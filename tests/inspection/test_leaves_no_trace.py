@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 import torch
-from inspection.test_torch_layers import BOTH, LENGTHS, Tagger, model_of, run
+from inspection.torch_models import BOTH, LENGTHS, Tagger, model_of, run
 from inspection.watching import B, H, I, T
 from nn.layer_runs import normal, states_for
 from torch import nn
@@ -145,6 +145,27 @@ def test_frozen_weights_of_one_state_give_one_state():
     assert isinstance(final, torch.Tensor)
 
 
+def test_frozen_weights_and_an_operation_in_place():
+    """As F.dropout(output, inplace=True) does it, on the output and on the states."""
+    model, input = model_of("LSTM", **BOTH).requires_grad_(False), normal(T, B, I)
+    with hg.watch(model) as seen:
+        output, final = model(input)
+        loss = output.mul_(2.0).sum() + sum(state.mul_(3.0).sum() for state in final)
+        loss.backward()
+    with hg.watch(model) as expected:
+        output, final = model(input)
+        (2.0 * output.sum() + 3.0 * sum(state.sum() for state in final)).backward()
+    assert torch.equal(seen["encoder.lstm"].grad["c"], expected["encoder.lstm"].grad["c"])
+
+
+def test_two_watches_at_once():
+    model = model_of("LSTM", **BOTH)
+    with hg.watch(model) as one, hg.watch(model.encoder) as other:
+        model.loss(*run(model, normal(T, B, I))).backward()
+    assert torch.equal(one["encoder.lstm"].grad["c"], other["lstm"].grad["c"])
+    assert hooks_of(model) == []
+
+
 # --- hooks ------------------------------------------------------------------------------------------------------
 
 
@@ -207,7 +228,7 @@ def test_no_hook_is_left_on_what_the_layer_returned():
 
 
 @pytest.mark.parametrize("create_graph", [False, True], ids=["plain", "create-graph"])
-@every_model
+@pytest.mark.parametrize("make", [MODELS["torch-GRU"], MODELS["ours-eager"]], ids=["torch", "ours"])
 def test_the_graph_is_let_go(make, create_graph):
     """While the loss lives the graph does, and with it the tensor it saved; a watch that is held keeps neither."""
     model = make()

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 from comparing import assert_all_close
-from inspection.test_jacobian import by_autograd
-from inspection.test_paths import by_hand, one_layer_run, told
-from inspection.watching import CELLS, EXACT, B, I, T, assert_as_unrolled, layer_of, unrolled, watched
+from inspection.arrows import by_hand
+from inspection.knock_out import told
+from inspection.watching import CELLS, EXACT, B, I, T, assert_as_unrolled, layer_of, one_layer_run, unrolled, watched
 from nn.layer_runs import normal
 
 import headgate as hg
@@ -74,7 +74,7 @@ def compare_jacobian(cell=LSTM):
     layer, input = layer_of(cell, num_layers=1), normal(T, B, I)
     seen, cotangents = watched(layer, input)
     part = unrolled(cell, layer, input, None, cotangents).parts["l0"]
-    assert_all_close({"J": seen["l0"].jacobian(2, 1)}, {"J": by_autograd(part, 2, 1)}, EXACT)
+    assert_all_close({"J": seen["l0"].jacobian(2, 1)}, {"J": part.jacobian(2, 1)}, EXACT)
 
 
 def test_nothing_is_caught_where_nothing_is_wrong():

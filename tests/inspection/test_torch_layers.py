@@ -1,29 +1,30 @@
 """Plain torch.nn layers inside a larger model, as people have them: the watch against the witness."""
 
-from functools import partial
-
 import pytest
 import torch
 from comparing import assert_all_close
+from inspection.torch_models import (
+    BOTH,
+    KINDS,
+    LENGTHS,
+    Tagger,
+    assert_as_witnessed,
+    cell_of,
+    masks_of,
+    model_of,
+    seen_of,
+    witness_of,
+)
 from inspection.watching import EXACT, B, H, I, T, assert_as_unrolled
 from inspection.witness import unroll
-from nn.layer_runs import as_hx, as_states, normal, states_for
+from nn.layer_runs import normal, states_for
 from tolerances import TOLERANCE
 from torch import nn
-from torch.nn import functional
 from torch.nn.utils import parametrizations
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import headgate as hg
 
-KINDS = {
-    "LSTM": (nn.LSTM, "lstm", {}),
-    "LSTM-proj": (nn.LSTM, hg.cells.get("lstm", projection=True), {"proj_size": 2}),
-    "GRU": (nn.GRU, "gru", {}),
-    "RNN": (nn.RNN, "rnn", {}),
-    "RNN-relu": (nn.RNN, "relu_rnn", {"nonlinearity": "relu"}),
-}
-BOTH = {"num_layers": 2, "bidirectional": True}
 SHAPES = {
     "one layer": {},
     "reverse": {"bidirectional": True},
@@ -32,81 +33,22 @@ SHAPES = {
     "no bias": {"bias": False, **BOTH},
     "batch first": {"batch_first": True, **BOTH},
 }
-LENGTHS = [3, 5, 1, 4]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 both_modes = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 
 
-class Tagger(nn.Module):
-    """A recurrent encoder below a head; a call returns what the encoder gave, which `loss` reads."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.encoder = nn.ModuleDict({"drop": nn.Dropout(0.0), "lstm": layer})
-        width = (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
-        self.head = nn.Linear(width, 3, dtype=layer.weight_ih_l0.dtype)
-
-    def forward(self, input, hx=None):
-        return self.encoder["lstm"](input, hx)
-
-    def loss(self, output, final):
-        """Not linear, and different for every number."""
-        head = functional.linear(output, self.head.weight.to(output.dtype), self.head.bias.to(output.dtype))
-        read = torch.tanh(head) * normal(*output.shape[:-1], 3, seed=3, dtype=output.dtype)
-        ends = sum((torch.sin(s) * normal(*s.shape, seed=4 + k, dtype=s.dtype)).sum() for k, s in enumerate(final))
-        return read.sum() + ends
-
-
-def model_of(kind, dtype=torch.float64, **options):
-    family, _, more = KINDS[kind]
-    return Tagger(family(I, H, **options, **more, dtype=dtype))
-
-
-def cell_of(kind):
-    return hg.cells.get(KINDS[kind][1])
-
-
-def run(model, input, states=None, lengths=None):
-    """The model over [T, B, I], packed if lengths are given; its result time-major, padded, in the user's row order."""
-    layer = model.encoder["lstm"]
-    given = input.transpose(0, 1) if layer.batch_first else input
-    if lengths is not None:
-        given = pack_padded_sequence(given, lengths, batch_first=layer.batch_first, enforce_sorted=False)
-    output, final = model(given, None if states is None else as_hx(states))
-    if isinstance(output, PackedSequence):
-        output, _ = pad_packed_sequence(output, total_length=T)
-    elif layer.batch_first:
-        output = output.transpose(0, 1)
-    return output, as_states(final)
-
-
-def seen_of(model, input, states=None, lengths=None):
-    with hg.watch(model) as seen:
-        model.loss(*run(model, input, states, lengths)).backward()
-    return seen
-
-
-def witness_of(kind, model, input, states=None, lengths=None, masks=None):
-    whole = unroll(cell_of(kind), model.encoder["lstm"], input.detach().double(), states, lengths, masks=masks)
-    model.loss(whole.output, whole.final).backward()
-    return whole
-
-
-assert_as_witnessed = partial(assert_as_unrolled, prefix="encoder.lstm.")
-
-
-@both_modes
 @every_shape
 @every_kind
-def test_padded(kind, shape, training):
-    model, input = model_of(kind, **shape).train(training), normal(T, B, I)
+def test_padded(kind, shape):
+    model, input = model_of(kind, **shape), normal(T, B, I)
     assert_as_witnessed(seen_of(model, input), witness_of(kind, model, input))
 
 
+@both_modes
 @every_kind
-def test_states_given(kind):
-    model, input = model_of(kind, **BOTH), normal(T, B, I)
+def test_states_given(kind, training):
+    model, input = model_of(kind, **BOTH).train(training), normal(T, B, I)
     states = states_for(model.encoder["lstm"], B)
     assert_as_witnessed(seen_of(model, input, states), witness_of(kind, model, input, states))
 
@@ -141,16 +83,6 @@ def test_the_row_of_a_jacobian_is_the_users():
 # --- dropout between layers, in training ------------------------------------------------------------------------
 
 
-def masks_of(seed, layers, p, width, lengths=None):
-    """What torch's kernel draws between layers: over time and rows, or over a packed batch."""
-    torch.manual_seed(seed)
-    if lengths is None:
-        return [functional.dropout(torch.ones(T, B, width, dtype=torch.float64), p) for _ in range(layers - 1)]
-    packed = pack_padded_sequence(torch.zeros(T, B, 1), lengths, enforce_sorted=False)
-    drawn = [functional.dropout(torch.ones(sum(lengths), width, dtype=torch.float64), p) for _ in range(layers - 1)]
-    return [pad_packed_sequence(packed._replace(data=mask))[0] for mask in drawn]
-
-
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["padded", "packed"])
 @pytest.mark.parametrize("batch_first", [True, False], ids=["batch-first", "time-first"])
 @every_kind
@@ -179,16 +111,31 @@ def test_dropout_in_evaluation(kind):
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
+@pytest.mark.parametrize("batch_first", [True, False], ids=["batch-first", "time-first"])
 @pytest.mark.parametrize("engine", ["stock", "eager"])
-def test_dropout_of_our_layer(engine, lengths):
-    layer = hg.LSTM(I, H, dropout=0.4, dtype=torch.float64, engine=engine, **BOTH)
+def test_dropout_of_our_layer(engine, batch_first, lengths):
+    """Drawn over time and rows, padding too."""
+    layer = hg.LSTM(I, H, dropout=0.4, dtype=torch.float64, engine=engine, batch_first=batch_first, **BOTH)
     input, model = normal(T, B, I), Tagger(layer)
     torch.manual_seed(5)
     with hg.watch(model) as seen:
-        output, final = layer(input, lengths=lengths)
-        model.loss(output, final).backward()
+        output, final = layer(input.transpose(0, 1) if batch_first else input, lengths=lengths)
+        model.loss(output.transpose(0, 1) if batch_first else output, final).backward()
     expected = witness_of("LSTM", model, input, None, lengths, masks_of(5, 2, 0.4, 2 * H))
     assert_as_witnessed(seen, expected)
+
+
+@pytest.mark.parametrize("engine", ["stock", "eager"])
+def test_dropout_of_our_layer_packed(engine):
+    """Drawn over the packed batch's rows, longest first."""
+    model = Tagger(hg.LSTM(I, H, dropout=0.4, dtype=torch.float64, engine=engine, **BOTH))
+    input, rows = normal(T, B, I), sorted(range(B), key=lambda row: -LENGTHS[row])
+    torch.manual_seed(5)
+    seen = seen_of(model, input, None, LENGTHS)
+    (drawn,) = masks_of(5, 2, 0.4, 2 * H)
+    mask = torch.zeros_like(drawn)
+    mask[:, rows] = drawn
+    assert_as_witnessed(seen, witness_of("LSTM", model, input, None, LENGTHS, [mask]))
 
 
 # --- dtypes and weights -----------------------------------------------------------------------------------------
@@ -218,6 +165,40 @@ def test_a_frozen_encoder_below_a_head_that_learns():
     whole = unroll(cell_of("LSTM"), model.encoder["lstm"], input)
     model.head(whole.output).square().sum().backward()
     assert_as_witnessed(seen, whole)
+
+
+def test_frozen_weights_below_an_input_that_learns():
+    """Autograd comes by on its own way to the input."""
+    model, input = model_of("GRU", **BOTH).requires_grad_(False), normal(T, B, I).requires_grad_()
+    assert_as_witnessed(seen_of(model, input), witness_of("GRU", model, input))
+    assert input.grad.any()
+
+
+# What bfloat16 leaves of a number is 8 bits; four times what was measured.
+HALF = 5e-2
+
+
+@pytest.mark.parametrize("family", [nn.LSTM, hg.LSTM, hg.GRU])
+def test_autocast(family):
+    """The run is half precision, the measurement is not; looked at within autocast too."""
+    layer, input = family(I, H), normal(T, B, I, dtype=torch.float32)
+    with hg.watch(layer) as seen, torch.autocast("cpu", torch.bfloat16):
+        output, _ = layer(input)
+        output.float().square().sum().backward()
+        within = seen["l0"].grad["h"]
+    assert output.dtype == torch.bfloat16 and within.dtype == torch.float64
+    whole = unroll(seen["l0"].cell, layer, input.double())
+    whole.output.square().sum().backward()
+    assert_as_unrolled(seen, whole, tolerance=HALF)
+
+
+def test_a_bfloat16_layer():
+    layer, input = hg.LSTM(I, H, dtype=torch.bfloat16), normal(T, B, I, dtype=torch.bfloat16)
+    with hg.watch(layer) as seen:
+        layer(input)[0].float().square().sum().backward()
+    whole = unroll(seen["l0"].cell, layer, input.double())
+    whole.output.square().sum().backward()
+    assert_as_unrolled(seen, whole, tolerance=HALF)
 
 
 def parametrised(layer):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from comparing import assert_all_close
 from inspection.witness import Unrolled, unroll
-from nn.layer_runs import as_hx, named, normal
+from nn.layer_runs import as_hx, named, normal, states_for
 from torch import Tensor, nn
 
 import headgate as hg
@@ -29,7 +29,15 @@ CELLS |= {
 }
 
 T, B, I, H = 5, 4, 2, 3  # noqa: E741 - the field's letter
-LOSSES = ("last", "dense", "final", "all")
+LENGTHS = [3, 5, 0, 2]
+
+
+def resets() -> Tensor:
+    """Sequences that begin in the middle of a row; also past its end and at the very start, where nothing changes."""
+    reset = torch.zeros(T, B, dtype=torch.bool)
+    for t, row in ((2, 0), (1, 1), (3, 1), (0, 2), (4, 3), (1, 3)):
+        reset[t, row] = True
+    return reset
 
 
 def layer_of(cell: Cell, **options) -> hg.Recurrent:
@@ -98,3 +106,11 @@ def assert_as_unrolled(seen: Watch, whole: Unrolled, prefix: str = "", tolerance
     expected = {f"{part}: {name}": v for part, p in whole.parts.items() for name, v in p.numbers().items()}
     actual = {f"{part}: {name}": v for part in whole.parts for name, v in numbers_of(seen[prefix + part]).items()}
     assert_all_close(actual, expected, tolerance)
+
+
+def one_layer_run(cell: Cell) -> tuple[Watch, dict[str, Tensor], Unrolled]:
+    """One layer in both directions under the watch, what its loss weighed, and the same run unrolled."""
+    layer, input = layer_of(cell, num_layers=1), normal(T, B, I)
+    states = states_for(layer, B)
+    seen, cotangents = watched(layer, input, states)
+    return seen, cotangents, unrolled(cell, layer, input, states, cotangents)

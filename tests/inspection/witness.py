@@ -91,6 +91,17 @@ class Part:
                 value.retain_grad()
         return state
 
+    def jacobian(self, t: int, row: int) -> Tensor:
+        """d(new states)/d(old states) of one step, states in the cell's order."""
+        before = tuple(value.detach() for value in self.before[t, row].values())
+        U, names = Products(self.cell, self.weights), self.cell.state_names
+
+        def step(*states: Tensor) -> tuple[Tensor, ...]:
+            made, _ = self.cell(self.x[t, row], U, State(zip(names, states, strict=True)), self.vectors)
+            return tuple(value * 1.0 for value in made.values())  # a state handed on is a function of itself too
+
+        return torch.cat([torch.cat(blocks, 1) for blocks in torch.autograd.functional.jacobian(step, before)])
+
     def numbers(self) -> dict[str, Tensor]:
         """Gates, states and total gradients by the names that `numbers_of` gives the watch's; zero past a row's end."""
         B = self.input.shape[1]

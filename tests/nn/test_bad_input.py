@@ -89,7 +89,7 @@ INPUTS = {
         ["7", "batch_sizes"],
     ),
     "step-of-a-sequence": (lambda: lstm().step(X), ValueError, LSTM, ["[5, 2, 3]", "[B, I] or [I]", "forward"]),
-    "step-of-a-list": (lambda: lstm().step([0.0, 0.0, 0.0]), TypeError, LSTM, ["list", "[B, I] or [I]"]),
+    "step-of-a-list": (lambda: lstm().step([0.0, 0.0, 0.0]), TypeError, LSTM, ["list", "tensor"]),
     "step-features": (
         lambda: lstm().step(torch.zeros(2, 7)),
         RuntimeError,
@@ -183,6 +183,7 @@ LENGTHS = {
         ["[4] is 3", "T = 2"],
     ),
     "too-few": (lambda: lstm()(X, lengths=[5]), ValueError, LSTM, ["shape [1]", "B = 2"]),
+    "none": (lambda: lstm()(X, lengths=[]), ValueError, LSTM, ["shape [0]", "B = 2"]),
     "one-number": (lambda: lstm()(X, lengths=3), ValueError, LSTM, ["B = 2"]),
     "a-matrix": (lambda: lstm()(X, lengths=[[5, 3]]), ValueError, LSTM, ["shape [1, 2]", "B = 2"]),
     "one-sequence-two-lengths": (lambda: lstm()(X[:, 0], lengths=[3, 2]), ValueError, LSTM, ["shape [2]", "one"]),
@@ -224,11 +225,11 @@ def test_a_wrong_call_is_refused_in_one_sentence(call, kind, who, parts):
 EXACT = {
     "x-features": "LSTM(3, 4): x has shape [5, 2, 7] = [T, B, I], but input.size(-1) must be equal to input_size. "
     "Expected 3, got 7",
-    "x-numpy": "LSTM(3, 4): the input is a ndarray, but a tensor or PackedSequence is needed.",
+    "x-numpy": "LSTM(3, 4): the input is of type ndarray, but a tensor or PackedSequence is needed.",
     "x-step-of-a-sequence": "LSTM(3, 4): step got [5, 2, 3], but one step is [B, I] or [I]; forward takes sequences.",
     "x-step-both-ways": "LSTM(3, 4, bidirectional=True): a bidirectional layer cannot be stepped, since its reverse "
     "direction starts at the end; use bidirectional=False for streaming.",
-    "hx-tensor-for-lstm": "LSTM(3, 4): hx is one tensor, but the states of this cell are a tuple (h, c).",
+    "hx-tensor-for-lstm": "LSTM(3, 4): hx is one tensor, but this cell's state is a tuple (h, c).",
     "hx-units-of-c": "LSTM(3, 4): Expected hidden[1] size (1, 2, 4), got [1, 2, 5] for the initial c = "
     "[layers x directions, B, units]",
     "lengths-too-long": "LSTM(3, 4): lengths[0] is 6, but the input has T = 5 steps: give lengths in 0..5.",

@@ -12,8 +12,8 @@ PROJECTION = "proj_size argument is only supported for LSTM, not RNN or GRU"
 
 TABLE = {
     "engine-unknown": (lambda: hg.LSTM(3, 4, engine="stok"), ValueError, ["'stok'", "did you mean 'stock'?", "eager"]),
-    "engine-no-name": (lambda: hg.LSTM(3, 4, engine=3), (TypeError, ValueError), ["3", "stock", "eager"]),
-    "engine-list": (lambda: hg.LSTM(3, 4, engine=["stock"]), (TypeError, ValueError), ["['stock']", "stock", "eager"]),
+    "engine-no-name": (lambda: hg.LSTM(3, 4, engine=3), TypeError, ["engine=3", "stock", "eager", "None"]),
+    "engine-list": (lambda: hg.LSTM(3, 4, engine=["stock"]), TypeError, ["engine=['stock']", "stock", "eager", "None"]),
     "stock-peephole": (
         lambda: hg.LSTM(3, 4, peephole=True, engine="stock")(X),
         RuntimeError,
@@ -120,10 +120,6 @@ TABLE = {
 
 @pytest.mark.parametrize(("call", "kind", "parts"), TABLE.values(), ids=TABLE)
 def test_a_wrong_option_is_refused_in_one_sentence(call, kind, parts):
-    if isinstance(kind, tuple):
-        with pytest.raises(kind) as caught:
-            call()
-        kind = type(caught.value)
     assert_says(complaint(call, kind, ""), *parts)
 
 

@@ -65,6 +65,15 @@ def test_lengths_and_reset(masks):
     assert_all_close(actual, expected, tolerance(model.layer, lengths=True, reset=True))
 
 
+@pytest.mark.parametrize("lengths", [[9, 2, 1], [5, -1, 3]], ids=["too-long", "negative"])
+@pytest.mark.parametrize("peephole", [False, True], ids=["stock", "eager"])
+def test_wrong_lengths_are_refused_in_compiled_code_too(peephole, lengths):
+    """The tracer cannot look at numbers, so it is the operator that has to."""
+    run = compiled(hg.LSTM(2, 4, dtype=torch.float64, peephole=peephole))
+    with pytest.raises(ValueError, match=r"lengths .* 0\.\.5"):
+        run(normal(5, 3, 2), lengths=torch.tensor(lengths))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_is_one_node_a_layer_and_direction(cell):
     """Also when it is compiled: T steps in the graph would take minutes to compile, and again for every T."""

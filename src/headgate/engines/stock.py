@@ -31,6 +31,8 @@ def refusal(request: Request) -> str | None:
     """Why torch's kernels cannot do what is asked, or None."""
     if request.cell not in _KERNELS:
         return f"torch has no kernel for {request.cell.name}"
+    if request.lengths and request.device.type == "meta":
+        return "packing needs lengths that are there, and the meta device holds none"
     if request.reset:
         return "torch's kernels know no reset"
     if request.all_states:

@@ -143,7 +143,7 @@ class Watch:
                 capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
                 if capture.differentiable:
                     # Nothing here learns, but the loss's gradient shall still reach the output.
-                    data, final = data.detach().requires_grad_(), tuple(s.detach().requires_grad_() for s in final)
+                    data, final = _asking(data), tuple(map(_asking, final))
                     replaced = _rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
             if capture.differentiable:
                 self._listen(name, capture, "output", data)
@@ -242,13 +242,14 @@ class _Before:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        draws = module.training and module.num_layers > 1 and module.dropout > 0
-        self.random_state = torch.get_rng_state() if draws else None
         self.weights: dict[str, Tensor] = {}
         self._cache = ExitStack()
         if isinstance(module, Recurrent) and parametrize.is_parametrized(module):
             self._cache.enter_context(parametrize.cached())
             self.weights = _weights(module)
+        # After the weights, which may be drawn: this is where the layer's own dropout begins.
+        draws = module.training and module.num_layers > 1 and module.dropout > 0
+        self.random_state = torch.get_rng_state() if draws else None
 
     def close(self) -> None:
         """Let go of the cache."""
@@ -282,6 +283,11 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
     else:
         found = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))
     return {name: weight.detach().clone() for name, weight in found.items()}
+
+
+def _asking(value: Tensor) -> Tensor:
+    """The same values, asking for a gradient; no leaf, so that they may still be changed in place."""
+    return value.detach().requires_grad_().clone()
 
 
 def _kept(value: Any) -> Any:

@@ -40,8 +40,9 @@ class Trace:
     @cached_property
     def gates(self) -> dict[str, Tensor]:
         """Gate values by name, [T, B, H]; none for a cell without gates."""
-        like = self._run.states[self.cell.memory]
-        whole = {n: torch.as_tensor(v).to(like).expand_as(like) for n, v in self._adjoint.gates.items()}
+        like, hidden_size = self._run.input, len(self._run.weights["weight_ih"]) // len(self.cell.gate_names)
+        shape = *like.shape[:2], hidden_size
+        whole = {n: torch.as_tensor(v).to(like).expand(shape) for n, v in self._adjoint.gates.items()}
         return {name: self._in_time(value * self._run.active) for name, value in whole.items()}
 
     @cached_property

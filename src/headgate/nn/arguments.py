@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
 
 
+# What autocast turns into its own dtype; float64 it leaves alone.
+CASTABLE = (torch.float32, torch.bfloat16, torch.float16)
+
+
 @dataclass(frozen=True)
 class Sequences:
     """A layer's arguments in one form.
@@ -79,7 +83,7 @@ def open_sequences(
         return _open_packed(layer, weight, input, hx, lengths, reset)
     if not isinstance(input, Tensor):
         came = type(input).__name__
-        raise TypeError(f"{layer.call}: the input is a {came}, but a tensor or PackedSequence is needed.")
+        raise TypeError(f"{layer.call}: the input is of type {came}, but a tensor or PackedSequence is needed.")
     if input.dim() not in (2, 3):
         kind = "D tensor" if layer.mode.startswith("RNN_") else "D"
         raise ValueError(
@@ -140,7 +144,7 @@ def check_step(layer: Recurrent, input: Any) -> bool:
     """
     if not isinstance(input, Tensor):
         came = type(input).__name__
-        raise TypeError(f"{layer.call}: step's input is a {came}, but a tensor is needed, [B, I] or [I].")
+        raise TypeError(f"{layer.call}: step's input is of type {came}, but a tensor is needed, [B, I] or [I].")
     shape = list(input.shape)
     if input.dim() not in (1, 2):
         raise ValueError(
@@ -176,7 +180,7 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 def _autocast(input: Tensor) -> Tensor:
     asked = autocast_dtype(input.device)
-    return input if asked is None or input.dtype == torch.float64 else input.to(asked)
+    return input.to(asked) if asked is not None and input.dtype in CASTABLE else input
 
 
 def _check_input(form: _Form, weight: Tensor, input: Tensor) -> None:
@@ -191,7 +195,7 @@ def _check_input(form: _Form, weight: Tensor, input: Tensor) -> None:
             f"{call}: Input and parameter tensors are not at the same device, found input tensor at {input.device} and "
             f"parameter tensor at {weight.device}; move one of them with .to(...)."
         )
-    cast = autocast_dtype(input.device) is not None and input.is_floating_point()
+    cast = autocast_dtype(input.device) is not None and input.dtype in CASTABLE
     if input.dtype != weight.dtype and not cast:
         other = f", or convert model: model.to({input.dtype})" if input.is_floating_point() else ""
         raise ValueError(
@@ -204,16 +208,17 @@ def _as_states(layer: Recurrent, hx: Any, dim: int) -> tuple[Tensor, ...] | None
     if hx is None:
         return None
     names = layer.cell.state_names
-    wanted = f"a tensor, {names[0]}" if len(names) == 1 else f"a tuple ({', '.join(names)})"
+    wanted = f"one tensor, {names[0]}" if len(names) == 1 else f"a tuple ({', '.join(names)})"
     if not isinstance(hx, (Tensor, tuple, list)):
-        raise TypeError(f"{layer.call}: hx is a {type(hx).__name__}, but the states of this cell are {wanted}.")
+        raise TypeError(f"{layer.call}: hx is of type {type(hx).__name__}, but this cell's state is {wanted}.")
     states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
     if len(states) != len(names) or (isinstance(hx, Tensor) and len(names) > 1):
         came = "one tensor" if isinstance(hx, Tensor) else f"{len(states)} states"
-        raise TypeError(f"{layer.call}: hx is {came}, but the states of this cell are {wanted}.")
+        raise TypeError(f"{layer.call}: hx is {came}, but this cell's state is {wanted}.")
     for name, state in zip(names, states, strict=True):
         if not isinstance(state, Tensor):
-            raise TypeError(f"{layer.call}: the initial {name} is a {type(state).__name__}, but a tensor is needed.")
+            came = type(state).__name__
+            raise TypeError(f"{layer.call}: the initial {name} is of type {came}, but a tensor is needed.")
     if any(state.dim() != dim for state in states):
         kind = "batched 3-D" if dim == 3 else "unbatched 2-D"
         found = [f"{state.dim()}-D" for state in states]
@@ -259,7 +264,8 @@ def _lengths(form: _Form, lengths: Any, input: Tensor) -> Tensor | None:
     call, (T, B) = form.layer.call, input.shape[:2]
     if not isinstance(lengths, Tensor):
         try:
-            lengths = torch.tensor(lengths, dtype=None if hasattr(lengths, "dtype") or B else torch.int64)
+            # An empty list would come out as floating point.
+            lengths = torch.tensor(lengths, dtype=torch.int64 if isinstance(lengths, list) and not lengths else None)
         except (TypeError, ValueError, RuntimeError):
             raise ValueError(
                 f"{call}: lengths={lengths!r} cannot be read as numbers of steps; give a whole number in 0..{T} a row."
@@ -271,9 +277,8 @@ def _lengths(form: _Form, lengths: Any, input: Tensor) -> Tensor | None:
     if not form.batched and lengths.dim() == 0:
         lengths = lengths[None]
     if lengths.shape != (B,):
-        raise ValueError(
-            f"{call}: lengths has shape {list(lengths.shape)}, but the input has B = {B} rows: give one length a row."
-        )
+        wanted = f"the input has B = {B} rows: give one length a row" if form.batched else "x is one sequence: give one"
+        raise ValueError(f"{call}: lengths has shape {list(lengths.shape)}, but {wanted}.")
     _check_range(call, lengths, T)
     return lengths.to(device=input.device, dtype=torch.int64)
 
@@ -297,7 +302,7 @@ def _reset(form: _Form, reset: Any, input: Tensor) -> Tensor | None:
         return None
     call, (T, B) = form.layer.call, input.shape[:2]
     if not isinstance(reset, Tensor) or reset.dtype != torch.bool:
-        came = f"has dtype {reset.dtype}" if isinstance(reset, Tensor) else f"is a {type(reset).__name__}"
+        came = f"has dtype {reset.dtype}" if isinstance(reset, Tensor) else f"is of type {type(reset).__name__}"
         raise ValueError(f"{call}: reset {came}, but a bool tensor is needed: True where a sequence begins.")
     if reset.is_meta and not input.is_meta:
         raise ValueError(f"{call}: reset is on the meta device, which holds no values; give a real mask.")

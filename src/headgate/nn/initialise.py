@@ -67,7 +67,7 @@ def chrono_(layer: Recurrent, longest: float) -> Recurrent:
         ValueError: a cell without such a gate, a layer without biases, or `longest` not above 2.
     """
     if not longest > 2:
-        raise ValueError(f"{layer.call}: chrono={longest!r}, but timescales run from 1 to that less 1: give over 2.")
+        raise ValueError(f"{layer.call}: chrono={longest!r} is the longest timescale in steps and must be above 2.")
     signs = _timescale(layer, "chrono")
     if not layer.bias:
         raise ValueError(f"{layer.call} has no biases, which set the timescales; build it with bias=True.")

@@ -30,7 +30,9 @@ class Recurrent(nn.Module):
         num_layers: layers, L; each reads the outputs of the one below.
         bias: learn `bias_ih` and `bias_hh`.
         batch_first: input and output are [B, T, ...] instead of [T, B, ...]; states stay [L D, B, ...].
-        dropout: probability of zeroing an output between layers, fresh for every step, in training.
+        dropout: probability of zeroing an output between layers, fresh for every step, in training. The masks are those
+            of torch.nn for the same random state, except for packed input and `lengths`, where they are drawn over the
+            padded steps.
         bidirectional: a second direction reads from each row's end; its outputs follow the first's.
         proj_size: size of a projected output (LSTM family), 0 for none.
         device, dtype: of the parameters.

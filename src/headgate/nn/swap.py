@@ -76,6 +76,10 @@ def counterpart(module: nn.Module, name: str = "", engine: str | None = None) ->
             f"swap: {name or 'the model'} is a {kind.__name__}, a class of its own built on torch.nn's (or one with "
             "parametrised weights), whose behaviour a replacement would lose; replace it by hand."
         )
+    if "forward" in module.__dict__:
+        raise ValueError(
+            f"swap: {name or 'the model'} has a forward of its own put on it, which is lost in a replacement; remove it."
+        )
     computed = [weight for weight in module._flat_weights_names if weight not in module._parameters]
     if computed:
         raise ValueError(

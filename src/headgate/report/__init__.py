@@ -1,3 +1,3 @@
 """Show: a run folder becomes one offline page. Reads folders and Records, never a live model."""
 
-from headgate.report.folder import write_report as write_report
+from headgate.report.page import write_report as write_report

@@ -29,17 +29,9 @@ def mathml(latex: str, *, display: bool = False) -> Markup:
     for node in root.iter():
         if node.tag not in _ELEMENTS or not _ATTRIBUTES.issuperset(node.attrib):
             return _as_text(latex)
-    _close_calls(root)
     return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
 
 
 def _as_text(latex: str) -> Markup:
     return Markup("<code>{}</code>").format(escape(latex))
 
-
-def _close_calls(root: ElementTree.Element) -> None:
-    """No gap between a function's letter and the parenthesis of its argument, as in sigma(...)."""
-    for parent in root.iter():
-        for child in parent:
-            if child.tag == "mo" and child.get("stretchy") == "true" and child.get("form") == "prefix":
-                child.set("lspace", "0")

@@ -52,6 +52,7 @@ class Digits(Task):
 
     name = "digits"
     title = "Digits, pixel by pixel"
+    phrase = "the digits"
     source = "UCI optical digits in scikit-learn; read by pixels as in Le, Jaitly & Hinton 2015 (arXiv 1504.00941)"
     input_size = 1
     output_size = 10

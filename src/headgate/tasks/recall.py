@@ -53,6 +53,7 @@ class Adding(Generated):
 
     name = "adding"
     title = "Adding problem"
+    phrase = "the adding problem"
     source = "Hochreiter & Schmidhuber 1997, task 4"
     input_size = 2
     output_size = 1
@@ -152,6 +153,7 @@ class TemporalOrder(Classified):
 
     name = "order"
     title = "Temporal order"
+    phrase = "the order of two symbols"
     source = "Hochreiter & Schmidhuber 1997, task 6a"
     input_size = 8
     output_size = 4
@@ -195,6 +197,7 @@ class Copy(Classified):
 
     name = "copy"
     title = "Copy memory"
+    phrase = "the copy problem"
     source = "Arjovsky, Shah & Bengio 2016, section 5.1"
     input_size = 10
     output_size = 8

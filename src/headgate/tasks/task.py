@@ -31,7 +31,8 @@ class Task(ABC):
 
     Attributes:
         name: as one asks for it.
-        title: as a page calls it.
+        title: as a heading calls it.
+        phrase: as a sentence calls it.
         question: what has to be learned, in one sentence.
         source: where the task comes from.
         input_size, output_size: features of an input, and of the head's answer.
@@ -44,6 +45,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    phrase: ClassVar[str]
     source: ClassVar[str]
     input_size: ClassVar[int]
     output_size: ClassVar[int]

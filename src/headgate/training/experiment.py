@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
-from headgate import cells, tasks
+from headgate import cells, engines, tasks
 from headgate.cells import Cell
+from headgate.engines import Request
 from headgate.inspection import Record, watch
 from headgate.tasks import Batch, Task
 from headgate.training.loop import evaluate, train
 from headgate.training.matching import count_parameters, matched_hidden_size
 from headgate.training.network import LAYER, Network, seeded_network
+from headgate.training.recipe import Recipe
 from headgate.training.trial import Trial
 
 PROBE_ROWS = 64
 GATE_ROWS = 8
 FILM_ROWS = 16
-FILM_FRAMES = 24
+FILM_FRAMES = 12
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,14 @@ class Outcome:
     """What a trial leaves behind.
 
     Attributes:
-        facts: sizes, scores, seconds, the loss of every step, the film of gradients. JSON types only.
+        task: what the task asks, how it is judged, how it was trained. JSON types only, as in all facts.
+        machine: what it ran on.
+        facts: sizes, scores, seconds, the loss of every step, the film of gradients.
         records: measurements of the layer "default" (as torch.nn would start it), "before" and "after" training.
     """
 
+    task: dict[str, Any]
+    machine: dict[str, Any]
     facts: dict[str, Any]
     records: dict[str, Record]
 
@@ -47,7 +53,8 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
     Raises:
         FloatingPointError: the loss stopped being a finite number.
     """
-    task, cell, recipe = tasks.get(trial.task), cells.load(trial.cell) if trial.own else cells.get(trial.cell), trial.recipe
+    task, recipe = tasks.get(trial.task), trial.recipe
+    cell = cells.load(trial.cell) if trial.own else cells.get(trial.cell)
     hidden_size = matched_hidden_size(cell, task.input_size, task.output_size, recipe.budget)
     sizes = (cell, task.input_size, hidden_size, task.output_size, task.reads)
     start = starting_weights(cell, recipe.longest)
@@ -78,7 +85,7 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
     records["after"] = measure(network, task, probe)
     facts = {
         "task": trial.task,
-        "cell": trial.label,
+        "cell": trial.key,
         "seed": trial.seed,
         "hidden_size": hidden_size,
         "parameters": count_parameters(cell, task.input_size, hidden_size, task.output_size),
@@ -90,9 +97,10 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
         "seconds": seconds,
         "loss": losses,
         "film": film.facts(),
-        "engine": network.rnn.engine_in_use if hasattr(network.rnn, "engine_in_use") else None,
+        "engine": _engine(network),
     }
-    return Outcome(facts, records)
+    machine = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    return Outcome(_about(task, recipe), machine, facts, records)
 
 
 def starting_weights(cell: Cell, longest: int) -> dict[str, object]:
@@ -111,11 +119,11 @@ def measure(network: Network, task: Task, probe: Batch) -> Record:
 
 
 class Film:
-    """The gradient that reaches the first step, relative to the last, at some twenty moments of training."""
+    """The gradient that reaches the first step, relative to the last, at a dozen moments of training, early ones closer."""
 
     def __init__(self, network: Network, task: Task, probe: Batch, steps: int) -> None:
         self._network, self._task, self._probe = network, task, probe
-        self._moments = {round(k * steps / FILM_FRAMES) for k in range(1, FILM_FRAMES + 1)}
+        self._moments = {round(steps * (k / FILM_FRAMES) ** 2) for k in range(1, FILM_FRAMES + 1)}
         self._steps: list[int] = []
         self._reached: list[float] = []
         self.seconds = 0.0
@@ -145,6 +153,21 @@ def _watched(network: Network, task: Task, probe: Batch):
     for parameter, gradient in zip(network.parameters(), held, strict=True):
         parameter.grad = gradient
     return seen[LAYER]
+
+
+def _about(task: Task, recipe: Recipe) -> dict[str, Any]:
+    words = ("name", "title", "phrase", "question", "source", "length", "score", "score_words", "rule", "baseline_words")
+    return {
+        **{word: getattr(task, word) for word in words},
+        "baseline": task.baseline(),
+        "held_out": int(task.held_out().input.shape[1]),
+        "recipe": asdict(recipe),
+    }
+
+
+def _engine(network: Network) -> str:
+    weight = network.rnn.weight_ih_l0
+    return engines.choose(Request(network.rnn.cell, weight.device, weight.dtype), network.rnn.engine)
 
 
 def _first_rows(batch: Batch, rows: int) -> Batch:

@@ -14,6 +14,7 @@ class Trial:
     Attributes:
         task: a task's name.
         cell: a name of the catalogue, or FILE.py:Class.
+        key: the cell's short, unique name, fit for a folder.
         label: what tables and pages call the cell.
         seed: of weights and training batches.
         recipe: how to train.
@@ -22,6 +23,7 @@ class Trial:
 
     task: str
     cell: str
+    key: str
     label: str
     seed: int
     recipe: Recipe

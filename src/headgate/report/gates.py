@@ -1,0 +1,86 @@
+"""Where the gates stand: histograms on a logit axis, with the timescale that a keeping gate's value means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from headgate.report import svg
+from headgate.report.figure import Figure
+from headgate.report.histogram import bars, is_gate, outline, shares
+from headgate.report.plot import Axis, Box, frame, picture
+from headgate.report.scale import Linear, Logit, timescale
+from headgate.report.summary import Row
+
+LOW, HIGH = 0.0005, 0.9995
+WIDTH, PANEL, TALL, LEFT, GAP = 1120.0, 286.0, 104.0, 66.0, 66.0
+ROW_HEIGHT = TALL + 96
+MOST_COLUMNS = 3
+QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
+
+
+class Shares(Linear):
+    """A linear axis of shares, with two or three ticks in percent."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        values = super().ticks()
+        return [(value, f"{100 * value:.3g} %") for value, _ in values[:: 2 if len(values) > 4 else 1]]
+
+
+def gates(rows: Sequence[Row]) -> Figure | None:
+    """The figure of a task; None if no cell has a gate in (0, 1)."""
+    shown = [(row, name) for row in rows for name in row.cell["gates"] if is_gate(row.gate(name, "after"))]
+    if not shown:
+        return None
+    lines = [shown_row for row in rows for shown_row in _lines([pair for pair in shown if pair[0] is row])]
+    panels = [
+        _panel(row, name, LEFT + column * (PANEL + GAP), 34 + k * ROW_HEIGHT)
+        for k, line in enumerate(lines)
+        for column, (row, name) in enumerate(line)
+    ]
+    left_out = sorted({f"{row.label}'s {n}" for row in rows for n in row.cell["gates"]} - {f"{r.label}'s {n}" for r, n in shown})
+    note = f" Not shown: {', '.join(left_out)}, whose values are not in (0, 1)." if left_out else ""
+    return Figure(
+        title="Where the gates stand",
+        picture=picture(
+            WIDTH,
+            34 + len(lines) * ROW_HEIGHT - 30,
+            f"{rows[0].task['title']}: histograms of gate values before and after training, on a logit axis.",
+            *panels,
+        ),
+        reading=(
+            "Every step, unit and seed of eight unseen sequences; filled after training, outlined before. The axis is "
+            "even in the gate's pre-activation. Beneath a gate that keeps the memory stands the number of steps over "
+            "which a unit held there forgets to 1/e." + note
+        ),
+        formula=r"\operatorname{logit}(p)=\log\frac{p}{1-p},\qquad \tau=\frac{-1}{\log f}",
+        change="the bias of a gate shifts its histogram; a task with a longer lag pulls the keeping gate to the right.",
+        header=["gate", "moment", *(f"{100 * q:g} % quantile" for q in QUANTILES)],
+        numbers=[
+            [f"{row.label} {name}", moment, *(f"{v:.4g}" for v in np.quantile(row.gate(name, moment), QUANTILES))]
+            for row, name in shown
+            for moment in ("before", "after")
+        ],
+    )
+
+
+def _lines(pairs: list[tuple[Row, str]]) -> list[list[tuple[Row, str]]]:
+    return [pairs[k : k + MOST_COLUMNS] for k in range(0, len(pairs), MOST_COLUMNS)]
+
+
+def _panel(row: Row, name: str, left: float, top: float) -> Markup:
+    box = Box(left, top, left + PANEL, top + TALL)
+    x = Logit(LOW, HIGH, box.left, box.right)
+    after, before = (shares(row.gate(name, moment), x) for moment in ("after", "before"))
+    y = Shares(0.0, max(after.max(), min(before.max(), 2 * after.max())) * 1.06, box.bottom, box.top)
+    keeps = row.cell["keeps"] in (None, name)
+    second = {value: timescale(value) for value, _ in x.ticks() if value >= 0.5} if keeps else None
+    words = f"value of {name}" + ("; steps it keeps" if keeps else "")
+    heading = f"{row.label}: {name}" + (" (keeps the memory)" if row.cell["keeps"] == name else "")
+    return svg.group(
+        frame(box, Axis(x, words, second), Axis(y, "share of values"), heading),
+        bars(after, y, box, row.style),
+        outline(before, y, box),
+    )

@@ -1,0 +1,183 @@
+"""What the numbers say, in sentences. Nothing here knows the outcome beforehand: each sentence is chosen by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headgate.report.scale import magnitude
+from headgate.report.summary import Row, Summary
+
+WEAK, STRONG = 1e-3, 1e-7
+VANISHED_SOURCE = "vanishing is less than 10⁻³ here, the ratio that AUTOTRAINER, Zhang et al. 2021, uses between layers"
+
+
+def score(value: float) -> str:
+    """A score as tables print it: a share in percent, never rounded up to a whole it is not."""
+    text = f"{100 * value:.1f} %"
+    return "> 99.9 %" if text == "100.0 %" and value < 1 else text
+
+
+def verdict(row: Row) -> str:
+    """Solved on all seeds, on some, or on none."""
+    if row.always:
+        return "yes"
+    return "no" if row.solved == 0 else f"{row.solved} of {len(row.trials)} seeds"
+
+
+def headline(summary: Summary) -> str:
+    """Who solved what, in one sentence."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    phrases = [task["phrase"] for task in summary.results["tasks"]]
+    for cell in summary.results["cells"]:
+        rows = [row for row in summary.rows if row.cell["key"] == cell["key"]]
+        groups.setdefault(tuple(row.task["phrase"] for row in rows if row.always), []).append(cell["label"])
+    parts = [_solved(labels, solved, phrases) for solved, labels in sorted(groups.items(), key=lambda g: -len(g[0]))]
+    return _capital("; ".join(parts)) + "."
+
+
+def answer(summary: Summary) -> list[str]:
+    """The sentences at the top of the page: what happened, why, and what the gates had to do with it."""
+    sentences = [headline(summary)]
+    sentences += [_failure(row) for row in summary.expected if not row.always]
+    rows = _most_telling(summary)
+    sentences += [s for s in (_gradients(rows), _start(summary), _highway(rows)) if s]
+    return sentences
+
+
+def of_task(rows: Sequence[Row]) -> list[str]:
+    """Two or three sentences about one task."""
+    sentences = [_scores(rows)]
+    gated, plain = _by_gates(rows)
+    won, lost = [row for row in rows if row.always], [row for row in rows if not row.always]
+    sentences += [_why_lost(row) for row in lost]
+    if gated and plain and all(row.always for row in plain):
+        sentences.append(_no_gate_needed(plain, gated))
+    elif gated and plain and all(row.always for row in gated) and not any(row.solved for row in plain):
+        sentences.append(f"On this task, then, the gates made the difference: {_and([r.label for r in gated])} had them.")
+    elif not won:
+        sentences.append("Nobody solved it on every seed, so this run does not tell the cells apart.")
+    return sentences
+
+
+def _solved(labels: list[str], solved: tuple[str, ...], phrases: list[str]) -> str:
+    who = "the " + _and(labels)
+    if not solved:
+        return f"{who} solved {'neither' if len(phrases) == 2 else 'none'} of the tasks on every seed"
+    if len(solved) == len(phrases) and len(phrases) > 1:
+        return f"{who} solved {'both tasks' if len(phrases) == 2 else 'all tasks'} on every seed"
+    return f"{who} solved {_and(solved)}{'' if len(phrases) == 1 else ' only'}"
+
+
+def _failure(row: Row) -> str:
+    return (
+        f"This run does not show what it is there to show: the {row.label} solved {row.task['phrase']} on "
+        f"{row.solved} of {len(row.trials)} seeds only. Please report it, with the seed."
+    )
+
+
+def _scores(rows: Sequence[Row]) -> str:
+    each = ", ".join(f"{row.label} {score(row.score)}" for row in rows)
+    task = rows[0].task
+    return f"{_capital(task['score_words'])}: {each}; {task['baseline_words']} gets {score(rows[0].baseline)}."
+
+
+def _most_telling(summary: Summary) -> list[Row]:
+    """The task on which the cells differ most in whether they solved it; the first, if they do not differ."""
+    tasks = [rows for _, rows in summary.by_task()]
+    return max(tasks, key=lambda rows: max(r.solved for r in rows) - min(r.solved for r in rows))
+
+
+def _gradients(rows: Sequence[Row]) -> str:
+    best, worst = (f(rows, key=lambda row: row.reached("after")) for f in (max, min))
+    steps = len(best.profiles["after"].middle) - 1
+    phrase = best.task["phrase"]
+    if worst.reached("after") >= WEAK:
+        return (
+            f"On {phrase}, {steps} steps back from the loss, the trained networks still get between "
+            f"{magnitude(worst.reached('after'))} ({worst.label}) and {magnitude(best.reached('after'))} ({best.label}) "
+            "of the gradient at its last step: in none of them did it vanish."
+        )
+    factor = best.reached("after") / worst.reached("after") if worst.reached("after") > 0 else float("inf")
+    times = f"{magnitude(factor)} times as much" if factor < float("inf") else "infinitely more"
+    return (
+        f"On {phrase}, {steps} steps back from the loss, the trained {best.label} still gets "
+        f"{magnitude(best.reached('after'))} of the gradient at its last step and the {worst.label} "
+        f"{magnitude(worst.reached('after'))}: {times} is left to learn from."
+    )
+
+
+def _start(summary: Summary) -> str | None:
+    rows = _longest(summary)
+    gated = [row for row in _by_gates(rows)[0] if row.cell["keeps"]]
+    if not gated:
+        return None
+    row = next((row for row in gated if row.cell["key"] == summary.results["expected"]), gated[0])
+    default, before = row.reached("default"), row.reached("before")
+    if default < WEAK <= before:
+        return (
+            f"Having gates is not enough: with torch.nn's default start the {row.label} gets {magnitude(default)} "
+            f"there, too; it is the keeping gate's bias, set here to timescales of up to {row.task['recipe']['longest']} "
+            f"steps, that makes it {magnitude(before)} before any training."
+        )
+    return (
+        f"Before training the {row.label} gets {magnitude(default)} there with torch.nn's default start and "
+        f"{magnitude(before)} with this demo's."
+    )
+
+
+def _highway(rows: Sequence[Row]) -> str | None:
+    gated = [row for row in _by_gates(rows)[0] if row.always] or _by_gates(rows)[0]
+    if not gated:
+        return None
+    row = max(gated, key=lambda r: r.highway("before"))
+    before, after = row.highway("before"), row.highway("after")
+    parts = f"{_percent(before)} of that came along the highway alone before training and {_percent(after)} after"
+    if after < before - 0.1:
+        return f"In the {row.label}, {parts}: training loaded the paths through the gates' own weights as well."
+    if after > before + 0.1:
+        return f"In the {row.label}, {parts}: training moved the gradient onto the highway."
+    return f"In the {row.label}, {parts}."
+
+
+def _why_lost(row: Row) -> str:
+    before, after = row.reached("before"), row.reached("after")
+    verb = "did not solve it" if row.solved == 0 else f"solved it on {row.solved} of {len(row.trials)} seeds"
+    numbers = f"{magnitude(before)} before training and {magnitude(after)} after"
+    if max(before, after) < STRONG:
+        return f"The {row.label} {verb}: its gradient had all but gone by the first step, {numbers}."
+    if max(before, after) < WEAK:
+        return f"The {row.label} {verb}: its gradient had faded by the first step to {numbers} ({VANISHED_SOURCE})."
+    if after < WEAK:
+        return f"The {row.label} {verb}: its gradient faded while it trained, at the first step {numbers}."
+    return f"The {row.label} {verb}, though not for want of gradient: at the first step it had {numbers}."
+
+
+def _no_gate_needed(plain: Sequence[Row], gated: Sequence[Row]) -> str:
+    steps = len(plain[0].profiles["after"].middle)
+    reached = max(row.reached("before") for row in plain)
+    better = [row.label for row in gated if row.score > max(p.score for p in plain)]
+    compare = f"{_and(better)} did better, though" if better else "no cell with gates did better"
+    return (
+        f"The {_and([row.label for row in plain])} solved it without a gate: over {steps} steps its orthogonal start lets "
+        f"{magnitude(reached)} of the gradient through; {compare}."
+    )
+
+
+def _by_gates(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    return [row for row in rows if row.cell["gates"]], [row for row in rows if not row.cell["gates"]]
+
+
+def _longest(summary: Summary) -> list[Row]:
+    return max((rows for _, rows in summary.by_task()), key=lambda rows: rows[0].task["length"])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
