@@ -8,6 +8,7 @@ import pytest
 import torch
 from comparing import assert_all_close
 from engines.running import call_of, variables_of, with_gradients, with_variables
+from graph.one_step import STRANGE
 from reference.cases import SMALL, case_of, truth
 from tolerances import TOLERANCE
 
@@ -15,6 +16,7 @@ import headgate as hg
 from headgate import cells, engines
 from headgate.cells import Cell, Gates, State, sigmoid, tanh
 from headgate.engines import operator
+from headgate.reference import random_case
 
 # torch's own: parts of its compiler that are imported when first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script(_method)?` is deprecated")
@@ -61,12 +63,14 @@ def test_a_loss_on_one_result_alone():
         assert all(value.isfinite().all() for value in found) and any(value.any() for value in found)
 
 
-def test_results_share_no_memory_with_the_arguments():
-    """Where every row is empty the final states are the initial ones; in a graph that must be a copy."""
-    input, weights, initial, _, reset, *how = arguments(case_of("lstm"))
-    _, h, c = torch.ops.headgate.recurrent(input, weights, initial, torch.zeros(3, dtype=torch.int64), reset, *how)
-    assert torch.equal(h, initial[0]) and h.data_ptr() != initial[0].data_ptr()
-    assert torch.equal(c, initial[1]) and c.data_ptr() != initial[1].data_ptr()
+def test_results_share_no_memory_with_the_arguments_or_each_other():
+    """A cell that hands its states on as they are would return its arguments; in a graph they must be copies."""
+    cell = STRANGE["delay"]
+    input, weights, initial, *rest = arguments(random_case(cell, 1, 2, 3))
+    output, h, d, e = torch.ops.headgate.recurrent(input, weights, initial, *rest)
+    assert torch.equal(d, initial[0]) and torch.equal(e, h) and torch.equal(output[0], h)
+    places = [value.data_ptr() for value in (output, h, d, e, *initial)]
+    assert len(set(places)) == len(places)
 
 
 def test_a_second_derivative_is_refused_not_wrong():

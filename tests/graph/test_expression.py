@@ -75,7 +75,11 @@ def test_what_is_not_the_same_is_not_simplified():
     assert (A / 0).kind == "div"
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))], ids=str)
+@pytest.mark.parametrize(
+    "again",
+    [copy.copy, copy.deepcopy, lambda node: pickle.loads(pickle.dumps(node))],
+    ids=["copy", "deepcopy", "pickle"],
+)
 def test_a_copy_is_the_same_object(again):
     node = tanh(A * B + 2.5) - ex.product("i", C)
     assert again(node) is node

@@ -103,7 +103,13 @@ class Watch:
         return self._trace(home, part)
 
     def save(self, folder: str | Path) -> Path:
-        """Write every trace's record into a folder of its own below `folder`."""
+        """Write every trace's record into a folder of its own below `folder`.
+
+        Raises:
+            RuntimeError: nothing was called within the watch.
+        """
+        if not self._captures:
+            raise RuntimeError("watch: no recurrent layer was called within the watch, so there is nothing to save.")
         for name in self.names():
             self[name].record().save(Path(folder) / (name or "model"))
         return Path(folder)
@@ -140,7 +146,8 @@ class Watch:
             self._captures[name] = capture
             replaced = None
             if not data.requires_grad:
-                capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
+                transformed = torch._C._functorch.maybe_current_level() is not None
+                capture.differentiable = torch.is_grad_enabled() and not data.is_inference() and not transformed
                 if capture.differentiable:
                     # Nothing here learns, but the loss's gradient shall still reach the output.
                     data, final = _asking(data), tuple(map(_asking, final))

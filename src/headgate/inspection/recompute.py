@@ -97,7 +97,13 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
     """
     layer = twin(capture.module, capture.weights)
     dtype = layer.weight_ih_l0.dtype
-    opened = open_sequences(layer, layer.weight_ih_l0, **_as_called(capture.arguments, dtype))
+    try:
+        opened = open_sequences(layer, layer.weight_ih_l0, **_as_called(capture.arguments, dtype))
+    except (TypeError, ValueError, RuntimeError) as reason:
+        raise RuntimeError(
+            f"{name}: it took arguments that are not those of a recurrent layer, so it is a forward of its own, which "
+            f"watch cannot follow ({reason})"
+        ) from None
     input, lengths, first = opened.input, opened.lengths, opened.initial
     if isinstance(input, PackedSequence):
         input, lengths = packing.unpack(opened.input)
@@ -201,8 +207,9 @@ def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: 
     if not error <= allowed:
         raise RuntimeError(
             f"{name}: run again from its weights and input it gives another output (by {error:.1e}, allowed "
-            f"{allowed:.1e}), so its gradients cannot be told; a subclass with a forward of its own, or dropout drawn "
-            "on a GPU, would do this: watch it in eval mode or as a plain layer."
+            f"{allowed:.1e}), so its gradients cannot be told. This comes of a forward or a forward hook of its own, "
+            "of masks drawn on a GPU or within a parametrisation, or of float32 rounding that a chaotic network "
+            "magnifies: watch it as a plain layer, in eval mode, or in float64."
         )
 
 

@@ -43,9 +43,13 @@ class Record:
             ValueError: the folder holds none, or one of another schema.
         """
         path = Path(folder) / "record.json"
-        if not path.is_file():
-            raise ValueError(f"Record.load: {folder} holds no record.json; give a folder that `save` wrote.")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        for part in (path, path.with_name("arrays.npz")):
+            if not part.is_file():
+                raise ValueError(f"Record.load: {folder} holds no {part.name}; give a folder that `save` wrote.")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as reason:
+            raise ValueError(f"Record.load: {path} is damaged ({reason}); measure again.") from None
         if content.get("schema") != SCHEMA:
             raise ValueError(
                 f"Record.load: {path} has schema {content.get('schema')!r}, but this headgate reads {SCHEMA}; "

@@ -78,7 +78,7 @@ def counterpart(module: nn.Module, name: str = "", engine: str | None = None) ->
         )
     if "forward" in module.__dict__:
         raise ValueError(
-            f"swap: {name or 'the model'} has a forward of its own put on it, which is lost in a replacement; remove it."
+            f"swap: {name or 'the model'} has a patched forward, which a replacement would lose; remove it."
         )
     computed = [weight for weight in module._flat_weights_names if weight not in module._parameters]
     if computed:

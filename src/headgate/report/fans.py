@@ -13,7 +13,7 @@ from headgate.report import svg
 from headgate.report.figure import Figure, short
 from headgate.report.lines import Line, draw, level
 from headgate.report.plot import Axis, Box, frame, picture
-from headgate.report.scale import Decades, Linear, Percent, magnitude
+from headgate.report.scale import Decades, Linear, Percent, magnitude, percent
 from headgate.report.summary import Row
 
 MOMENTS = {
@@ -70,7 +70,7 @@ def fan_picture(rows: Sequence[Row], moments: Sequence[str], layout: Layout, lab
                 Axis(y, "gradient relative to lag 0" if first else "", labelled=first),
                 MOMENTS[moment],
             ),
-            level(VANISHING, "10⁻³, called vanishing below", y, fan) if first else Markup(""),
+            level(VANISHING, "vanishing below 10⁻³" if first else "", y, fan),
             draw([_fan(row, moment, y) for row in rows], lags, y, fan),
             _highway_strip(rows, moment, lags, strip, first),
         ]
@@ -127,7 +127,7 @@ def _highway_strip(rows: Sequence[Row], moment: str, lags: Linear, box: Box, fir
             _lags(row),
             _where_there(row, moment),
             row.style,
-            f"{short(row.label)} {100 * row.highway(moment):.0f} %",
+            f"{short(row.label)} {percent(row.highway(moment))}",
         )
         for row in with_highway
     ]
@@ -163,4 +163,4 @@ def _range(rows: Sequence[Row]) -> tuple[float, float]:
 def _numbers(rows: Sequence[Row], lag: int) -> list[str]:
     moments = ("default", "before", "after")
     gradients = [f"{row.profiles[moment].middle[lag]:.2e}" for moment in moments for row in rows]
-    return [str(lag), *gradients, *(f"{100 * row.profiles['after'].highway[lag]:.1f} %" for row in rows)]
+    return [str(lag), *gradients, *(percent(row.profiles["after"].highway[lag]) for row in rows)]

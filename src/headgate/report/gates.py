@@ -9,24 +9,25 @@ from markupsafe import Markup
 
 from headgate.report import svg
 from headgate.report.figure import Figure
-from headgate.report.histogram import bars, is_gate, outline, shares
+from headgate.report.histogram import bars, is_gate, shares
 from headgate.report.plot import Axis, Box, frame, picture
 from headgate.report.scale import Linear, Logit, timescale
 from headgate.report.summary import Row
 
 LOW, HIGH = 0.0005, 0.9995
-WIDTH, PANEL, TALL, LEFT, GAP = 1120.0, 286.0, 104.0, 66.0, 66.0
+WIDTH, PANEL, LEFT, GAP = 1120.0, 286.0, 66.0, 66.0
+TALL, AFTER = 140.0, 84.0
 ROW_HEIGHT = TALL + 96
 MOST_COLUMNS = 3
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
 
 class Shares(Linear):
-    """A linear axis of shares, with two or three ticks in percent."""
+    """A linear axis of shares above zero, with two or three ticks in percent."""
 
     def ticks(self) -> list[tuple[float, str]]:
-        values = super().ticks()
-        return [(value, f"{100 * value:.3g} %") for value, _ in values[:: 2 if len(values) > 4 else 1]]
+        values = [value for value, _ in super().ticks() if value > 0]
+        return [(value, f"{100 * value:.3g} %") for value in values[1 :: 2 if len(values) > 2 else 1]]
 
 
 def gates(rows: Sequence[Row]) -> Figure | None:
@@ -51,7 +52,7 @@ def gates(rows: Sequence[Row]) -> Figure | None:
             *panels,
         ),
         reading=(
-            "Every step, unit and seed of eight unseen sequences; filled after training, outlined before. The axis is "
+            "Every step, unit and seed of eight unseen sequences; upwards after training, downwards before. The axis is "
             "even in the gate's pre-activation. Beneath a gate that keeps the memory stands the number of steps over "
             "which a unit held there forgets to 1/e." + note
         ),
@@ -71,16 +72,24 @@ def _lines(pairs: list[tuple[Row, str]]) -> list[list[tuple[Row, str]]]:
 
 
 def _panel(row: Row, name: str, left: float, top: float) -> Markup:
+    """After training above the middle line, before it below, each on its own scale."""
     box = Box(left, top, left + PANEL, top + TALL)
+    upper, lower = Box(box.left, top, box.right, top + AFTER), Box(box.left, top + AFTER, box.right, box.bottom)
     x = Logit(LOW, HIGH, box.left, box.right)
     after, before = (shares(row.gate(name, moment), x) for moment in ("after", "before"))
-    y = Shares(0.0, max(after.max(), min(before.max(), 2 * after.max())) * 1.06, box.bottom, box.top)
+    up = Shares(0.0, 1.08 * float(after.max()), upper.bottom, upper.top)
+    down = Shares(0.0, 1.08 * float(before.max()), lower.top, lower.bottom)
     keeps = row.cell["keeps"] in (None, name)
     second = {value: timescale(value) for value, _ in x.ticks() if value >= 0.5} if keeps else None
     words = f"value of {name}" + ("; steps it keeps" if keeps else "")
     heading = f"{row.label}: {name}" + (" (keeps the memory)" if row.cell["keeps"] == name else "")
     return svg.group(
-        frame(box, Axis(x, words, second), Axis(y, "share of values"), heading),
-        bars(after, y, box, row.style),
-        outline(before, y, box),
+        frame(box, Axis(x, words, second), Axis(up, "share of values"), heading),
+        frame(lower, Axis(x, labelled=False), Axis(down)),
+        bars(after, up, upper, row.style),
+        bars(before, down, lower, f"{row.style} earlier"),
+        svg.line(box.left, upper.bottom, box.right, upper.bottom, class_="axis"),
+        svg.text(box.right - 3, upper.top + 11, "after", class_="note", text_anchor="end"),
+        svg.text(box.right - 3, lower.bottom - 5, "before", class_="note", text_anchor="end"),
+        class_=f"panel {row.style}",
     )

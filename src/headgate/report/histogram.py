@@ -1,4 +1,4 @@
-"""Histograms of gate values on a logit axis: what is now, filled, over what was before, outlined."""
+"""Histograms of gate values on a logit axis."""
 
 from __future__ import annotations
 
@@ -26,18 +26,9 @@ def is_gate(values: np.ndarray) -> bool:
 
 
 def bars(heights: np.ndarray, y: Scale, box: Box, style: str) -> Markup:
-    """Filled steps across the box."""
-    return svg.path(_steps(heights, y, box), closed=True, class_=f"bars {style}")
-
-
-def outline(heights: np.ndarray, y: Scale, box: Box) -> Markup:
-    """The same steps as an outline."""
-    return svg.path(_steps(heights, y, box), class_="outline")
-
-
-def _steps(heights: np.ndarray, y: Scale, box: Box) -> list[tuple[float, float]]:
-    edges = np.linspace(box.left, box.right, len(heights) + 1)
-    points = [(box.left, box.bottom)]
+    """Filled steps across the box, from the place of zero on; an axis that points down makes them hang."""
+    edges, ground = np.linspace(box.left, box.right, len(heights) + 1), y(0.0)
+    points = [(box.left, ground)]
     for left, right, height in zip(edges[:-1], edges[1:], heights, strict=True):
-        points += [(left, y(height)), (right, y(height))]
-    return [*points, (box.right, box.bottom)]
+        points += [(left, y(float(height))), (right, y(float(height)))]
+    return svg.path([*points, (box.right, ground)], closed=True, class_=f"bars {style}")

@@ -46,7 +46,7 @@ def level(value: float, words: str, y: Scale, box: Box) -> Markup:
     place = y(value)
     return svg.group(
         svg.line(box.left, place, box.right, place, class_="level"),
-        svg.text(box.right - 4, place - 5, words, class_="note", text_anchor="end"),
+        *([svg.text(box.right - 4, place - 5, words, class_="note", text_anchor="end")] if words else []),
     )
 
 

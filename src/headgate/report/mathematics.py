@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from latex2mathml.converter import convert
 from markupsafe import Markup, escape
 
+PRIME = "\u2032"
 _ELEMENTS = frozenset(
     "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mfenced "
     "mtable mtr mtd mpadded mphantom mstyle".split()
@@ -29,7 +30,20 @@ def mathml(latex: str, *, display: bool = False) -> Markup:
     for node in root.iter():
         if node.tag not in _ELEMENTS or not _ATTRIBUTES.issuperset(node.attrib):
             return _as_text(latex)
+    _raise_primes(root)
     return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))
+
+
+def _raise_primes(root: ElementTree.Element) -> None:
+    """A prime beside its letter, as an operator: set as a superscript, fonts without mathematics lose it."""
+    for node in root.iter("msubsup"):
+        base, below, above = node
+        if above.text == PRIME:
+            letter = ElementTree.Element("mrow")
+            prime = ElementTree.SubElement(letter, "mo", lspace="0", rspace="0")
+            prime.text = PRIME
+            letter.insert(0, base)
+            node.tag, node[:] = "msub", [letter, below]
 
 
 def _as_text(latex: str) -> Markup:

@@ -62,6 +62,7 @@ def render(summary: Summary) -> str:
         method=[_method(row) for row in summary.rows],
         remarks=_remarks(summary),
         version=results["version"],
+        command=results["command"],
         machine=results["machine"],
     )
 
@@ -105,8 +106,8 @@ def _line(row: Row) -> dict[str, Any]:
         "always": row.always,
         "solved": verdict(row),
         "seconds": f"{row.seconds:.1f}",
-        "before": magnitude(row.reached("before")),
-        "after": magnitude(row.reached("after")),
+        "before": magnitude(row.reached("before"), 2),
+        "after": magnitude(row.reached("after"), 2),
     }
 
 

@@ -91,15 +91,20 @@ def power_of_ten(exponent: int) -> str:
     return {0: "1", 1: "10"}.get(exponent, "10" + str(exponent).translate(SUPERSCRIPT))
 
 
-def magnitude(value: float) -> str:
-    """A positive number in words short enough for a label: 2.6, 0.19, 4 × 10⁻⁶."""
+def magnitude(value: float, digits: int = 1) -> str:
+    """A positive number short enough for a label: 2.6, 0.19, 4 × 10⁻⁶; `digits` in front of a power of ten."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
     if 0.01 <= abs(value) < 1000:
         return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
-    mantissa, exponent = f"{value:.0e}".split("e")
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = power_of_ten(int(exponent))
     return power if mantissa == "1" else f"{mantissa} × {power}"  # noqa: RUF001
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; there is no minus zero."""
+    return f"{round(100 * share)} %"
 
 
 def _round_step(rough: float) -> float:

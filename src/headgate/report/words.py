@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headgate.report.scale import magnitude
+from headgate.report.scale import magnitude, percent
 from headgate.report.summary import Row, Summary
 
-WEAK, STRONG = 1e-3, 1e-7
+WEAK, STRONG, CHANGED = 1e-3, 1e-7, 0.1
 VANISHED_SOURCE = "vanishing is less than 10⁻³ here, the ratio that AUTOTRAINER, Zhang et al. 2021, uses between layers"
 
 
@@ -40,7 +40,7 @@ def answer(summary: Summary) -> list[str]:
     sentences = [headline(summary)]
     sentences += [_failure(row) for row in summary.expected if not row.always]
     rows = _most_telling(summary)
-    sentences += [s for s in (_gradients(rows), _start(summary), _highway(rows)) if s]
+    sentences += [s for s in (_gradients(rows), _start(summary), _highway(summary)) if s]
     return sentences
 
 
@@ -65,7 +65,7 @@ def _solved(labels: list[str], solved: tuple[str, ...], phrases: list[str]) -> s
         return f"{who} solved {'neither' if len(phrases) == 2 else 'none'} of the tasks on every seed"
     if len(solved) == len(phrases) and len(phrases) > 1:
         return f"{who} solved {'both tasks' if len(phrases) == 2 else 'all tasks'} on every seed"
-    return f"{who} solved {_and(solved)}{'' if len(phrases) == 1 else ' only'}"
+    return f"{who} solved {'only ' if len(phrases) > 1 else ''}{_and(solved)}"
 
 
 def _failure(row: Row) -> str:
@@ -89,20 +89,22 @@ def _most_telling(summary: Summary) -> list[Row]:
 
 def _gradients(rows: Sequence[Row]) -> str:
     best, worst = (f(rows, key=lambda row: row.reached("after")) for f in (max, min))
-    steps = len(best.profiles["after"].middle) - 1
-    phrase = best.task["phrase"]
-    if worst.reached("after") >= WEAK:
+    steps, phrase = len(best.profiles["after"].middle) - 1, best.task["phrase"]
+    high, low = best.reached("after"), worst.reached("after")
+    where = f"On {phrase}, after training, the gradient {steps} steps back from the loss is"
+    if low >= WEAK:
         return (
-            f"On {phrase}, {steps} steps back from the loss, the trained networks still get between "
-            f"{magnitude(worst.reached('after'))} ({worst.label}) and {magnitude(best.reached('after'))} ({best.label}) "
-            "of the gradient at its last step: in none of them did it vanish."
+            f"{where} between {magnitude(low)} ({worst.label}) and {magnitude(high)} ({best.label}) times what it was at "
+            "the last step: in none of the networks did it vanish."
         )
-    factor = best.reached("after") / worst.reached("after") if worst.reached("after") > 0 else float("inf")
-    times = f"{magnitude(factor)} times as much" if factor < float("inf") else "infinitely more"
+    if high < WEAK:
+        return (
+            f"{where} at most {magnitude(high)} times ({best.label}) what it was at the last step: it vanished in all of "
+            "the networks."
+        )
     return (
-        f"On {phrase}, {steps} steps back from the loss, the trained {best.label} still gets "
-        f"{magnitude(best.reached('after'))} of the gradient at its last step and the {worst.label} "
-        f"{magnitude(worst.reached('after'))}: {times} is left to learn from."
+        f"{where} {magnitude(high)} times what it was at the last step in the {best.label}, and {magnitude(low)} times in "
+        f"the {worst.label}."
     )
 
 
@@ -112,31 +114,35 @@ def _start(summary: Summary) -> str | None:
     if not gated:
         return None
     row = next((row for row in gated if row.cell["key"] == summary.results["expected"]), gated[0])
-    default, before = row.reached("default"), row.reached("before")
+    default, before, share = row.reached("default"), row.reached("before"), row.highway("before")
+    longest = row.task["recipe"]["longest"]
     if default < WEAK <= before:
         return (
-            f"Having gates is not enough: with torch.nn's default start the {row.label} gets {magnitude(default)} "
-            f"there, too; it is the keeping gate's bias, set here to timescales of up to {row.task['recipe']['longest']} "
-            f"steps, that makes it {magnitude(before)} before any training."
+            f"Having gates is not enough: with torch.nn's default start the {row.label} gets {magnitude(default)} there as "
+            f"well. With the bias of {row.cell['keeps']} set for timescales of up to {longest} steps, and the orthogonal "
+            f"recurrence that every cell gets here, it starts at {magnitude(before)}, {percent(share)} of which comes along "
+            f"the highway alone, from memory to memory through {row.cell['keeps']}."
         )
     return (
         f"Before training the {row.label} gets {magnitude(default)} there with torch.nn's default start and "
-        f"{magnitude(before)} with this demo's."
+        f"{magnitude(before)} with this demo's, {percent(share)} of it along the highway alone."
     )
 
 
-def _highway(rows: Sequence[Row]) -> str | None:
-    gated = [row for row in _by_gates(rows)[0] if row.always] or _by_gates(rows)[0]
-    if not gated:
+def _highway(summary: Summary) -> str | None:
+    row = next((r for r in _longest(summary) if r.cell["key"] == summary.results["expected"]), None)
+    if row is None:
         return None
-    row = max(gated, key=lambda r: r.highway("before"))
     before, after = row.highway("before"), row.highway("after")
-    parts = f"{_percent(before)} of that came along the highway alone before training and {_percent(after)} after"
-    if after < before - 0.1:
-        return f"In the {row.label}, {parts}: training loaded the paths through the gates' own weights as well."
-    if after > before + 0.1:
-        return f"In the {row.label}, {parts}: training moved the gradient onto the highway."
-    return f"In the {row.label}, {parts}."
+    numbers = f"from {percent(before)} to {percent(after)}"
+    if after < before - CHANGED:
+        return (
+            f"Training took the highway's share at the {row.label}'s first step {numbers}: what it learned sends gradient "
+            "through the gates' own weights as well, so the product of the forget gates is not the whole story."
+        )
+    if after > before + CHANGED:
+        return f"Training took the highway's share at the {row.label}'s first step {numbers}: onto the highway."
+    return f"Training left the highway's share at the {row.label}'s first step much as it was, {numbers}."
 
 
 def _why_lost(row: Row) -> str:
@@ -169,10 +175,6 @@ def _by_gates(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 
 def _longest(summary: Summary) -> list[Row]:
     return max((rows for _, rows in summary.by_task()), key=lambda rows: rows[0].task["length"])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _and(words: Sequence[str]) -> str:

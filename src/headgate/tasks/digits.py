@@ -62,7 +62,7 @@ class Digits(Task):
         "at least 90 % of the unseen digits (our rule: a kernel machine that sees only the last 32 of the 64 pixels "
         "stays below that, so memory must reach past half of the picture)"
     )
-    baseline_words = "always the most frequent digit"
+    baseline_words = "naming the most frequent digit every time"
 
     @property
     def question(self) -> str:

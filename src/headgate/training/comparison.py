@@ -91,7 +91,7 @@ def plan(
 
 
 def gather(
-    participants: Sequence[Contestant], trials: Sequence[Trial], outcomes: Sequence[Any], version: str
+    participants: Sequence[Contestant], trials: Sequence[Trial], outcomes: Sequence[Any], version: str, command: str
 ) -> RunFolder:
     """Outcomes (`experiment.Outcome`) as a run folder's content, in an order that does not tell who ran first."""
     tasks: dict[str, dict[str, Any]] = {}
@@ -108,6 +108,7 @@ def gather(
         records |= {(record, moment): measured for moment, measured in outcome.records.items()}
     results = {
         "version": version,
+        "command": command,
         "expected": EXPECTED,
         "tasks": list(tasks.values()),
         "cells": [each.facts() for each in participants],
