@@ -76,7 +76,7 @@ def test_no_vectors_is_the_usual_case():
 
 def test_the_memory_is_the_last_state_unless_the_cell_says_otherwise():
     assert cell_of(gates="a", states="h c m").memory == "m"
-    assert cells.get("fgr_lstm").state_names == ("h", "c", "i", "f", "o") and cells.get("fgr_lstm").memory == "c"
+    assert cells.get("greff_fgr").state_names == ("h", "c", "i", "f", "o") and cells.get("greff_fgr").memory == "c"
 
 
 # --- parameters -------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_parameters_are_those_of_torch_in_its_order(name, bias):
 
 
 def test_peepholes_and_gate_recurrence_come_after_what_torch_has():
-    assert list(cells.get("fgr_lstm", projection=True).parameter_shapes(4, 5, 3).items()) == [
+    assert list(cells.get("greff_fgr", projection=True).parameter_shapes(4, 5, 3).items()) == [
         ("weight_ih", (20, 4)),
         ("weight_hh", (20, 3)),
         ("bias_ih", (20,)),

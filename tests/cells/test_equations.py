@@ -85,13 +85,13 @@ def vanilla(wx, U, s, p, without="", candidate=np.tanh, squash=np.tanh, extra=la
     return {"h": squash(c) * gates["o"], "c": c, "g": g, **shown}
 
 
-def fgr_lstm(wx, U, s, p):
+def greff_fgr(wx, U, s, p):
     """Every gate also gets R_{jk} j_{t-1} from each gate j, nine matrices in all."""
     return vanilla(wx, U, s, p, extra=lambda k: U(f"i_{k}", s["i"]) + U(f"f_{k}", s["f"]) + U(f"o_{k}", s["o"]))
 
 
-def fgr_lstmp(wx, U, s, p):
-    found = fgr_lstm(wx, U, s, p)
+def greff_fgrp(wx, U, s, p):
+    found = greff_fgr(wx, U, s, p)
     return {**found, "h": U("r", found["h"])}
 
 
@@ -104,13 +104,13 @@ EQUATIONS = {
     "lstmp": lstmp,
     "cifg_lstm": cifg_lstm,
     "peephole_lstm": peephole_lstm,
-    "nig_lstm": lambda *given: vanilla(*given, without="i"),
-    "nfg_lstm": lambda *given: vanilla(*given, without="f"),
-    "nog_lstm": lambda *given: vanilla(*given, without="o"),
-    "niaf_lstm": lambda *given: vanilla(*given, candidate=lambda v: v),
-    "noaf_lstm": lambda *given: vanilla(*given, squash=lambda v: v),
-    "fgr_lstm": fgr_lstm,
-    "fgr_lstmp": fgr_lstmp,
+    "greff_nig": lambda *given: vanilla(*given, without="i"),
+    "greff_nfg": lambda *given: vanilla(*given, without="f"),
+    "greff_nog": lambda *given: vanilla(*given, without="o"),
+    "greff_niaf": lambda *given: vanilla(*given, candidate=lambda v: v),
+    "greff_noaf": lambda *given: vanilla(*given, squash=lambda v: v),
+    "greff_fgr": greff_fgr,
+    "greff_fgrp": greff_fgrp,
 }
 
 
@@ -202,13 +202,13 @@ def test_a_gate_that_is_off_leaves_no_parameters(switches, gates, states, vector
 
 
 def test_gate_recurrence_has_a_matrix_for_every_pair_of_gates():
-    blocks = CELLS["fgr_lstm"].recurrent[1].block_names
+    blocks = CELLS["greff_fgr"].recurrent[1].block_names
     assert blocks == tuple(f"{source}_{target}" for source in "ifo" for target in "ifo")
 
 
 # --- timescales -------------------------------------------------------------------------------------------------
 
-TIMESCALES = {"lstm": "f", "peephole_lstm": "f", "nig_lstm": "f", "cifg_lstm": "i", "gru": "z", "reset_before_gru": "z"}
+TIMESCALES = {"lstm": "f", "peephole_lstm": "f", "greff_nig": "f", "cifg_lstm": "i", "gru": "z", "reset_before_gru": "z"}
 
 
 def kept(cell, gate, shift):
@@ -231,4 +231,4 @@ def test_the_first_timescale_gate_keeps_the_memory_with_the_sign_it_says(name):
 
 def test_an_lstm_lets_less_in_where_it_keeps_more():
     assert dict(CELLS["lstm"].timescale) == {"f": 1, "i": -1}
-    assert dict(CELLS["nfg_lstm"].timescale) == dict(CELLS["rnn"].timescale) == {}
+    assert dict(CELLS["greff_nfg"].timescale) == dict(CELLS["rnn"].timescale) == {}

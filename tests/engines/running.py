@@ -67,8 +67,15 @@ def with_gradients(case: Case, values: dict[str, torch.Tensor], variables: dict[
     return {name: value.detach().cpu().double().numpy() for name, value in found.items()}
 
 
-def skip_if_refused(case: Case, engine: str, dtype: torch.dtype) -> None:
-    """Skip the test, with the engine's own words, where the engine refuses the case."""
-    reason = engines.engine_named(engine).refusal(call_of(case, dtype).request)
+def scattered(value: torch.Tensor) -> torch.Tensor:
+    """The same numbers, but neither next to each other nor in order."""
+    apart = torch.full((*reversed(value.shape), 2), float("nan"), dtype=value.dtype)
+    view = apart[..., 0].permute(*reversed(range(value.dim())))
+    return view.copy_(value.detach()).requires_grad_()
+
+
+def skip_if_refused(call: Call, engine: str) -> None:
+    """Skip the test, with the engine's own words, where the engine refuses the call."""
+    reason = engines.engine_named(engine).refusal(call.request)
     if reason is not None:
         pytest.skip(f"{engine}: {reason}")

@@ -2,12 +2,13 @@
 
 import copy
 import pickle
+import re
 from dataclasses import dataclass
 
 import pytest
 import torch
 from comparing import assert_all_close
-from engines.running import call_of, variables_of, with_gradients, with_variables
+from engines.running import call_of, scattered, variables_of, with_gradients, with_variables
 from graph.one_step import STRANGE
 from reference.cases import SMALL, case_of, truth
 from tolerances import TOLERANCE
@@ -22,7 +23,7 @@ from headgate.reference import random_case
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script(_method)?` is deprecated")
 
 EXACT = TOLERANCE["eager", torch.float64]
-CELL = pytest.mark.parametrize("name", ["lstm", "reset_before_gru", "fgr_lstmp"])
+CELL = pytest.mark.parametrize("name", ["lstm", "reset_before_gru", "greff_fgrp"])
 OPTION = pytest.mark.parametrize("options", ["plain", "no bias", "lengths reset", "lengths reset reverse no bias"])
 
 
@@ -46,11 +47,14 @@ def test_the_operator_agrees_with_the_reference(name, options):
     assert_all_close(with_gradients(case, values, variables_of(call)), truth(name, SMALL, options), EXACT)
 
 
-@pytest.mark.parametrize("options", ["plain", "lengths reset reverse no bias"])
-@pytest.mark.parametrize("name", ["lstm", "fgr_lstmp"])
-def test_torch_finds_the_operator_well_made(name, options):
-    """Schema, shapes without data, autograd registration, and the same numbers when traced with changing shapes."""
-    results = torch.library.opcheck(torch.ops.headgate.recurrent.default, arguments(case_of(name, SMALL, options)))
+@pytest.mark.parametrize("layout", ["dense", "scattered"])
+@pytest.mark.parametrize("name, options", [("lstm", "plain"), ("greff_fgrp", "lengths reset reverse no bias")])
+def test_torch_finds_the_operator_well_made(name, options, layout):
+    """Schema, shapes and strides without data, autograd registration, the same numbers when traced."""
+    input, weights, initial, *rest = arguments(case_of(name, SMALL, options))
+    if layout == "scattered":
+        input, weights, initial = scattered(input), list(map(scattered, weights)), list(map(scattered, initial))
+    results = torch.library.opcheck(torch.ops.headgate.recurrent.default, (input, weights, initial, *rest))
     assert set(results.values()) == {"SUCCESS"}
 
 
@@ -85,6 +89,14 @@ def test_an_engine_that_cannot_is_refused_in_there_too():
     *given, _, reverse = arguments(case_of("peephole_lstm"))
     with pytest.raises(RuntimeError, match=r'engine="stock" cannot run here: torch has no kernel for LSTM\(peephole'):
         torch.ops.headgate.recurrent(*given, "stock", reverse)
+
+
+@pytest.mark.parametrize("lengths", [[5, 1, 0], [4, -1, 0]], ids=["too long", "negative"])
+def test_lengths_that_cannot_be_meant_are_refused(lengths):
+    """A compiled layer cannot look at them before, so the operator does when it runs."""
+    input, weights, initial, _, *rest = arguments(case_of("gru"))
+    with pytest.raises(ValueError, match=rf"lengths {re.escape(str(lengths))} do not all lie in 0\.\.4 = 0\.\.T"):
+        torch.ops.headgate.recurrent(input, weights, initial, torch.tensor(lengths), *rest)
 
 
 def test_half_precision_keeps_a_float32_state():
@@ -136,7 +148,7 @@ def test_equal_class_names_run_their_own_equations():
 
 
 def test_a_copied_or_unpickled_layer_knows_its_key():
-    layer = hg.Recurrent("fgr_lstm", 2, 3)
+    layer = hg.Recurrent("greff_fgr", 2, 3)
     for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert again._cell_key == layer._cell_key == operator.key(layer.cell)
 

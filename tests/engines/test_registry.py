@@ -70,7 +70,7 @@ def refusal(request):
     return "it only runs GRUs" if type(request.cell).__name__ != "GRU" else None
 
 def forward(call):
-    raise NotImplementedError
+    return None
 """
 
 
@@ -99,7 +99,7 @@ def test_adding_an_engine_is_adding_a_file(one_more_engine):
 
 REQUESTS = [
     request(name, dtype, lengths=lengths, reset=reset, all_states=all_states)
-    for name, dtype in product(["lstm", "gru", "fgr_lstm"], [torch.float32, torch.float64, torch.bfloat16])
+    for name, dtype in product(["lstm", "gru", "greff_fgr"], [torch.float32, torch.float64, torch.bfloat16])
     for lengths, reset, all_states in product([False, True], repeat=3)
 ]
 

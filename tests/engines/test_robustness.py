@@ -8,6 +8,7 @@ import torch
 from comparing import assert_all_close
 from engines.running import (
     call_of,
+    scattered,
     skip_if_refused,
     value_and_gradients,
     values_of,
@@ -21,7 +22,7 @@ from tolerances import TOLERANCE
 from headgate import engines, reference
 
 ENGINES = pytest.mark.parametrize("engine", engines.names())
-CELL = pytest.mark.parametrize("name", ["lstm", "gru", "fgr_lstmp"])
+CELL = pytest.mark.parametrize("name", ["lstm", "gru", "greff_fgrp"])
 REVERSE = pytest.mark.parametrize("options", ["lengths", "lengths reverse"])
 
 
@@ -30,17 +31,10 @@ REVERSE = pytest.mark.parametrize("options", ["lengths", "lengths reverse"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_the_same_bits_twice(engine, name, dtype):
     case = case_of(name, (7, 5, 9), "lengths reverse")
-    skip_if_refused(case, engine, dtype)
+    skip_if_refused(call_of(case, dtype), engine)
     once, again = (value_and_gradients(case, engine, dtype) for _ in range(2))
     for key, value in once.items():
         np.testing.assert_array_equal(value, again[key], err_msg=key)
-
-
-def scattered(value):
-    """The same numbers, but neither next to each other nor in order."""
-    apart = torch.full((*reversed(value.shape), 2), float("nan"), dtype=value.dtype)
-    view = apart[..., 0].permute(*reversed(range(value.dim())))
-    return view.copy_(value.detach()).requires_grad_()
 
 
 @ENGINES
@@ -48,8 +42,8 @@ def scattered(value):
 @pytest.mark.parametrize("options", ["plain", "lengths reverse"])
 def test_memory_layout_does_not_matter(engine, name, options):
     case = case_of(name, SMALL, options)
-    skip_if_refused(case, engine, torch.float64)
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     variables = {key: scattered(value) for key, value in variables_of(call).items()}
     assert not any(value.is_contiguous() for value in variables.values() if value.numel() > 1)
     found = with_gradients(case, values_of(with_variables(call, variables), engine), variables)
@@ -60,8 +54,8 @@ def test_memory_layout_does_not_matter(engine, name, options):
 @CELL
 def test_a_gradient_may_come_in_any_layout(engine, name):
     case = case_of(name, SMALL, "lengths reverse")
-    skip_if_refused(case, engine, torch.float64)
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     values, variables = values_of(call, engine), variables_of(call)
     cotangents = [scattered(torch.tensor(case.cotangents[key])).detach() for key in values]
     found = torch.autograd.grad(list(values.values()), list(variables.values()), cotangents)
@@ -75,8 +69,8 @@ def test_a_gradient_may_come_in_any_layout(engine, name):
 def test_an_expanded_initial_state_collects_the_gradients_of_all_rows(engine, name):
     """As a learned initial state has it: one row, read by the whole batch."""
     case = case_of(name)
-    skip_if_refused(case, engine, torch.float64)
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     learned = [value.detach()[:1].clone().requires_grad_() for value in call.initial]
     shared = replace(call, initial=tuple(value.expand(3, -1) for value in learned))
     values = values_of(shared, engine)
@@ -104,7 +98,7 @@ def poisoned(case, garbage):
 def test_garbage_in_the_padding_reaches_nothing(engine, name, options, garbage):
     """Outputs, final states, and every gradient of every valid step are what they are without it; its own is zero."""
     case, padded = poisoned(case_of(name, SMALL, options), garbage)
-    skip_if_refused(case, engine, torch.float64)
+    skip_if_refused(call_of(case, torch.float64), engine)
     found = value_and_gradients(case, engine, torch.float64)
     assert_all_close(found, truth(name, SMALL, options), TOLERANCE[engine, torch.float64])
     assert not found["d_input"][padded].any() and not found["output"][padded].any()
@@ -114,7 +108,9 @@ def test_garbage_in_the_padding_reaches_nothing(engine, name, options, garbage):
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8], ids=str)
 @REVERSE
 def test_lengths_of_any_integer_dtype(engine, options, dtype):
-    call = call_of(case_of("lstm", SMALL, options), torch.float64)
+    case = case_of("lstm", SMALL, options)
+    call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     found = values_of(replace(call, lengths=call.lengths.to(dtype)), engine)
     expected = truth("lstm", SMALL, options)
     found = {key: value.detach().numpy() for key, value in found.items()}
@@ -127,7 +123,7 @@ def test_lengths_of_any_integer_dtype(engine, options, dtype):
 def test_a_batch_of_empty_rows(engine, name, reverse):
     """Zero output, the initial states untouched; gradients are zero but for the states', which pass through."""
     case = replace(case_of(name), lengths=np.zeros(3, int), reverse=reverse)
-    skip_if_refused(case, engine, torch.float64)
+    skip_if_refused(call_of(case, torch.float64), engine)
     found = value_and_gradients(case, engine, torch.float64)
     expected = {key: np.zeros_like(value) for key, value in found.items()}
     for state, value in case.initial.items():
@@ -140,8 +136,7 @@ def test_a_batch_of_empty_rows(engine, name, reverse):
 @CELL
 def test_full_lengths_change_nothing(engine, name):
     call = call_of(case_of(name), torch.float64)
-    if engines.engine_named(engine).refusal(call.request):
-        pytest.skip(engines.engine_named(engine).refusal(call.request))
+    skip_if_refused(call, engine)
     plain, full = values_of(call, engine), values_of(replace(call, lengths=torch.full((3,), 4)), engine)
     for key, value in plain.items():
         torch.testing.assert_close(full[key], value, rtol=1e-12, atol=1e-14)
@@ -151,8 +146,8 @@ def test_full_lengths_change_nothing(engine, name):
 @CELL
 def test_nothing_that_was_handed_in_is_changed(engine, name):
     case = case_of(name, SMALL, "lengths reverse")
-    skip_if_refused(case, engine, torch.float64)
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     before = {key: value.detach().clone() for key, value in variables_of(call).items()}
     values = values_of(call, engine)
     torch.autograd.backward(list(values.values()), [torch.ones_like(value) for value in values.values()])
@@ -164,8 +159,8 @@ def test_nothing_that_was_handed_in_is_changed(engine, name):
 @CELL
 def test_frozen_weights_get_no_gradient_and_change_no_other(engine, name):
     case = case_of(name)
-    skip_if_refused(case, engine, torch.float64)
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     for key, value in variables_of(call).items():
         value.requires_grad_(key in ("weight_hh", "initial_h"))
     values = values_of(call, engine)
@@ -179,8 +174,7 @@ def test_frozen_weights_get_no_gradient_and_change_no_other(engine, name):
 @CELL
 def test_without_gradients_the_values_are_the_same_and_hold_no_graph(engine, name):
     call = call_of(case_of(name), torch.float64)
-    if engines.engine_named(engine).refusal(call.request):
-        pytest.skip(engines.engine_named(engine).refusal(call.request))
+    skip_if_refused(call, engine)
     with torch.no_grad():
         alone = values_of(call, engine)
     assert not any(value.requires_grad for value in alone.values())
@@ -192,8 +186,7 @@ def test_without_gradients_the_values_are_the_same_and_hold_no_graph(engine, nam
 @CELL
 def test_a_graph_that_is_kept_can_be_gone_through_twice(engine, name):
     call = call_of(case_of(name), torch.float64)
-    if engines.engine_named(engine).refusal(call.request):
-        pytest.skip(engines.engine_named(engine).refusal(call.request))
+    skip_if_refused(call, engine)
     output, variables = values_of(call, engine)["output"], list(variables_of(call).values())
     once, again = (
         torch.autograd.grad(output.sum(), variables, retain_graph=True, materialize_grads=True) for _ in range(2)
@@ -205,6 +198,7 @@ def test_a_graph_that_is_kept_can_be_gone_through_twice(engine, name):
 def test_a_loss_on_the_output_alone_or_on_the_final_states_alone(engine):
     case = case_of("lstm", SMALL, "lengths reverse")
     call = call_of(case, torch.float64)
+    skip_if_refused(call, engine)
     values, variables = values_of(call, engine), variables_of(call)
     for chosen in ("output", "final_h", "final_c"):
         zeros = {key: np.zeros_like(value) for key, value in case.cotangents.items()}

@@ -14,7 +14,7 @@ from headgate import engines
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 
 EXACT = TOLERANCE["eager", torch.float64]
-CELL = pytest.mark.parametrize("name", ["lstm", "reset_before_gru", "fgr_lstmp", "relu_rnn"])
+CELL = pytest.mark.parametrize("name", ["lstm", "reset_before_gru", "greff_fgrp", "relu_rnn"])
 OPTION = pytest.mark.parametrize("options", ["plain", "lengths reset reverse no bias"])
 
 
@@ -131,6 +131,6 @@ def test_a_layer_gives_a_gradient_for_each_sample():
 
 def test_these_cells_have_what_the_catalogue_has():
     """One stage and two, vectors, several matrices, a projection, a kink."""
-    chosen = [CELLS[name] for name in ("lstm", "reset_before_gru", "fgr_lstmp", "relu_rnn")]
+    chosen = [CELLS[name] for name in ("lstm", "reset_before_gru", "greff_fgrp", "relu_rnn")]
     assert any(cell.vector_names for cell in chosen) and any(cell.produces_projection for cell in chosen)
     assert any(len(cell.recurrent) > 1 for cell in chosen) and any(len(cell.state_names) == 1 for cell in chosen)

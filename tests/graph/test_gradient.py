@@ -97,7 +97,7 @@ def test_a_state_that_nothing_reads_has_no_gradient():
 
 
 def test_a_gradient_has_the_names_of_its_cell():
-    cell = CELLS["fgr_lstmp"]
+    cell = CELLS["greff_fgrp"]
     backward = gradient(cell)
     assert tuple(backward.states) == cell.state_names and tuple(backward.x) == cell.gate_names
     assert tuple(backward.vectors) == cell.vector_names

@@ -191,9 +191,9 @@ STAGES = {
     "peephole_lstm": [["i f g o"]],
     "gru": [["r z n"]],
     "reset_before_gru": [["r z"], ["n"]],
-    "fgr_lstm": [["i f g o", "i_i i_f i_o", "f_i f_f f_o", "o_i o_f o_o"]],
+    "greff_fgr": [["i f g o", "i_i i_f i_o", "f_i f_f f_o", "o_i o_f o_o"]],
     "lstmp": [["i f g o"], ["r"]],
-    "fgr_lstmp": [["i f g o", "i_i i_f i_o", "f_i f_f f_o", "o_i o_f o_o"], ["r"]],
+    "greff_fgrp": [["i f g o", "i_i i_f i_o", "f_i f_f f_o", "o_i o_f o_o"], ["r"]],
 }
 
 

@@ -27,7 +27,7 @@ from torch import nn
 import headgate as hg
 
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-SOME = {name: CELLS[name] for name in ("lstm", "gru", "fgr_lstmp")}
+SOME = {name: CELLS[name] for name in ("lstm", "gru", "greff_fgrp")}
 some_cells = pytest.mark.parametrize("cell", SOME.values(), ids=SOME)
 both_modes = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 

@@ -61,7 +61,7 @@ def test_the_parts_sum_to_the_total(cell):
 
 
 def test_the_names_of_the_paths():
-    layer = layer_of(CELLS["fgr_lstmp"])
+    layer = layer_of(CELLS["greff_fgrp"])
     seen, _ = watched(layer, normal(T, B, I))
     crossed = [f"{source}_{target}" for source in "ifo" for target in "ifo"]
     assert set(seen["l1"].paths) == {"readout", "highway", *"ifgo", *crossed, "r"}

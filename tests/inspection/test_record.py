@@ -69,7 +69,7 @@ def test_a_cell_without_gates_or_highway():
     assert record.facts["gates"] == []
 
 
-@pytest.mark.parametrize("cell", ["lstm", "rnn", "fgr_lstmp"])
+@pytest.mark.parametrize("cell", ["lstm", "rnn", "greff_fgrp"])
 def test_saved_and_loaded(cell, tmp_path):
     record = seen_of(cell)["l0"].record()
     where = tmp_path / "runs" / "one"

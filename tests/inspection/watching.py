@@ -20,10 +20,10 @@ EXACT = 1e-10
 CELLS: dict[str, Cell] = {name: hg.cells.get(name) for name in hg.cells.names()}
 CELLS |= {
     "lstmp": hg.cells.get("lstm", projection=True),
-    "fgr_lstmp": hg.cells.get("fgr_lstm", projection=True),
+    "greff_fgrp": hg.cells.get("greff_fgr", projection=True),
     "peephole_cifg_lstmp": hg.cells.get("lstm", peephole=True, coupled=True, projection=True),
     "bare_lstm": hg.cells.get("lstm", input_gate=False, forget_gate=False, output_gate=False),
-    "linear_fgr_lstm": hg.cells.get(
+    "linear_greff_fgr": hg.cells.get(
         "lstm", full_gate_recurrence=True, input_activation="identity", output_activation="identity"
     ),
 }

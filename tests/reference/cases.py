@@ -13,7 +13,7 @@ from headgate.reference import Case
 
 CELLS: dict[str, Cell] = {name: cells.get(name) for name in cells.names()}
 CELLS["lstmp"] = cells.get("lstm", projection=True)
-CELLS["fgr_lstmp"] = cells.get("fgr_lstm", projection=True)
+CELLS["greff_fgrp"] = cells.get("greff_fgr", projection=True)
 
 OPTIONS: dict[str, dict[str, bool]] = {
     "plain": {},

@@ -30,7 +30,7 @@ def central_differences(case):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("fgr_lstmp", "plain"), ("reset_before_gru", "lengths reset reverse no bias")]
+    ("name", "options"), [("greff_fgrp", "plain"), ("reset_before_gru", "lengths reset reverse no bias")]
 )
 def test_complex_step_agrees_with_central_differences(name, options):
     case = case_of(name, (3, 3, 2), options)
@@ -85,7 +85,7 @@ def test_the_sigmoid_neither_overflows_nor_warns(value):
 
 
 def test_every_variable_is_differentiated():
-    case = random_case(CELLS["fgr_lstmp"], 2, 1, 2, O=1)
+    case = random_case(CELLS["greff_fgrp"], 2, 1, 2, O=1)
     found = differences(case)
     assert {name: value.shape for name, value in found.items()} == {n: v.shape for n, v in case.variables.items()}
     assert all(value.any() for value in found.values())

@@ -43,7 +43,7 @@ def row_by_row(case):
 
 
 @pytest.mark.parametrize("options", [name for name in OPTIONS if name != "no bias"])
-@pytest.mark.parametrize("name", ["lstm", "gru", "fgr_lstmp"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "greff_fgrp"])
 def test_a_batch_is_its_rows_run_apart(name, options):
     case = case_of(name, SHAPE, options)
     values = unroll(case)

@@ -65,6 +65,8 @@ def get(cell: str | Cell | type[Cell], **switches: object) -> Cell:
     else:
         came = f"the class {cell.__name__}" if isinstance(cell, type) else repr(cell)
         raise TypeError(f"a cell is a name, a Cell or its class, but got {came}; see headgate.cells.names().")
+    if type(found).__hash__ is None:
+        raise TypeError(f"{type(found).__name__} can change, and a cell may not: make it a @dataclass(frozen=True).")
     if not switches:
         return found
     for switch in switches:

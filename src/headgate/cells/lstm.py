@@ -123,14 +123,16 @@ class LSTM(Cell):
         return State(h=h, c=c, **fed_back), gates
 
 
+# Greff's variants differ from a cell with peepholes; their own NP and V are "lstm" and "peephole_lstm".
 NAMES = {
     "lstm": LSTM(),
     "peephole_lstm": LSTM(peephole=True),
     "cifg_lstm": LSTM(coupled=True),
-    "nig_lstm": LSTM(peephole=True, input_gate=False),
-    "nfg_lstm": LSTM(peephole=True, forget_gate=False),
-    "nog_lstm": LSTM(peephole=True, output_gate=False),
-    "niaf_lstm": LSTM(peephole=True, input_activation="identity"),
-    "noaf_lstm": LSTM(peephole=True, output_activation="identity"),
-    "fgr_lstm": LSTM(peephole=True, full_gate_recurrence=True),
+    "greff_nig": LSTM(peephole=True, input_gate=False),
+    "greff_nfg": LSTM(peephole=True, forget_gate=False),
+    "greff_nog": LSTM(peephole=True, output_gate=False),
+    "greff_niaf": LSTM(peephole=True, input_activation="identity"),
+    "greff_noaf": LSTM(peephole=True, output_activation="identity"),
+    "greff_cifg": LSTM(peephole=True, coupled=True),
+    "greff_fgr": LSTM(peephole=True, full_gate_recurrence=True),
 }

@@ -40,6 +40,10 @@ def forward(call: Call, cell_key: str, engine: str | None) -> Result:
     return Result(output, tuple(final))
 
 
+def _dense_copy(value: Tensor) -> Tensor:
+    return value.clone(memory_format=torch.contiguous_format)
+
+
 def _run(call: Call, engine: str) -> Result:
     return engine_named(choose(call.request, engine or None)).forward(call)
 
@@ -59,13 +63,13 @@ def _recurrent(
         raise ValueError(f"headgate::recurrent: lengths {lengths.tolist()} do not all lie in 0..{len(input)} = 0..T.")
     result = _run(_call(input, weights, initial, lengths, reset, cell, reverse), engine)
     # An operator's results may share no memory with its arguments or with each other.
-    return [result.output.contiguous(), *(state.clone() for state in result.final)]
+    return [result.output.contiguous(), *(_dense_copy(state) for state in result.final)]
 
 
 @_recurrent.register_fake
 def _(input, weights, initial, lengths, reset, cell, engine, reverse):
     output = input.new_empty(*input.shape[:2], initial[0].shape[-1])
-    return [output, *(torch.empty_like(state) for state in initial)]
+    return [output, *(torch.empty_like(state, memory_format=torch.contiguous_format) for state in initial)]
 
 
 @torch.library.custom_op("headgate::recurrent_backward", mutates_args=())
@@ -88,7 +92,7 @@ def _recurrent_backward(
         found = torch.autograd.grad(
             (result.output, *result.final), variables, gradients, allow_unused=True, materialize_grads=True
         )
-    return [gradient.clone(memory_format=torch.contiguous_format) for gradient in found]
+    return [_dense_copy(gradient) for gradient in found]
 
 
 @_recurrent_backward.register_fake

@@ -43,9 +43,7 @@ def reverse(seeds: Mapping[Node, Node], cut: frozenset[Node] = frozenset()) -> d
     Returns:
         The adjoint of every node reached, seeds included.
     """
-    adjoint: dict[Node, Node] = {}
-    for node, seed in seeds.items():
-        adjoint[node] = adjoint.get(node, ZERO) + seed
+    adjoint = dict(seeds)
     for node in reversed(in_order(seeds, cut)):
         upstream = adjoint.get(node, ZERO)
         if node in cut or upstream is ZERO or node.kind in ("leaf", "constant"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 
 from headgate.cells import Cell, Matrix, State
 from headgate.cells.cell import Named
@@ -104,25 +105,19 @@ def trace(cell: Cell) -> Graph:
     s = State((name, leaf("s", name)) for name in cell.state_names)
     p = Named((name, leaf("p", name)) for name in cell.vector_names)
     states, gates = cell(x, U, s, p)
-    graph_states = {name: as_node(value) for name, value in states.items()}
-    graph = Graph(
-        cell,
-        graph_states,
-        {name: as_node(value) for name, value in gates.items()},
-        dict(U._applied),
-        _stages(cell, U._applied),
-    )
-    _check_all_used(graph)
-    return graph
+    new_states = {name: as_node(value) for name, value in states.items()}
+    _check_all_used(cell, new_states, U._applied, [*x.values(), *p.values()])
+    gate_nodes = {name: as_node(value) for name, value in gates.items()}
+    return Graph(cell, new_states, gate_nodes, dict(U._applied), _stages(cell, U._applied))
 
 
-def _check_all_used(graph: Graph) -> None:
-    cell, used = graph.cell, set(in_order(graph.states.values()))
+def _check_all_used(cell: Cell, states: dict[str, Node], applied: dict[str, Node], leaves: list[Node]) -> None:
+    used = set(in_order(states.values()))
     for block in cell.blocks:
-        if graph.products.get(block) not in used:
+        if applied.get(block) not in used:
             raise ValueError(f"{cell.name}.step: U.{block} reaches no state, so its rows would do nothing; drop it.")
-    for node in graph.leaves():
-        if node not in used and node.label[0] != "s":
+    for node in leaves:
+        if node not in used:
             raise ValueError(f"{cell.name}.step never uses {node!r}, so its weights would do nothing; drop the name.")
 
 
@@ -133,18 +128,9 @@ def _stages(cell: Cell, applied: dict[str, Node]) -> tuple[tuple[Group, ...], ..
         level[node] = below + 1 if node.kind == "product" else below
     groups: list[list[Group]] = [[] for _ in range(1 + max(level.values(), default=-1))]
     for matrix in cell.recurrent:
-        present = [(k, block) for k, block in enumerate(matrix.block_names) if block in applied]
-        run: list[tuple[int, str]] = []
-        for k, block in present:
-            if run and (k != run[-1][0] + 1 or applied[block].arguments != applied[run[-1][1]].arguments):
-                _close(groups, level, matrix, run, applied)
-                run = []
-            run.append((k, block))
-        if run:
-            _close(groups, level, matrix, run, applied)
+        neighbours = groupby(enumerate(matrix.block_names), key=lambda item: applied[item[1]].arguments)
+        for (argument,), run in neighbours:
+            members = list(run)
+            first, block = members[0]
+            groups[level[applied[block]]].append(Group(argument, matrix, tuple(name for _, name in members), first))
     return tuple(map(tuple, groups))
-
-
-def _close(groups: list, level: dict, matrix: Matrix, run: list[tuple[int, str]], applied: dict[str, Node]) -> None:
-    node = applied[run[0][1]]
-    groups[level[node]].append(Group(node.arguments[0], matrix, tuple(block for _, block in run), run[0][0]))

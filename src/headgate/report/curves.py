@@ -36,8 +36,8 @@ def curves(rows: Sequence[Row]) -> Figure:
             _film(rows, steps),
         ),
         reading=(
-            f"Left: the loss on the training batches, mean of {WINDOW} steps; median over seeds, and their range. Right: "
-            "of the gradient at the last step, what reached the first one, measured while training went on. "
+            f"Left: the loss on the training batches, mean of {WINDOW} steps; median over seeds, and their range. "
+            "Right: of the gradient at the last step, what reached the first one, measured while training went on. "
             "Where it is tiny, the first steps cannot teach the weights anything."
         ),
         formula=r"L(\text{step}),\qquad r(T-1)\ \text{at that step}",
@@ -47,53 +47,50 @@ def curves(rows: Sequence[Row]) -> Figure:
     )
 
 
-def smooth(losses: Sequence[float], window: int = WINDOW) -> np.ndarray:
-    """Means over the last `window` losses (fewer at the beginning), [steps]."""
-    total = np.concatenate([[0.0], np.cumsum(losses)])
-    ends = np.arange(1, len(losses) + 1)
+def smooth(losses: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """Means over the last `window` losses (fewer at the beginning); [seeds, steps] to the same, NaN staying NaN."""
+    total = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(losses, axis=1)], axis=1)
+    ends = np.arange(1, losses.shape[1] + 1)
     starts = np.maximum(ends - window, 0)
-    return (total[ends] - total[starts]) / (ends - starts)
+    return (total[:, ends] - total[:, starts]) / (ends - starts)
+
+
+def over_seeds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lowest, median and highest of the seeds that are there, [N] each; NaN where none is. values: [seeds, N]."""
+    found = np.full((3, values.shape[1]), np.nan)
+    there = np.isfinite(values).any(0)
+    for row, function in zip(found, (np.nanmin, np.nanmedian, np.nanmax), strict=True):
+        row[there] = function(values[:, there], axis=0)
+    return found[0], found[1], found[2]
 
 
 def _loss(rows: Sequence[Row], steps: int) -> Markup:
-    smoothed = {row.label: np.stack([smooth(trial["loss"]) for trial in row.trials]) for row in rows}
+    smoothed = [smooth(row.losses()) for row in rows]
     chance = rows[0].task["baseline"]["loss"]
-    low, high = _decades([*(s for s in smoothed.values()), np.array([chance])])
+    low, high = _decades([*smoothed, np.array([chance])])
     x, y = Linear(0.0, float(steps), LEFT_BOX.left, LEFT_BOX.right), Decades(low, high, LEFT_BOX.bottom, LEFT_BOX.top)
     at = np.unique(np.linspace(0, steps - 1, POINTS).round().astype(int))
-    lines = [
-        Line(
-            at + 1.0,
-            np.median(smoothed[row.label], axis=0)[at],
-            row.style,
-            f"{short(row.label)} {magnitude(float(np.median(smoothed[row.label], axis=0)[-1]))}",
-            smoothed[row.label].min(0)[at],
-            smoothed[row.label].max(0)[at],
-        )
-        for row in rows
-    ]
+    lines = [_line(row, at + 1.0, values[:, at]) for row, values in zip(rows, smoothed, strict=True)]
     axes = frame(LEFT_BOX, Axis(x, "training step"), Axis(y, "training loss"), "Loss")
     return axes + level(chance, rows[0].task["baseline_words"], y, LEFT_BOX) + draw(lines, x, y, LEFT_BOX)
 
 
 def _film(rows: Sequence[Row], steps: int) -> Markup:
-    reached = {row.label: np.array([trial["film"]["first_step"] for trial in row.trials]) for row in rows}
-    low, high = _decades(list(reached.values()))
-    x, y = Linear(0.0, float(steps), RIGHT_BOX.left, RIGHT_BOX.right), Decades(low, high, RIGHT_BOX.bottom, RIGHT_BOX.top)
-    lines = [
-        Line(
-            np.array(row.trials[0]["film"]["steps"], dtype=float),
-            np.median(reached[row.label], axis=0),
-            row.style,
-            f"{short(row.label)} {magnitude(float(np.median(reached[row.label], axis=0)[-1]))}",
-            reached[row.label].min(0),
-            reached[row.label].max(0),
-        )
-        for row in rows
-    ]
+    films = [row.film() for row in rows]
+    low, high = _decades([reached for _, reached in films])
+    x = Linear(0.0, float(steps), RIGHT_BOX.left, RIGHT_BOX.right)
+    y = Decades(low, high, RIGHT_BOX.bottom, RIGHT_BOX.top)
+    lines = [_line(row, moments, reached) for row, (moments, reached) in zip(rows, films, strict=True)]
     heading = "Gradient that reaches the first step"
     axes = frame(RIGHT_BOX, Axis(x, "training step"), Axis(y, "relative to the last step"), heading)
     return axes + draw(lines, x, y, RIGHT_BOX)
+
+
+def _line(row: Row, x: np.ndarray, values: np.ndarray) -> Line:
+    low, middle, high = over_seeds(values)
+    there = middle[np.isfinite(middle)]
+    label = f"{short(row.label)} {magnitude(float(there[-1]))}" if len(there) else ""
+    return Line(x, middle, row.style, label, low, high)
 
 
 def _decades(values: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -107,6 +104,6 @@ def _decades(values: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _numbers(rows: Sequence[Row], steps: int) -> list[list[str]]:
-    curves = [np.median(np.stack([smooth(trial["loss"]) for trial in row.trials]), axis=0) for row in rows]
+    medians = [over_seeds(smooth(row.losses()))[1] for row in rows]
     moments = sorted({1, *(round(steps * k / 8) for k in range(1, 9))} - {0})
-    return [[str(step), *(f"{curve[step - 1]:.3g}" for curve in curves)] for step in moments]
+    return [[str(step), *(f"{curve[step - 1]:.3g}" for curve in medians)] for step in moments]

@@ -54,7 +54,9 @@ class Layout:
         return fan, Box(left, fan.bottom + 26, left + inside, fan.bottom + 26 + self.strip)
 
 
-def fan_picture(rows: Sequence[Row], moments: Sequence[str], layout: Layout, label: str) -> Markup:
+def fan_picture(
+    rows: Sequence[Row], moments: Sequence[str], layout: Layout, label: str, heading: str = ""
+) -> Markup:
     """One column a moment: relative gradient by lag on a log axis, and below it the highway's share."""
     low, high = _range(rows)
     content = []
@@ -68,13 +70,19 @@ def fan_picture(rows: Sequence[Row], moments: Sequence[str], layout: Layout, lab
                 fan,
                 Axis(lags, labelled=False),
                 Axis(y, "gradient relative to lag 0" if first else "", labelled=first),
-                MOMENTS[moment],
+                heading or MOMENTS[moment],
             ),
-            level(VANISHING, "vanishing below 10⁻³" if first else "", y, fan),
+            level(VANISHING, "vanishing below 10⁻³" if first else "", y, fan, left=moment != "default"),
             draw([_fan(row, moment, y) for row in rows], lags, y, fan),
             _highway_strip(rows, moment, lags, strip, first),
         ]
     return picture(layout.width, layout.height, label, *content)
+
+
+def hero(rows: Sequence[Row]) -> Markup:
+    """The fans after training alone, small enough to stand beside the answer."""
+    title = f"{rows[0].task['title']}, after training: what reaches lag k"
+    return fan_picture(rows, ("after",), Layout(520.0, fan=230.0, strip=64.0), title, title)
 
 
 def fans(rows: Sequence[Row]) -> Figure:
@@ -101,7 +109,7 @@ def fans(rows: Sequence[Row]) -> Figure:
             "a longer lag, other initial weights (the forget gate's bias above all), a smaller or larger recurrent "
             "matrix; training moves it too, as the third panel shows."
         ),
-        header=["lag k", *(f"{row.label}, {words}" for words in ("default", "before", "after", "highway") for row in rows)],
+        header=["lag k", *(f"{row.label}, {word}" for word in (*MOMENTS, "highway after") for row in rows)],
         numbers=[_numbers(rows, lag) for lag in [k for k in SHOWN_LAGS if k < last] + [last]],
     )
 
@@ -161,6 +169,5 @@ def _range(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _numbers(rows: Sequence[Row], lag: int) -> list[str]:
-    moments = ("default", "before", "after")
-    gradients = [f"{row.profiles[moment].middle[lag]:.2e}" for moment in moments for row in rows]
+    gradients = [f"{row.profiles[moment].middle[lag]:.2e}" for moment in MOMENTS for row in rows]
     return [str(lag), *gradients, *(percent(row.profiles["after"].highway[lag]) for row in rows)]

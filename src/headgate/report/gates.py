@@ -41,7 +41,9 @@ def gates(rows: Sequence[Row]) -> Figure | None:
         for k, line in enumerate(lines)
         for column, (row, name) in enumerate(line)
     ]
-    left_out = sorted({f"{row.label}'s {n}" for row in rows for n in row.cell["gates"]} - {f"{r.label}'s {n}" for r, n in shown})
+    there = [f"{row.label}'s {name}" for row, name in shown]
+    every = [f"{row.label}'s {name}" for row in rows for name in row.cell["gates"]]
+    left_out = [words for words in every if words not in there]
     note = f" Not shown: {', '.join(left_out)}, whose values are not in (0, 1)." if left_out else ""
     return Figure(
         title="Where the gates stand",
@@ -52,9 +54,9 @@ def gates(rows: Sequence[Row]) -> Figure | None:
             *panels,
         ),
         reading=(
-            "Every step, unit and seed of eight unseen sequences; upwards after training, downwards before. The axis is "
-            "even in the gate's pre-activation. Beneath a gate that keeps the memory stands the number of steps over "
-            "which a unit held there forgets to 1/e." + note
+            "Every step, unit and seed of eight unseen sequences; upwards after training, downwards before. The axis "
+            "is even in the gate's pre-activation. Beneath a gate that keeps the memory stands the number of steps "
+            "over which a unit held there forgets to 1/e." + note
         ),
         formula=r"\operatorname{logit}(p)=\log\frac{p}{1-p},\qquad \tau=\frac{-1}{\log f}",
         change="the bias of a gate shifts its histogram; a task with a longer lag pulls the keeping gate to the right.",

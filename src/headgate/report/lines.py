@@ -41,12 +41,13 @@ def draw(lines: Sequence[Line], x: Scale, y: Scale, box: Box) -> Markup:
     return svg.group(*bands, *strokes, *_labels(lines, y, box))
 
 
-def level(value: float, words: str, y: Scale, box: Box) -> Markup:
-    """A dashed horizontal line with its meaning."""
+def level(value: float, words: str, y: Scale, box: Box, *, left: bool = False) -> Markup:
+    """A dashed horizontal line with its meaning above its right end, or below its left one."""
     place = y(value)
+    spot = (box.left + 4, place + 13, "start") if left else (box.right - 4, place - 5, "end")
     return svg.group(
         svg.line(box.left, place, box.right, place, class_="level"),
-        *([svg.text(box.right - 4, place - 5, words, class_="note", text_anchor="end")] if words else []),
+        *([svg.text(spot[0], spot[1], words, class_="note", text_anchor=spot[2])] if words else []),
     )
 
 

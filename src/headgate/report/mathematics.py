@@ -9,13 +9,13 @@ from latex2mathml.converter import convert
 from markupsafe import Markup, escape
 
 PRIME = "\u2032"
-_ELEMENTS = frozenset(
+_ELEMENTS = (
     "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mfenced "
-    "mtable mtr mtd mpadded mphantom mstyle".split()
+    "mtable mtr mtd mpadded mphantom mstyle"
 )
-_ATTRIBUTES = frozenset(
+_ATTRIBUTES = (
     "display mathvariant stretchy fence form separator accent displaystyle scriptlevel linethickness "
-    "columnalign columnspacing rowspacing lspace rspace width height depth minsize maxsize".split()
+    "columnalign columnspacing rowspacing lspace rspace width height depth minsize maxsize"
 )
 
 
@@ -28,7 +28,7 @@ def mathml(latex: str, *, display: bool = False) -> Markup:
         # The converter raises a dozen kinds of its own, and a formula that is shown as text is better than no page.
         return _as_text(latex)
     for node in root.iter():
-        if node.tag not in _ELEMENTS or not _ATTRIBUTES.issuperset(node.attrib):
+        if node.tag not in _ELEMENTS.split() or not set(_ATTRIBUTES.split()).issuperset(node.attrib):
             return _as_text(latex)
     _raise_primes(root)
     return Markup(ElementTree.tostring(root, encoding="unicode", short_empty_elements=False))

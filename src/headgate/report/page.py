@@ -12,11 +12,11 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from headgate.report.curves import curves
-from headgate.report.fans import fans
+from headgate.report.fans import fans, hero
 from headgate.report.gates import gates
 from headgate.report.mathematics import mathml
 from headgate.report.poster import poster
-from headgate.report.scale import magnitude
+from headgate.report.scale import TIMES, magnitude
 from headgate.report.strip import score_strip
 from headgate.report.summary import Row, Summary, summarise
 from headgate.report.words import answer, of_task, score, verdict
@@ -51,12 +51,14 @@ def render(summary: Summary) -> str:
     results = summary.results
     failed = [row for row in summary.expected if not row.always]
     where = " and ".join(row.task["phrase"] for row in failed)
+    styles = [template_text("style.css"), template_text("chart.css"), _toggles(results["cells"])]
     return _template().render(
         title=TITLE,
-        style=Markup("\n").join(template_text(name) for name in ("style.css", "chart.css")) + _toggles(results["cells"]),
+        style=Markup("\n").join(styles),
         as_expected=summary.as_expected,
         alarm=f"The {failed[0].label} did not solve {where} on every seed." if failed else "",
         answer=answer(summary),
+        hero=hero(summary.rows[: len(summary.of_task(results["tasks"][0]["name"]))]),
         cells=[_cell(cell, number) for number, cell in enumerate(results["cells"])],
         sections=[_section(task, rows) for task, rows in summary.by_task()],
         method=[_method(row) for row in summary.rows],
@@ -82,7 +84,7 @@ def _template():
 def _toggles(cells: list[dict[str, Any]]) -> Markup:
     """Hide a cell in all charts when its box is not ticked; no script needed."""
     rule = "body:has(#show-s{0}:not(:checked)) .chart .s{0} {{ display: none; }}\n"
-    return Markup("\n") + Markup("").join(Markup(rule.format(k % 8)) for k in range(len(cells)))
+    return Markup("").join(Markup(rule.format(k % 8)) for k in range(len(cells)))
 
 
 def _section(task: dict[str, Any], rows: list[Row]) -> dict[str, Any]:
@@ -115,7 +117,8 @@ def _cell(cell: dict[str, Any], number: int) -> dict[str, Any]:
     gates = f"Gates {', '.join(cell['gates'])}" if cell["gates"] else "No gates"
     keeps = f"; {cell['keeps']} keeps the memory" if cell["keeps"] else ""
     origin = "" if cell["where"] == "headgate" else f" From {cell['where']}."
-    return {**cell, "style": f"s{number % 8}", "note": f"{gates}{keeps}. The memory that is followed: {cell['memory']}.{origin}"}
+    note = f"{gates}{keeps}. The memory that is followed: {cell['memory']}.{origin}"
+    return {**cell, "style": f"s{number % 8}", "note": note}
 
 
 def _method(row: Row) -> list[str]:
@@ -129,7 +132,7 @@ def _method(row: Row) -> list[str]:
         str(row.hidden_size),
         f"{row.parameters:,}",
         f"{trial['rate']:g}",
-        f"{recipe['steps']} × {recipe['batch']}",  # noqa: RUF001
+        f"{recipe['steps']} {TIMES} {recipe['batch']}",
         start,
         trial["engine"],
         ", ".join(str(t["seed"]) for t in row.trials),

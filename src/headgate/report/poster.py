@@ -20,7 +20,7 @@ def poster(rows: Sequence[Row]) -> str:
     rows = [row for row in rows if row.task is rows[0].task]
     layout = Layout(WIDTH, fan=270.0)
     spoken = ", ".join(f"{row.label} {magnitude(row.reached('after'))}" for row in rows)
-    label = f"{rows[0].task['title']}: gradient that reaches the first step after training, relative to the last: {spoken}"
+    label = f"{rows[0].task['title']}: gradient at the first step after training, relative to the last: {spoken}"
     steps = rows[0].task["length"]
     words = (
         f"How much gradient comes back through {steps - 1} steps? {rows[0].task['title']}, matched parameters",

@@ -6,7 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")  # noqa: RUF001
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+TIMES, NO_BREAK = "\u00d7", "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,24 @@ def power_of_ten(exponent: int) -> str:
 
 
 def magnitude(value: float, digits: int = 1) -> str:
-    """A positive number short enough for a label: 2.6, 0.19, 4 × 10⁻⁶; `digits` in front of a power of ten."""
+    """A positive number short enough for a label: 2.6, 0.19, 4 times a power of ten written so.
+
+    Args:
+        value: any number.
+        digits: how many stand before the power of ten.
+    """
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
     if 0.01 <= abs(value) < 1000:
         return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = power_of_ten(int(exponent))
-    return power if mantissa == "1" else f"{mantissa} × {power}"  # noqa: RUF001
+    return power if mantissa == "1" else f"{mantissa}{NO_BREAK}{TIMES}{NO_BREAK}{power}"
 
 
 def percent(share: float) -> str:
     """A share in whole percent; there is no minus zero."""
-    return f"{round(100 * share)} %"
+    return f"{round(100 * share)}{NO_BREAK}%"
 
 
 def _round_step(rough: float) -> float:

@@ -1,4 +1,4 @@
-"""The numbers of a run, gathered over seeds: one row for each task and cell. Everything shown or said comes from here."""
+"""The numbers of a run, gathered over seeds, a row for each task and cell; all that is shown comes from here."""
 
 from __future__ import annotations
 
@@ -74,6 +74,26 @@ class Row:
     def always(self) -> bool:
         """Solved on every seed."""
         return self.solved == len(self.trials)
+
+    @property
+    def diverged(self) -> int:
+        """On how many seeds the loss stopped being a finite number."""
+        return sum(trial["diverged"] for trial in self.trials)
+
+    def losses(self) -> np.ndarray:
+        """Training loss of every seed and step, [seeds, steps]; NaN after a seed has diverged."""
+        found = np.full((len(self.trials), self.task["recipe"]["steps"]), np.nan)
+        for row, trial in zip(found, self.trials, strict=True):
+            row[: len(trial["loss"])] = trial["loss"]
+        return found
+
+    def film(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps, [N], and the gradient that reached the first step then, [seeds, N]; NaN after a seed has diverged."""
+        steps = max((trial["film"]["steps"] for trial in self.trials), key=len)
+        found = np.full((len(self.trials), len(steps)), np.nan)
+        for row, trial in zip(found, self.trials, strict=True):
+            row[: len(trial["film"]["first_step"])] = trial["film"]["first_step"]
+        return np.array(steps, dtype=float), found
 
     @property
     def seconds(self) -> float:

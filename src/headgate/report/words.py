@@ -21,7 +21,8 @@ def verdict(row: Row) -> str:
     """Solved on all seeds, on some, or on none."""
     if row.always:
         return "yes"
-    return "no" if row.solved == 0 else f"{row.solved} of {len(row.trials)} seeds"
+    diverged = f" (diverged on {row.diverged})" if row.diverged else ""
+    return ("no" if row.solved == 0 else f"{row.solved} of {len(row.trials)} seeds") + diverged
 
 
 def headline(summary: Summary) -> str:
@@ -36,12 +37,11 @@ def headline(summary: Summary) -> str:
 
 
 def answer(summary: Summary) -> list[str]:
-    """The sentences at the top of the page: what happened, why, and what the gates had to do with it."""
+    """The sentences at the top of the page: what happened, why gradients vanish, and what the gates did about it."""
     sentences = [headline(summary)]
     sentences += [_failure(row) for row in summary.expected if not row.always]
-    rows = _most_telling(summary)
-    sentences += [s for s in (_gradients(rows), _start(summary), _highway(summary)) if s]
-    return sentences
+    found = (_why_vanishing(summary), _gates(summary), _after(_most_telling(summary)), _highway(summary))
+    return sentences + [sentence for sentence in found if sentence]
 
 
 def of_task(rows: Sequence[Row]) -> list[str]:
@@ -53,7 +53,7 @@ def of_task(rows: Sequence[Row]) -> list[str]:
     if gated and plain and all(row.always for row in plain):
         sentences.append(_no_gate_needed(plain, gated))
     elif gated and plain and all(row.always for row in gated) and not any(row.solved for row in plain):
-        sentences.append(f"On this task, then, the gates made the difference: {_and([r.label for r in gated])} had them.")
+        sentences.append(f"On this task the gates made the difference: {_and([row.label for row in gated])} had them.")
     elif not won:
         sentences.append("Nobody solved it on every seed, so this run does not tell the cells apart.")
     return sentences
@@ -87,45 +87,60 @@ def _most_telling(summary: Summary) -> list[Row]:
     return max(tasks, key=lambda rows: max(r.solved for r in rows) - min(r.solved for r in rows))
 
 
-def _gradients(rows: Sequence[Row]) -> str:
-    best, worst = (f(rows, key=lambda row: row.reached("after")) for f in (max, min))
-    steps, phrase = len(best.profiles["after"].middle) - 1, best.task["phrase"]
-    high, low = best.reached("after"), worst.reached("after")
-    where = f"On {phrase}, after training, the gradient {steps} steps back from the loss is"
-    if low >= WEAK:
-        return (
-            f"{where} between {magnitude(low)} ({worst.label}) and {magnitude(high)} ({best.label}) times what it was at "
-            "the last step: in none of the networks did it vanish."
-        )
-    if high < WEAK:
-        return (
-            f"{where} at most {magnitude(high)} times ({best.label}) what it was at the last step: it vanished in all of "
-            "the networks."
-        )
-    return (
-        f"{where} {magnitude(high)} times what it was at the last step in the {best.label}, and {magnitude(low)} times in "
-        f"the {worst.label}."
-    )
-
-
-def _start(summary: Summary) -> str | None:
+def _why_vanishing(summary: Summary) -> str:
     rows = _longest(summary)
-    gated = [row for row in _by_gates(rows)[0] if row.cell["keeps"]]
+    steps = _steps(rows[0])
+    if all(row.reached("default") < WEAK for row in rows):
+        each = _and([f"{_factor(row, 'default')} in the {row.label}" for row in rows])
+        left = magnitude(max(row.reached("default") for row in rows))
+        return (
+            "Gradients vanish because each step back multiplies them by about the same factor. With torch.nn's default "
+            f"start it is {each}, so that {steps} steps leave {left} at most."
+        )
+    each = _and([f"{magnitude(row.reached('default'))} in the {row.label}" for row in rows])
+    return f"With torch.nn's default start, the gradient {steps} steps back, relative to the last, is {each}."
+
+
+def _gates(summary: Summary) -> str | None:
+    rows = _longest(summary)
+    gated = [row for row in rows if row.cell["keeps"]]
     if not gated:
         return None
     row = next((row for row in gated if row.cell["key"] == summary.results["expected"]), gated[0])
-    default, before, share = row.reached("default"), row.reached("before"), row.highway("before")
-    longest = row.task["recipe"]["longest"]
-    if default < WEAK <= before:
+    keeps, longest = row.cell["keeps"], row.task["recipe"]["longest"]
+    plain = "".join(
+        f" The {other.label}, with the orthogonal recurrence that every cell gets here, starts at "
+        f"{magnitude(other.reached('before'))}."
+        for other in rows
+        if not other.cell["gates"]
+    )
+    if row.reached("default") < WEAK <= row.reached("before"):
         return (
-            f"Having gates is not enough: with torch.nn's default start the {row.label} gets {magnitude(default)} there as "
-            f"well. With the bias of {row.cell['keeps']} set for timescales of up to {longest} steps, and the orthogonal "
-            f"recurrence that every cell gets here, it starts at {magnitude(before)}, {percent(share)} of which comes along "
-            f"the highway alone, from memory to memory through {row.cell['keeps']}."
+            f"Gates help if they are open: with {keeps} biased to keep over up to {longest} steps, the {row.label}'s "
+            f"factor is {_factor(row, 'before')} before any training, and {magnitude(row.reached('before'))} arrives, "
+            f"{percent(row.highway('before'))} of it along the highway alone, from memory to memory through {keeps}."
+            f"{plain}"
         )
     return (
-        f"Before training the {row.label} gets {magnitude(default)} there with torch.nn's default start and "
-        f"{magnitude(before)} with this demo's, {percent(share)} of it along the highway alone."
+        f"With {keeps} biased to keep over up to {longest} steps, {magnitude(row.reached('before'))} arrives in the "
+        f"{row.label} before any training, {percent(row.highway('before'))} of it along the highway alone.{plain}"
+    )
+
+
+def _after(rows: Sequence[Row]) -> str:
+    best, worst = (f(rows, key=lambda row: row.reached("after")) for f in (max, min))
+    high, low = best.reached("after"), worst.reached("after")
+    where = f"After training on {best.task['phrase']}, the gradient {_steps(best)} steps back is"
+    if low >= WEAK:
+        return (
+            f"{where} between {magnitude(low)} ({worst.label}) and {magnitude(high)} ({best.label}) times that at the "
+            "last step: in none of the networks did it vanish."
+        )
+    if high < WEAK:
+        return f"{where} at most {magnitude(high)} times that at the last step ({best.label}): it vanished in all."
+    return (
+        f"{where} {magnitude(high)} times that at the last step in the {best.label}, and {magnitude(low)} times in the "
+        f"{worst.label}."
     )
 
 
@@ -137,8 +152,8 @@ def _highway(summary: Summary) -> str | None:
     numbers = f"from {percent(before)} to {percent(after)}"
     if after < before - CHANGED:
         return (
-            f"Training took the highway's share at the {row.label}'s first step {numbers}: what it learned sends gradient "
-            "through the gates' own weights as well, so the product of the forget gates is not the whole story."
+            f"Training took the highway's share at the {row.label}'s first step {numbers}: what it learned sends "
+            "gradient through the gates' own weights as well, so a product of forget gates is not the whole story."
         )
     if after > before + CHANGED:
         return f"Training took the highway's share at the {row.label}'s first step {numbers}: onto the highway."
@@ -149,6 +164,8 @@ def _why_lost(row: Row) -> str:
     before, after = row.reached("before"), row.reached("after")
     verb = "did not solve it" if row.solved == 0 else f"solved it on {row.solved} of {len(row.trials)} seeds"
     numbers = f"{magnitude(before)} before training and {magnitude(after)} after"
+    if row.diverged:
+        return f"The {row.label} {verb}: its loss stopped being a finite number on {row.diverged} of {len(row.trials)} seeds."
     if max(before, after) < STRONG:
         return f"The {row.label} {verb}: its gradient had all but gone by the first step, {numbers}."
     if max(before, after) < WEAK:
@@ -159,14 +176,23 @@ def _why_lost(row: Row) -> str:
 
 
 def _no_gate_needed(plain: Sequence[Row], gated: Sequence[Row]) -> str:
-    steps = len(plain[0].profiles["after"].middle)
+    steps = _steps(plain[0]) + 1
     reached = max(row.reached("before") for row in plain)
     better = [row.label for row in gated if row.score > max(p.score for p in plain)]
     compare = f"{_and(better)} did better, though" if better else "no cell with gates did better"
     return (
-        f"The {_and([row.label for row in plain])} solved it without a gate: over {steps} steps its orthogonal start lets "
-        f"{magnitude(reached)} of the gradient through; {compare}."
+        f"The {_and([row.label for row in plain])} solved it without a gate: over {steps} steps its orthogonal start "
+        f"lets {magnitude(reached)} of the gradient through; {compare}."
     )
+
+
+def _steps(row: Row) -> int:
+    return len(row.profiles["after"].middle) - 1
+
+
+def _factor(row: Row, moment: str) -> str:
+    """The factor by which one step back multiplies the gradient, geometric mean over all steps."""
+    return f"{row.reached(moment) ** (1 / _steps(row)):.3f}"
 
 
 def _by_gates(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:

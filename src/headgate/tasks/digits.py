@@ -48,7 +48,7 @@ def sequences(split: str) -> Batch:
 
 @dataclass(frozen=True)
 class Digits(Task):
-    """Which digit was it? scikit-learn's 8 x 8 digits (UCI "Optical Recognition of Handwritten Digits", 1797 pictures)."""
+    """Which digit was it? The 1797 pictures of 8 x 8 pixels in scikit-learn (UCI, handwritten, 1998)."""
 
     name = "digits"
     title = "Digits, pixel by pixel"
@@ -66,7 +66,7 @@ class Digits(Task):
 
     @property
     def question(self) -> str:
-        return "An 8 x 8 picture is shown one pixel at a time, 64 steps, with no second look; which digit was it?"
+        return "A picture of 8 by 8 pixels is shown one pixel at a time, with no second look; which digit was it?"
 
     @property
     def length(self) -> int:

@@ -69,7 +69,8 @@ def contestants(more: Sequence[str] = ()) -> list[Contestant]:
         if any(other.where == where for other in found):
             raise ValueError(f"the cell {where!r} takes part already; name each once.")
         base = re.sub(r"[^A-Za-z0-9]+", "_", where.rpartition(":")[2]).strip("_").lower() or "cell"
-        found.append(Contestant(_unique(base, {c.key for c in found}), _unique(cell.name, {c.label for c in found}), where, cell))
+        key, label = _unique(base, {c.key for c in found}), _unique(cell.name, {c.label for c in found})
+        found.append(Contestant(key, label, where, cell))
     return found
 
 
@@ -97,11 +98,12 @@ def gather(
     tasks: dict[str, dict[str, Any]] = {}
     facts, records = [], {}
     keys = [each.key for each in participants]
-    names = list(dict.fromkeys(trial.task for trial in trials))
-    in_order = sorted(
-        zip(trials, outcomes, strict=True), key=lambda p: (sorted(names).index(p[0].task), keys.index(p[0].key), p[0].seed)
-    )
-    for trial, outcome in in_order:
+
+    def order(pair: tuple[Trial, Any]) -> tuple[str, int, int]:
+        trial, _ = pair
+        return trial.task, keys.index(trial.key), trial.seed
+
+    for trial, outcome in sorted(zip(trials, outcomes, strict=True), key=order):
         record = f"{trial.task}/{trial.key}/{trial.seed}"
         tasks.setdefault(trial.task, outcome.task)
         facts.append({**outcome.facts, "record": record})

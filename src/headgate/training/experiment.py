@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,10 +21,10 @@ from headgate.training.network import LAYER, Network, seeded_network
 from headgate.training.recipe import Recipe
 from headgate.training.trial import Trial
 
-PROBE_ROWS = 64
+PROBE_ROWS = 48
 GATE_ROWS = 8
-FILM_ROWS = 16
-FILM_FRAMES = 12
+FILM_ROWS = 8
+FILM_FRAMES = 10
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
         listener: told the step, counted from 1, and its loss.
 
     Raises:
-        FloatingPointError: the loss stopped being a finite number.
+        FloatingPointError: the loss is not a finite number before any training.
     """
     task, recipe = tasks.get(trial.task), trial.recipe
     cell = cells.load(trial.cell) if trial.own else cells.get(trial.cell)
@@ -93,7 +94,8 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
         "rate": recipe.rate(cell),
         "measured": measured,
         "score": measured[task.score],
-        "solved": task.solved(measured),
+        "diverged": len(losses) < recipe.steps,
+        "solved": all(map(math.isfinite, measured.values())) and task.solved(measured),
         "seconds": seconds,
         "loss": losses,
         "film": film.facts(),
@@ -119,7 +121,7 @@ def measure(network: Network, task: Task, probe: Batch) -> Record:
 
 
 class Film:
-    """The gradient that reaches the first step, relative to the last, at a dozen moments of training, early ones closer."""
+    """The gradient that reaches the first step, relative to the last, at moments of training, early ones closer."""
 
     def __init__(self, network: Network, task: Task, probe: Batch, steps: int) -> None:
         self._network, self._task, self._probe = network, task, probe
@@ -156,9 +158,9 @@ def _watched(network: Network, task: Task, probe: Batch):
 
 
 def _about(task: Task, recipe: Recipe) -> dict[str, Any]:
-    words = ("name", "title", "phrase", "question", "source", "length", "score", "score_words", "rule", "baseline_words")
+    words = "name title phrase question source length score score_words rule baseline_words"
     return {
-        **{word: getattr(task, word) for word in words},
+        **{word: getattr(task, word) for word in words.split()},
         "baseline": task.baseline(),
         "held_out": int(task.held_out().input.shape[1]),
         "recipe": asdict(recipe),

@@ -34,31 +34,43 @@ def train(
         listener: told the step, counted from 1, and its loss, after the weights have moved.
 
     Returns:
-        The loss of every step, on its batch, before the weights moved.
+        The loss of every step, on its batch, before the weights moved. Fewer than `steps` if the loss stopped being a
+        finite number: then the weights are put back to the last for which it was.
 
     Raises:
-        FloatingPointError: the loss is no longer a finite number.
+        FloatingPointError: the very first loss is not a finite number.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=rate(0))
-    losses = []
+    losses: list[float] = []
+    before: list[torch.Tensor] = []
     network.train()
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = rate(step)
         batch = next(batches)
         optimiser.zero_grad(set_to_none=True)
         loss = task.loss(network(batch.input), batch.target)
+        if not torch.isfinite(loss):
+            _put_back(parameters, before, task, loss)
+            break
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, clip)
         losses.append(loss.item())
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"{task.name}: the loss is {losses[-1]} at step {step + 1} of {steps}, so training cannot go on; a "
-                "smaller learning rate or initial weight would help."
-            )
+        before = [p.detach().clone() for p in parameters]
         optimiser.step()
         listener(step + 1, losses[-1])
     return losses
+
+
+def _put_back(parameters: list[nn.Parameter], before: list[torch.Tensor], task: Task, loss: torch.Tensor) -> None:
+    if not before:
+        raise FloatingPointError(
+            f"{task.name}: the loss is {loss.item()} before any training; the cell's step gives numbers that are not "
+            "finite, so there is nothing to train."
+        )
+    with torch.no_grad():
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.copy_(value)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Trials on several processes: each with one torch thread, each trial seeded by itself, so their number changes nothing.
+"""Trials on several processes, each with one torch thread; a trial seeds itself, so their number changes nothing.
 
 The parent needs no torch. Workers are told trials one at a time over a pipe and talk back over it; if the parent dies,
 the pipe closes and they end.

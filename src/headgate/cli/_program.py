@@ -1,0 +1,82 @@
+"""The program: a typer application with one command a verb, of which only the one asked for is imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headgate import __version__
+from headgate.cli._refusal import Refusal
+
+# The base of typer's own errors; whether it comes from click or from within typer depends on typer's version.
+_UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; errors become one sentence on stderr."""
+    given = arguments or ["--help"]
+    verb = next((word for word in given if not word.startswith("-")), None)
+    who = f"headgate {verb}" if verb in verbs() else "headgate"
+    try:
+        result = typer.main.get_command(_application(verb)).main(given, prog_name="headgate", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except Refusal as refusal:
+        message = str(refusal)
+    except _UsageError as error:
+        message = error.format_message().rstrip(".") + f"; see {who} --help."
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"\n{who}: stopped.", file=sys.stderr)
+        return 130
+    print(f"{who}: {message}", file=sys.stderr)
+    return 2
+
+
+def verbs() -> dict[str, Path]:
+    """Files that are verbs, by name."""
+    folder = Path(__file__).parent
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+
+
+def summary(path: Path) -> str:
+    """The first line of the docstring of a verb's function, read from the file's text."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == path.stem:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    raise ValueError(f"{path} is a verb's file, but has no function {path.stem!r}; files that are not begin with '_'.")
+
+
+def _application(wanted: str | None) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.callback()(_headgate)
+    for name, path in verbs().items():
+        function = getattr(importlib.import_module(f"headgate.cli.{name}"), name) if name == wanted else _stub(path)
+        app.command(name)(function)
+    return app
+
+
+def _stub(path: Path) -> Callable[[], None]:
+    def command() -> None:
+        raise RuntimeError(f"{path.stem} was to be imported before it ran.")
+
+    command.__doc__ = summary(path)
+    return command
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"headgate {__version__}")
+        raise typer.Exit()
+
+
+def _headgate(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Gated recurrent networks at full speed, with the gates in plain view."""
