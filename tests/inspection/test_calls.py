@@ -77,6 +77,18 @@ def test_of_several_calls_the_last_is_remembered():
     assert_as_witnessed(seen, witness_of("LSTM", model, last))
 
 
+def test_a_new_call_is_told_of_though_the_old_one_was_asked_for():
+    model, first, last = model_of("GRU", **BOTH), normal(T, B, I), normal(T, B, I, seed=1)
+    with hg.watch(model) as seen:
+        model.loss(*run(model, first)).backward()
+        old = seen["encoder.lstm"]
+        kept = old.gates["z"].clone()
+        model(last)
+    new = seen["encoder.lstm"]
+    assert torch.equal(old.gates["z"], kept)
+    assert not torch.equal(new.gates["z"], kept)
+
+
 def test_a_call_after_the_last_backward_pass_has_no_gradients():
     model = model_of("LSTM")
     with hg.watch(model) as seen:

@@ -31,6 +31,16 @@ def forgetting(f0, dtype=torch.float64):
     return layer
 
 
+def gated_by_input(family):
+    """An LSTM whose forget gate is sigmoid(x), for an input of one feature."""
+    layer = family(1, H, dtype=torch.float64)
+    with torch.no_grad():
+        for value in (layer.weight_hh_l0, layer.bias_hh_l0, layer.bias_ih_l0):
+            value.zero_()
+        layer.weight_ih_l0[H : 2 * H].fill_(1.0)
+    return layer
+
+
 def linear(U):
     """A relu network that stays in its linear region: h_t = U h_{t-1} + x_t, all of it positive."""
     layer = nn.RNN(len(U), len(U), nonlinearity="relu", bias=False, dtype=torch.float64)
@@ -89,6 +99,7 @@ def test_norms_do_not_underflow_when_squared():
     """Entries of 1e-200 have squares that are zero; their norm is not."""
     seen, _ = watched(forgetting(1e-5), normal(45, 2, FEATURES), loss="last")
     assert_profile(seen["l0"], 1e-5 ** np.arange(45.0))
+    assert_all_close({"share": seen["l0"].highway_share()}, {"share": np.ones(45)}, EXACT)
 
 
 def test_a_constant_gru_gate():
@@ -129,17 +140,7 @@ def test_a_diagonal_network_of_several_timescales():
 def test_each_row_counts_from_its_own_end(loss):
     """Two rows that forget at different speeds, the slow one shorter; beyond the longest there is nothing to say."""
     T, lengths, slow, fast = 10, [4, 7], 0.9, 0.5
-    layer = hg.LSTM(1, H, dtype=torch.float64)
-    plain = forgetting(0.5)
-    layer.load_state_dict(
-        {
-            name: value[:, :1] if "ih" in name and value.dim() > 1 else value
-            for name, value in plain.state_dict().items()
-        }
-    )
-    with torch.no_grad():
-        layer.bias_ih_l0[H : 2 * H].zero_()
-        layer.weight_ih_l0[H : 2 * H].fill_(1.0)
+    layer = gated_by_input(hg.LSTM)
     input = torch.tensor([logit(slow), logit(fast)], dtype=torch.float64).expand(T, 2)[..., None]
     trace = watched(layer, input, loss=loss, lengths=lengths)[0]["l0"]
     low, high = trace.lag_profile((0.0, 1.0))
@@ -201,6 +202,20 @@ def test_the_source_is_the_last_step_that_is_read():
     assert np.isnan(found[7:]).all()
 
 
+def test_a_final_state_is_read_at_the_end():
+    """So what the loss reads of earlier outputs is no source."""
+    layer, input, lengths = hg.GRU(FEATURES, H, dtype=torch.float64), normal(8, 3, FEATURES), [8, 3, 6]
+
+    def measured(reads_output):
+        with hg.watch(layer) as seen:
+            output, final = layer(input, lengths=lengths)
+            (final.sum() + reads_output * output[1].square().sum()).backward()
+        return seen["l0"].lag_profile()
+
+    expected, found = measured(0.0)[:, :8], measured(1.0)[:, :8]
+    assert_all_close({"profile": found}, {"profile": expected}, EXACT)
+
+
 def test_rows_that_the_loss_does_not_read_are_left_out():
     f0, layer = 0.7, forgetting(0.7)
     with hg.watch(layer) as seen:
@@ -225,23 +240,19 @@ def test_a_gate_that_never_forgets_has_no_timescale_to_end_it():
 
 
 def test_timescales_do_not_count_steps_that_were_not_taken():
-    layer = hg.LSTM(FEATURES, H, dtype=torch.float64)
-    layer.load_state_dict(forgetting(0.9).state_dict())
-    found = watched(layer, normal(9, 3, FEATURES), lengths=[9, 2, 0])[0]["l0"].timescales()
+    """Whatever the gate would have been there."""
+    layer, kept = gated_by_input(hg.LSTM), logit(0.9)
+    input = torch.full((9, 3, 1), kept, dtype=torch.float64)
+    found = watched(layer, input, lengths=[9, 2, 0])[0]["l0"].timescales()
     assert_all_close({"timescales": found}, {"timescales": np.full(H, -1 / math.log(0.9))}, EXACT)
 
 
 def test_one_reset_in_fifty_does_not_halve_a_timescale():
     """f = .99 with one .05 in fifty steps: -1 / mean log f is 14.4, where 1 / (1 - mean f) says 34.7."""
-    T = 50
-    layer = nn.LSTM(1, 1, dtype=torch.float64)
-    with torch.no_grad():
-        for value in layer.parameters():
-            value.zero_()
-        layer.weight_ih_l0[1] = 1.0
+    T, layer = 50, gated_by_input(nn.LSTM)
     gates = np.full(T, 0.99)
     gates[20] = 0.05
     input = torch.tensor([logit(f) for f in gates], dtype=torch.float64)[:, None, None]
     found = watched(layer, input, loss="all")[0]["l0"].timescales()
-    assert_all_close({"tau": found}, {"tau": [-1 / np.log(gates).mean()]}, EXACT)
+    assert_all_close({"tau": found}, {"tau": np.full(H, -1 / np.log(gates).mean())}, EXACT)
     assert found[0] < 15 < 34 < 1 / (1 - gates.mean())
