@@ -146,8 +146,7 @@ class Watch:
             self._captures[name] = capture
             replaced = None
             if not data.requires_grad:
-                transformed = torch._C._functorch.maybe_current_level() is not None
-                capture.differentiable = torch.is_grad_enabled() and not data.is_inference() and not transformed
+                capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
                 if capture.differentiable:
                     # Nothing here learns, but the loss's gradient shall still reach the output.
                     data, final = _asking(data), tuple(map(_asking, final))
@@ -200,7 +199,8 @@ class Watch:
         capture = self._captures[name]
         if not capture.gradients:
             why = (
-                "no backward pass reached it within the watch; call loss.backward() inside the with-block"
+                "no backward pass reached it within the watch; call loss.backward() inside the with-block, on a loss that "
+                "uses this layer's last call"
                 if capture.differentiable
                 else "it ran without gradients (no_grad or inference_mode); run it with them"
             )
@@ -264,7 +264,9 @@ class _Before:
 
 
 def _unreadable(args: tuple, arguments: dict[str, Any], result: Any) -> str | None:
-    """Why a call is not one of a recurrent layer's own, which a subclass's forward may make it."""
+    """Why nothing can be told of a call, such as one that a subclass's own forward makes."""
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "it ran inside a function transform (vmap, grad, jvp), into which watch cannot see; call it outside."
     unknown = set(arguments) - {"input", "hx", "lengths", "reset"}
     if unknown or len(args) > 2:
         came = f"the argument {sorted(unknown)[0]!r}" if unknown else f"{len(args)} arguments"

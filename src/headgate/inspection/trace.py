@@ -93,7 +93,8 @@ class Trace:
 
         The source is the last step of each row, in the order of the run, that the loss reads in the top layer; its
         terms at other steps are left out, since a loss at every step would hide how the gradient of one of them fades.
-        Norms are scaled by their largest entry, so that they do not underflow.
+        Norms are scaled by their largest entry, so that they do not underflow; the gradients themselves are float64,
+        which ends near 1e-308.
 
         Returns:
             The quantiles over rows of |dl_s/dm_{s-k}| / |dl_s/dm_s| for k = 0 .. T - 1, [Q, T]; NaN at lags that no row
