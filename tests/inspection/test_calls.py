@@ -164,7 +164,7 @@ def test_no_backward_pass():
     trace = forward_of(model_of("LSTM"), normal(T, B, I))["encoder.lstm"]
     expected = (
         "encoder.lstm: there are no gradients to show, since no backward pass reached it within the watch; call "
-        "loss.backward() inside the with-block."
+        "loss.backward() inside the with-block, on a loss that uses this layer's last call."
     )
     for ask in (lambda: trace.grad, lambda: trace.paths, trace.lag_profile, trace.horizon, trace.highway_share):
         with pytest.raises(RuntimeError) as error:

@@ -120,7 +120,8 @@ def linearise(cell: Cell) -> Linear:
     graph = trace(cell)
     states = set(graph.states.values())
     arguments = {node.arguments[0] for node in graph.products.values()}
-    ends = states | set(graph.products.values()) | set(graph.leaves())
+    # In a fixed order, not a set's, so that sums come out the same in every process.
+    ends = dict.fromkeys([*graph.leaves(), *graph.states.values(), *graph.products.values()])
     ordered = in_order([*graph.states.values(), *graph.products.values()])
     points = [node for node in ordered if node in states | arguments]
     coefficient = {}
@@ -128,8 +129,9 @@ def linearise(cell: Cell) -> Linear:
         if point.kind in ("leaf", "product"):
             coefficient[point] = {point: ONE}
             continue
-        adjoint = reverse({point: ONE}, cut=frozenset(ends - {point}))
-        coefficient[point] = {end: adjoint[end] for end in ends - {point} if adjoint.get(end, ZERO) is not ZERO}
+        others = [end for end in ends if end is not point]
+        adjoint = reverse({point: ONE}, cut=frozenset(others))
+        coefficient[point] = {end: adjoint[end] for end in others if adjoint.get(end, ZERO) is not ZERO}
     return Linear(graph, tuple(points), coefficient)
 
 

@@ -93,10 +93,10 @@ class Adjoint:
         self._graph = graph = self._linear.graph
         self._states = {node: name for name, node in graph.states.items()}
         self._matrix = _block_matrices(run)
-        ends = set(self._states) | set(graph.products.values())
+        ends = dict.fromkeys([*self._states, *graph.products.values()])
         self._order = [node for node in in_order(ends) if node in ends]
         self._linking = {node for node in self._order if set(self._states) & set(in_order([node])) - {node}}
-        parts = {part for end in self._linear.coefficient.values() for part in end.values()}
+        parts = dict.fromkeys(part for ends in self._linear.coefficient.values() for part in ends.values())
         values = self._leaf_values()
         self._value = dict(zip(parts, evaluate(parts, values, self._multiply), strict=True))
         self.gates = dict(zip(graph.gates, evaluate(graph.gates.values(), values, self._multiply), strict=True))

@@ -199,8 +199,8 @@ class Watch:
         capture = self._captures[name]
         if not capture.gradients:
             why = (
-                "no backward pass reached it within the watch; call loss.backward() inside the with-block, on a loss that "
-                "uses this layer's last call"
+                "no backward pass reached it within the watch; call loss.backward() inside the with-block, on a loss "
+                "that uses this layer's last call"
                 if capture.differentiable
                 else "it ran without gradients (no_grad or inference_mode); run it with them"
             )
