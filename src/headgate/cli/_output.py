@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from headgate.cli._refusal import Refusal
 
 
 def check(folder: Path, mark: str) -> None:
-    """Refuse a place that cannot take results; touches nothing.
+    """Refuse a place that cannot take results; leaves it as it was.
 
     Args:
         folder: where they shall go; it may not exist yet.
@@ -25,20 +24,22 @@ def check(folder: Path, mark: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise Refusal(f"--out {folder} is a file; give a folder, which need not exist yet.")
     try:
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
-            raise Refusal(f"--out {folder} holds something else; give a new folder, an empty one, or that of an earlier run.")
-    except PermissionError:
-        raise Refusal(f"--out {folder} cannot be read; give a folder of your own.") from None
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not nearest.is_dir():
-        raise Refusal(f"--out {folder} lies below {nearest}, which is a file; give a folder.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Refusal(f"--out {folder} cannot be written, since {nearest} does not let us; give a folder of your own.")
+        foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file()
+    except OSError as error:
+        raise Refusal(f"--out {folder} cannot be read ({error.strerror}); give a folder of your own.") from None
+    if foreign:
+        raise Refusal(f"--out {folder} holds other files; give a new folder, an empty one, or that of an earlier run.")
+    with delivery(folder, "give a folder of your own"):
+        pass  # what nobody writes replaces nothing, but shows that one may write
 
 
 @contextmanager
-def delivery(folder: Path) -> Iterator[Path]:
+def delivery(folder: Path, hint: str = "nothing was written") -> Iterator[Path]:
     """A folder to write into; what is in it replaces what is in `folder` when all of it is there, and not otherwise.
+
+    Args:
+        folder: where it goes; made if need be, and not left behind empty.
+        hint: ends the refusal.
 
     Raises:
         Refusal: the disk said no; nothing is left behind.
@@ -49,19 +50,23 @@ def delivery(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".headgate-", dir=folder))
         yield staging
-        replaced = staging / "replaced"
-        replaced.mkdir()
-        for new in sorted(path for path in staging.iterdir() if path != replaced):
-            old = folder / new.name
-            if old.exists():
-                old.rename(replaced / new.name)
-            new.rename(old)
-        missing = []
+        _replace(folder, staging)
     except OSError as error:
-        raise Refusal(f"the results cannot be written to {folder}: {error.strerror or error}.") from None
+        raise Refusal(f"--out {folder} cannot be written ({error.strerror or error}); {hint}.") from None
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         for place in missing:
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
+
+
+def _replace(folder: Path, staging: Path) -> None:
+    replaced = staging / "replaced"
+    new = sorted(staging.iterdir())
+    replaced.mkdir()
+    for path in new:
+        old = folder / path.name
+        if old.exists():
+            old.rename(replaced / path.name)
+        path.rename(old)

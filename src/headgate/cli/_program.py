@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
     except Refusal as refusal:
         message = str(refusal)
     except _UsageError as error:
-        message = error.format_message().rstrip(".") + f"; see {who} --help."
+        message = f"{error.format_message().rstrip('.')} (see {who} --help)."
     except (KeyboardInterrupt, typer.Abort):
         print(f"\n{who}: stopped.", file=sys.stderr)
         return 130

@@ -50,8 +50,8 @@ class TrialProgress:
             self._done += 1
             self._bars.update(self._all, completed=self._done)
             if not self._console.is_terminal:
-                words = f"{self._done} of {self._trials}: {trial.task}, {trial.label}, seed {trial.seed}, loss {loss:.2g}"
-                self._console.print(Text(words))
+                who = f"{trial.task}, {trial.label}, seed {trial.seed}"
+                self._console.print(Text(f"{self._done} of {self._trials}: {who}, loss {loss:.2g}"))
             return
         description = Text(f"{trial.task}, {trial.label}, seed {trial.seed}").markup
         note = "starting" if math.isnan(loss) else f"loss {loss:.2g}"

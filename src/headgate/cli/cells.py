@@ -21,7 +21,7 @@ def cells(
     """List the cells, or show one with its gates, states and equations."""
     console = Console(soft_wrap=True)
     if name is None:
-        console.print(_list())
+        _list(console)
         console.print("headgate cells NAME shows the equations of one.")
     else:
         _show(console, name, find(name))
@@ -51,16 +51,22 @@ def paper(cell: Cell) -> str:
     return documentation.splitlines()[0] if documentation else ""
 
 
-def _list() -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "gates", "states", "equations from"):
-        table.add_column(heading, overflow="fold")
+def _list(console: Console) -> None:
+    families: dict[type[Cell], list[str]] = {}
     for name in catalogue.names():
-        cell = catalogue.get(name)
-        switches = cell.name.partition("(")[2].rstrip(")")
-        note = f"{paper(cell)}{f' With {switches}.' if switches else ''}"
-        table.add_row(name, " ".join(trace(cell).gates) or "none", " ".join(cell.state_names), Text(note))
-    return table
+        families.setdefault(type(catalogue.get(name)), []).append(name)
+    for family, names in families.items():
+        console.print(Text(paper(catalogue.get(names[0]))), style="bold")
+        table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+        for heading, width in (("  name", 20), ("gates", 9), ("states", 13), ("switches", None)):
+            table.add_column(heading, min_width=width)
+        for name in names:
+            cell = catalogue.get(name)
+            gates = " ".join(trace(cell).gates) or "none"
+            switches = cell.name.removeprefix(family.__name__).strip("()")
+            table.add_row(f"  {name}", gates, " ".join(cell.state_names), Text(switches))
+        console.print(table)
+        console.print()
 
 
 def _show(console: Console, name: str, cell: Cell) -> None:

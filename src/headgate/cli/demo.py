@@ -38,10 +38,11 @@ def demo(
     ] = 0,
     cell: Annotated[
         list[str] | None,
-        typer.Option(help="A further cell: FILE.py:Class, or a name of `headgate cells`. May be given again.", metavar="CELL"),
+        typer.Option(metavar="CELL", help="A further cell, FILE.py:Class or a name of `headgate cells`; repeatable."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes at once; the numbers do not depend on it.", show_default="one a core")
+        int | None,
+        typer.Option(min=1, show_default="one a core", help="Processes at once; the numbers do not depend on it."),
     ] = None,
 ) -> int:
     """Why do gradients vanish, and what do gates do about it? Train, measure, and write a page.
@@ -108,7 +109,8 @@ def _say(summary: Summary, out: Path, errors: Console) -> int:
 
 
 def _command(seed: int, cell: list[str]) -> str:
-    return shlex.join(["headgate", "demo", "--seed", str(seed), *(word for where in cell for word in ("--cell", where))])
+    more = [word for where in cell for word in ("--cell", where)]
+    return shlex.join(["headgate", "demo", "--seed", str(seed), *more])
 
 
 def _cores() -> int:

@@ -54,9 +54,7 @@ class Layout:
         return fan, Box(left, fan.bottom + 26, left + inside, fan.bottom + 26 + self.strip)
 
 
-def fan_picture(
-    rows: Sequence[Row], moments: Sequence[str], layout: Layout, label: str, heading: str = ""
-) -> Markup:
+def fan_picture(rows: Sequence[Row], moments: Sequence[str], layout: Layout, label: str, heading: str = "") -> Markup:
     """One column a moment: relative gradient by lag on a log axis, and below it the highway's share."""
     low, high = _range(rows)
     content = []

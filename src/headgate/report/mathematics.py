@@ -48,4 +48,3 @@ def _raise_primes(root: ElementTree.Element) -> None:
 
 def _as_text(latex: str) -> Markup:
     return Markup("<code>{}</code>").format(escape(latex))
-

@@ -22,6 +22,7 @@ from headgate.report.summary import Row, Summary, summarise
 from headgate.report.words import answer, of_task, score, verdict
 from headgate.training.run_folder import RunFolder
 
+HUES = 8
 PAGE, FIGURE = "report.html", "figure.svg"
 TITLE = "Why do gradients vanish, and what do gates do about it?"
 
@@ -82,9 +83,10 @@ def _template():
 
 
 def _toggles(cells: list[dict[str, Any]]) -> Markup:
-    """Hide a cell in all charts when its box is not ticked; no script needed."""
-    rule = "body:has(#show-s{0}:not(:checked)) .chart .s{0} {{ display: none; }}\n"
-    return Markup("").join(Markup(rule.format(k % 8)) for k in range(len(cells)))
+    """Hide a cell in all charts when its box is not ticked; no script needed. Hues are used again after the last."""
+    rules = [f"body:has(#show-s{k}:not(:checked)) .chart .s{k} {{ display: none; }}" for k in range(len(cells))]
+    rules += [f".s{k} {{ --hue: var(--c{k % HUES}); }}" for k in range(HUES, len(cells))]
+    return Markup("\n".join(rules))
 
 
 def _section(task: dict[str, Any], rows: list[Row]) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _cell(cell: dict[str, Any], number: int) -> dict[str, Any]:
     keeps = f"; {cell['keeps']} keeps the memory" if cell["keeps"] else ""
     origin = "" if cell["where"] == "headgate" else f" From {cell['where']}."
     note = f"{gates}{keeps}. The memory that is followed: {cell['memory']}.{origin}"
-    return {**cell, "style": f"s{number % 8}", "note": note}
+    return {**cell, "style": f"s{number}", "note": note}
 
 
 def _method(row: Row) -> list[str]:

@@ -164,7 +164,7 @@ def summarise(run: RunFolder) -> Summary:
             if trials:
                 moments = {moment for _, moment in run.records}
                 records = {m: [run.records[t["record"], m] for t in trials] for m in sorted(moments)}
-                rows.append(Row(task, cell, f"s{number % 8}", trials, records))
+                rows.append(Row(task, cell, f"s{number}", trials, records))
     return Summary(run.results, rows)
 
 

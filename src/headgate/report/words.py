@@ -165,7 +165,8 @@ def _why_lost(row: Row) -> str:
     verb = "did not solve it" if row.solved == 0 else f"solved it on {row.solved} of {len(row.trials)} seeds"
     numbers = f"{magnitude(before)} before training and {magnitude(after)} after"
     if row.diverged:
-        return f"The {row.label} {verb}: its loss stopped being a finite number on {row.diverged} of {len(row.trials)} seeds."
+        seeds = f"{row.diverged} of {len(row.trials)} seeds"
+        return f"The {row.label} {verb}: its loss stopped being a finite number on {seeds}."
     if max(before, after) < STRONG:
         return f"The {row.label} {verb}: its gradient had all but gone by the first step, {numbers}."
     if max(before, after) < WEAK:

@@ -125,7 +125,7 @@ class Classified(Generated):
         return functional.cross_entropy(prediction.flatten(0, 1), target.flatten())
 
     def measure(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
-        """"correct" is the share of sequences with every answer right, "accuracy" the share of answers."""
+        """Share of sequences with every answer right ("correct"), and of answers that are right ("accuracy")."""
         right = prediction.argmax(-1) == target
         return {"correct": right.all(0).double().mean().item(), "accuracy": right.double().mean().item()}
 

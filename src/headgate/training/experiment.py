@@ -128,12 +128,13 @@ class Film:
         self._moments = {round(steps * (k / FILM_FRAMES) ** 2) for k in range(1, FILM_FRAMES + 1)}
         self._steps: list[int] = []
         self._reached: list[float] = []
+        self._over = False
         self.seconds = 0.0
         self._take(0)
 
     def after_step(self, step: int) -> None:
-        """Take a frame if this is one of the moments."""
-        if step in self._moments:
+        """Take a frame if this is one of the moments; none more once the network's output is no longer finite."""
+        if step in self._moments and not self._over:
             self._take(step)
 
     def facts(self) -> dict[str, list]:
@@ -142,14 +143,19 @@ class Film:
 
     def _take(self, step: int) -> None:
         began = time.perf_counter()
-        profile = _watched(self._network, self._task, self._probe).lag_profile((0.5,))
-        self._steps.append(step)
-        self._reached.append(float(profile[0, -1]))
+        try:
+            profile = _watched(self._network, self._task, self._probe).lag_profile((0.5,))
+        except RuntimeError:
+            self._over = True  # the loop will find the loss not finite, and put the weights back
+        else:
+            self._steps.append(step)
+            self._reached.append(float(profile[0, -1]))
         self.seconds += time.perf_counter() - began
 
 
 def _watched(network: Network, task: Task, probe: Batch):
     held = [p.grad for p in network.parameters()]
+    network.zero_grad(set_to_none=True)
     with watch(network) as seen:
         task.loss(network(probe.input), probe.target).backward()
     for parameter, gradient in zip(network.parameters(), held, strict=True):

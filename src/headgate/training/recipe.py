@@ -49,11 +49,7 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "adding": Recipe(
-            budget=4641, steps=700, batch=48, gated_rate=0.02, plain_rate=0.001, clip=1.0, longest=110
-        ),
-        "digits": Recipe(
-            budget=10282, steps=1000, batch=32, gated_rate=0.02, plain_rate=0.002, clip=1.0, longest=32
-        ),
+        "adding": Recipe(budget=4641, steps=700, batch=48, gated_rate=0.02, plain_rate=0.001, clip=1.0, longest=110),
+        "digits": Recipe(budget=10282, steps=800, batch=32, gated_rate=0.02, plain_rate=0.002, clip=1.0, longest=16),
     }
 )
