@@ -59,7 +59,13 @@ class Made:
         return summarise(self.run())
 
     def _cell(self, key: str) -> dict[str, Any]:
-        usual = {"key": key, "name": key, "paper": "A paper.", "equations": [r"h_t = \tanh\left(a\right)"], "where": "headgate"}
+        usual = {
+            "key": key,
+            "name": key,
+            "paper": "A paper.",
+            "equations": [r"h_t = \tanh\left(a\right)"],
+            "where": "headgate",
+        }
         return {**usual, **CELLS.get(key, CELLS["gru"]), **self.cells.get(key, {})}
 
     def _task(self, name: str) -> dict[str, Any]:
@@ -100,7 +106,10 @@ class Made:
             "seconds": 2.5,
             "engine": "stock",
             "loss": [float(v) for v in losses],
-            "film": {"steps": [0, 10] if stopped else [0, 10, STEPS], "first_step": [0.1, 0.2] if stopped else [0.1, 0.2, 0.3]},
+            "film": {
+                "steps": [0, 10] if stopped else [0, 10, STEPS],
+                "first_step": [0.1, 0.2] if stopped else [0.1, 0.2, 0.3],
+            },
         }
 
     def _record(self, task: str, cell: dict[str, Any], moment: str, seed: int) -> Record:

@@ -28,7 +28,9 @@ def test_an_axis_is_even_in_its_own_measure():
     assert logit(0.99) - logit(0.9) == pytest.approx(logit(0.1) - logit(0.01))
 
 
-@pytest.mark.parametrize("scale", (Linear(0.0, 1.0, 0.0, 9.0), Decades(1e-3, 1.0, 0.0, 9.0), Logit(0.01, 0.99, 0.0, 9.0)))
+@pytest.mark.parametrize(
+    "scale", (Linear(0.0, 1.0, 0.0, 9.0), Decades(1e-3, 1.0, 0.0, 9.0), Logit(0.01, 0.99, 0.0, 9.0))
+)
 def test_what_lies_beyond_an_axis_stands_at_its_end(scale):
     assert scale(-1e9) == 0.0 and scale(1e9) == 9.0
     assert all(0.0 <= scale(value) <= 9.0 and words for value, words in scale.ticks())
@@ -38,7 +40,15 @@ def test_ticks_are_round_and_few():
     assert [words for _, words in Linear(0.0, 700.0, 0, 1).ticks()] == ["0", "200", "400", "600"]
     assert [words for _, words in Decades(1e-3, 10.0, 0, 1).ticks()] == ["10⁻³", "10⁻²", "10⁻¹", "1", "10"]
     assert len(Decades(1e-14, 10.0, 0, 1).ticks()) <= 8
-    assert [words for _, words in Logit(0.0005, 0.9995, 0, 1).ticks()] == [".001", ".01", ".1", ".5", ".9", ".99", ".999"]
+    assert [words for _, words in Logit(0.0005, 0.9995, 0, 1).ticks()] == [
+        ".001",
+        ".01",
+        ".1",
+        ".5",
+        ".9",
+        ".99",
+        ".999",
+    ]
 
 
 def test_timescales_are_those_of_the_axis():
@@ -96,10 +106,14 @@ def test_curves_are_means_over_a_window_and_medians_over_seeds():
 
 
 def test_a_row_gathers_its_seeds():
-    made = Made(reached={("adding", "gru", "after"): 0.25}, scores={("adding", "gru"): 0.9}, solved={("adding", "gru"): 2})
+    made = Made(
+        reached={("adding", "gru", "after"): 0.25}, scores={("adding", "gru"): 0.9}, solved={("adding", "gru"): 2}
+    )
     row = next(row for row in made.summary().rows if row.cell["key"] == "gru")
     assert row.reached("after") == pytest.approx(0.25) and row.score == pytest.approx(0.9)
     assert row.solved == 2 and not row.always and row.seconds == 2.5
-    assert row.profiles["after"].low[-1] == pytest.approx(0.125) and row.profiles["after"].high[-1] == pytest.approx(0.5)
+    assert row.profiles["after"].low[-1] == pytest.approx(0.125) and row.profiles["after"].high[-1] == pytest.approx(
+        0.5
+    )
     assert row.gate("z", "after").shape == (3 * 31 * 2 * 9,)
     assert math.isclose(row.highway("after"), 0.4)

@@ -41,7 +41,9 @@ def test_an_lstm_that_fails_is_said_to_fail(seeds):
 def test_a_plain_network_that_solves_it_is_said_to():
     text = said(Made(reached={**VANISHING, ("adding", "rnn", "before"): 0.02}))
     assert text.startswith("The RNN, GRU and LSTM solved both tasks on every seed.")
-    assert "The RNN solved it without a gate: over 31 steps its orthogonal start lets 0.02 of the gradient through" in text
+    assert (
+        "The RNN solved it without a gate: over 31 steps its orthogonal start lets 0.02 of the gradient through" in text
+    )
     assert "made the difference" not in text and "did not solve" not in text
 
 

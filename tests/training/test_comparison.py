@@ -19,7 +19,9 @@ RECIPES = {"adding": TINY, "digits": TINY}
 def outcome(trial) -> SimpleNamespace:
     """What a trial would leave, made up from its own facts so that mix-ups show."""
     mark = f"{trial.task} {trial.key} {trial.seed}"
-    records = {moment: Record(f"{mark} {moment}", {}, {"x": np.arange(3.0)}) for moment in ("default", "before", "after")}
+    records = {
+        moment: Record(f"{mark} {moment}", {}, {"x": np.arange(3.0)}) for moment in ("default", "before", "after")
+    }
     return SimpleNamespace(
         task={"name": trial.task},
         machine={"torch": "2"},

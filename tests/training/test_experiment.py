@@ -26,7 +26,9 @@ def outcome():
 def test_facts_are_json_and_complete(outcome):
     facts = json.loads(json.dumps(outcome.facts))
     assert facts["task"] == "digits" and facts["cell"] == "lstm" and facts["seed"] == 0
-    assert len(facts["loss"]) == TINY.steps and facts["film"]["steps"][0] == 0 and facts["film"]["steps"][-1] == TINY.steps
+    assert (
+        len(facts["loss"]) == TINY.steps and facts["film"]["steps"][0] == 0 and facts["film"]["steps"][-1] == TINY.steps
+    )
     assert len(facts["film"]["steps"]) == len(facts["film"]["first_step"])
     assert facts["score"] == facts["measured"]["accuracy"] and facts["solved"] is False and facts["diverged"] is False
     assert json.loads(json.dumps(outcome.task))["baseline"]["accuracy"] == tasks.get("digits").baseline()["accuracy"]

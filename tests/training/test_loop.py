@@ -57,7 +57,9 @@ def test_the_gradient_is_clipped(monkeypatch):
     step = torch.optim.Adam.step
 
     def spy(self, *args):
-        norms.append(torch.cat([p.grad.flatten() for group in self.param_groups for p in group["params"]]).norm().item())
+        norms.append(
+            torch.cat([p.grad.flatten() for group in self.param_groups for p in group["params"]]).norm().item()
+        )
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.Adam, "step", spy)

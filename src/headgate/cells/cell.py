@@ -91,13 +91,13 @@ class Cell:
     def memory(self) -> str:
         return self.state_names[-1]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The class's name and the switches that differ from their defaults, as one would write them."""
         changed = ", ".join(f"{switch}={value!r}" for switch, value in self.changed_switches.items())
         return f"{type(self).__name__}({changed})" if changed else type(self).__name__
 
-    @property
+    @cached_property
     def switches(self) -> dict[str, Any]:
         """The family's switches with their defaults; none for a class that is no dataclass."""
         return {field.name: field.default for field in fields(self)} if is_dataclass(self) else {}

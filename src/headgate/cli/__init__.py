@@ -7,9 +7,10 @@ so that asking for it imports none of them, and none of what they import.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
+
+from headgate.cli._refusal import missing
 
 NEEDED = ("typer", "rich")
 
@@ -23,12 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 done but not as it should be, 2 refused, 130 interrupted.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        print(
-            f"headgate: the command line needs {' and '.join(missing)}; pip install 'headgate[train]' brings it.",
-            file=sys.stderr,
-        )
+    lacking = missing(*NEEDED)
+    if lacking:
+        print(f"headgate: {lacking}", file=sys.stderr)
         return 2
     given = sys.argv[1:] if arguments is None else list(arguments)
     return importlib.import_module("headgate.cli._program").run(given)

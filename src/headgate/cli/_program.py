@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from headgate import __version__
-from headgate.cli._refusal import Refusal
+from headgate.cli._refusal import EXTRAS, Refusal, advice
 
 # The base of typer's own errors; whether it comes from click or from within typer depends on typer's version.
 _UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -28,6 +28,10 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except Refusal as refusal:
         message = str(refusal)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        message = advice(error.name)
     except _UsageError as error:
         message = f"{error.format_message().rstrip('.')} (see {who} --help)."
     except (KeyboardInterrupt, typer.Abort):

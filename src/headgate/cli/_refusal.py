@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 
+# Which extra of ours brings a module.
+EXTRAS = {
+    "typer": "train",
+    "rich": "train",
+    "sklearn": "train",
+    "jinja2": "report",
+    "markupsafe": "report",
+    "latex2mathml": "report",
+}
+
 
 class Refusal(Exception):
     """The message is one sentence for the person at the keyboard; nothing has been written."""
 
 
-def need(extra: str, *modules: str) -> None:
-    """Refuse if modules of an extra are not installed.
+def missing(*modules: str) -> str | None:
+    """What to install for the first of these modules that is not there, in one sentence; None if all are."""
+    lacking = next((name for name in modules if importlib.util.find_spec(name) is None), None)
+    return None if lacking is None else advice(lacking)
 
-    Raises:
-        Refusal: names them, and the command that installs them.
-    """
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Refusal(f"this needs {' and '.join(missing)}; pip install 'headgate[{extra}]' brings it.")
+
+def advice(module: str) -> str:
+    """What to install for a module that is not there."""
+    return f"this needs {module}, which is not installed; pip install 'headgate[{EXTRAS[module]}]' brings it."

@@ -15,7 +15,7 @@ from rich.text import Text
 from headgate import __version__
 from headgate.cli import _output
 from headgate.cli._progress import TrialProgress
-from headgate.cli._refusal import Refusal, need
+from headgate.cli._refusal import Refusal, missing
 from headgate.cli._table import legend, results_table
 from headgate.cli.cells import find
 from headgate.report import write_report
@@ -52,12 +52,12 @@ def demo(
     LSTM does not solve both tasks on every seed.
     """
     _output.check(out, RESULTS)
-    need("train", "sklearn")
-    need("report", "jinja2", "latex2mathml")
+    lacking = missing("sklearn")
+    if lacking:
+        raise Refusal(lacking)
     participants = _participants(cell or [])
-    errors = Console(stderr=True)
     try:
-        run = _run(participants, seed, workers or _cores(), _command(seed, cell or []), errors)
+        run = _run(participants, seed, workers or _cores(), _command(seed, cell or []))
         with _output.delivery(out) as folder:
             run.save(folder)
             write_report(folder)
@@ -67,7 +67,7 @@ def demo(
     except pool.WorkerDied as error:
         print(f"headgate demo: {error}", file=sys.stderr)
         return 1
-    return _say(summarise(run), out, errors)
+    return _say(summarise(run), out)
 
 
 def _participants(more: list[str]) -> list[Contestant]:
@@ -79,17 +79,17 @@ def _participants(more: list[str]) -> list[Contestant]:
         raise Refusal(str(error)) from None
 
 
-def _run(participants: list[Contestant], seed: int, workers: int, command: str, console: Console) -> RunFolder:
-    trials = plan(participants, seed, recipes=RECIPES)
+def _run(participants: list[Contestant], seed: int, workers: int, command: str) -> RunFolder:
+    trials = plan(participants, seed, SEEDS, RECIPES)
     try:
-        with TrialProgress(len(trials), console) as progress:
+        with TrialProgress(len(trials), Console(stderr=True)) as progress:
             outcomes = pool.run_all(trials, workers, progress)
     except pool.TrialFailed as error:
         raise Refusal(f"a run failed, and nothing was written: {error}") from None
     return gather(participants, trials, outcomes, __version__, command)
 
 
-def _say(summary: Summary, out: Path, errors: Console) -> int:
+def _say(summary: Summary, out: Path) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, NARROWEST))
@@ -104,7 +104,7 @@ def _say(summary: Summary, out: Path, errors: Console) -> int:
     if summary.as_expected:
         return 0
     failed = " and ".join(row.task["phrase"] for row in summary.expected if not row.always)
-    errors.print(Text(f"headgate demo: the {summary.expected[0].label} did not solve {failed} on every seed."))
+    print(f"headgate demo: the {summary.expected[0].label} did not solve {failed} on every seed.", file=sys.stderr)
     return 1
 
 

@@ -7,6 +7,7 @@ An engine's module holds PRIORITY (the highest that can, runs), ADVANTAGE (why i
 from headgate.engines.contract import Call as Call
 from headgate.engines.contract import Request as Request
 from headgate.engines.contract import Result as Result
+from headgate.engines.contract import in_transform as in_transform
 from headgate.engines.contract import wide as wide
 from headgate.engines.registry import choose as choose
 from headgate.engines.registry import engine_named as engine_named

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from headgate.cells import Cell
 
@@ -77,6 +78,11 @@ class Result:
     output: Tensor
     final: tuple[Tensor, ...]
     states: dict[str, Tensor] | None = None
+
+
+def in_transform() -> bool:
+    """Whether a function transform (vmap, grad, jvp) or forward-mode differentiation is under way."""
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from headgate.cells import operations
 from headgate.cells.cell import Named, State
 from headgate.engines.contract import Call, Request, Result, wide
-from headgate.graph import Group, trace
+from headgate.graph import trace
 
 PRIORITY = 0
 
@@ -45,9 +45,10 @@ class Blocks:
 
     def __init__(self, call: Call) -> None:
         self._dtype = call.input.dtype
-        self._home: dict[str, tuple[Group, int]] = {}
-        self._weight: dict[Group, tuple[Tensor, Tensor | None]] = {}
-        self._done: dict[Group, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        self._home: dict[str, tuple[int, int]] = {}
+        self._weight: list[tuple[Tensor, Tensor | None, int]] = []
+        self._done: dict[int, tuple[Tensor, tuple[Tensor, ...]]] = {}
+        learning = torch.is_grad_enabled()
         for stage in trace(call.cell).stages:
             for group in stage:
                 name = group.matrix.name
@@ -55,9 +56,10 @@ class Blocks:
                 size = weight.shape[0] // len(group.matrix.block_names)
                 rows = slice(group.first * size, (group.first + len(group.blocks)) * size)
                 # Kept wide and narrowed at each step: autograd then sums their gradients over the steps in float32.
-                kept = wide(weight.dtype)
-                self._weight[group] = weight[rows].to(kept), None if bias is None else bias[rows].to(kept)
-                self._home |= {block: (group, k) for k, block in enumerate(group.blocks)}
+                kept = wide(weight.dtype) if learning and weight.requires_grad else weight.dtype
+                parts = weight[rows].to(kept), None if bias is None else bias[rows].to(kept), len(group.blocks)
+                self._home |= {block: (len(self._weight), k) for k, block in enumerate(group.blocks)}
+                self._weight.append(parts)
 
     def __getattr__(self, block: str) -> Callable[[Tensor], Tensor]:
         group, k = self._home[block]
@@ -65,9 +67,11 @@ class Blocks:
         def apply(vector: Tensor) -> Tensor:
             done = self._done.get(group)
             if done is None or done[0] is not vector:
-                weight, bias = (None if w is None else w.to(self._dtype) for w in self._weight[group])
+                weight, bias, blocks = self._weight[group]
+                if weight.dtype != self._dtype:
+                    weight, bias = weight.to(self._dtype), None if bias is None else bias.to(self._dtype)
                 result = functional.linear(vector.to(self._dtype), weight, bias).to(vector.dtype)
-                done = self._done[group] = vector, result.chunk(len(group.blocks), -1)
+                done = self._done[group] = vector, result.chunk(blocks, -1)
             return done[1][k]
 
         return apply

@@ -6,10 +6,13 @@ only compiled code goes this way.
 
 from __future__ import annotations
 
+import importlib
+import json
+
 import torch
 from torch import Tensor
 
-from headgate.cells import Cell
+from headgate.cells import Cell, get
 from headgate.engines.contract import Call, Result
 from headgate.engines.registry import choose, engine_named
 
@@ -17,13 +20,38 @@ _CELLS: dict[str, Cell] = {}
 
 
 def key(cell: Cell) -> str:
-    """A name for a cell that an operator can carry; equal cells share it, different ones never do."""
-    base = name = f"{type(cell).__module__}.{cell.name}"
+    """A name for a cell that an operator can carry; equal cells share it, different ones never do.
+
+    It says where the class is and how its switches are set, so that another process, which loads an exported program,
+    can make the cell anew.
+    """
+    kind = type(cell)
+    base = name = f"{kind.__module__}:{kind.__qualname__} {json.dumps(cell.changed_switches, default=repr)}"
     count = 1
     while _CELLS.setdefault(name, cell) != cell:
         count += 1
         name = f"{base}#{count}"
     return name
+
+
+def cell_of(key: str) -> Cell:
+    """The cell of a key, made anew if this process has not met it.
+
+    Raises:
+        RuntimeError: its class is not where it was.
+    """
+    if key not in _CELLS:
+        where, _, switches = key.partition(" ")
+        module, _, name = where.partition(":")
+        try:
+            kind = getattr(importlib.import_module(module), name)
+            _CELLS[key] = get(kind, **json.loads(switches))
+        except (ImportError, AttributeError, ValueError, TypeError) as reason:
+            raise RuntimeError(
+                f"headgate::recurrent: the cell {key!r} cannot be made in this process ({reason}); import or build it "
+                "first."
+            ) from None
+    return _CELLS[key]
 
 
 def forward(call: Call, cell_key: str, engine: str | None) -> Result:
@@ -124,7 +152,7 @@ _recurrent.register_autograd(_backward, setup_context=_keep)
 
 
 def _call(input, weights, initial, lengths, reset, cell: str, reverse: bool) -> Call:
-    found = _CELLS[cell]
+    found = cell_of(cell)
     names = list(found.parameter_shapes(1, 1, 1, bias=True))
     if len(names) != len(weights):
         names = list(found.parameter_shapes(1, 1, 1, bias=False))

@@ -7,23 +7,22 @@ directions to at once: then a layer of ours makes the very call that torch.nn ma
 from __future__ import annotations
 
 import torch
-from torch import _VF, Tensor
-from torch.autograd import forward_ad
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from headgate.cells import get
-from headgate.engines.contract import HALF, Call, Request, Result
+from headgate.engines.contract import HALF, Call, Request, Result, in_transform
 
 PRIORITY = 10
 ADVANTAGE = "torch's own kernel, for a plain cell"
 
-_LSTM, _GRU = get("lstm"), get("gru")
+_LSTM = get("lstm")
 _KERNELS = {
-    _LSTM: _VF.lstm,
-    get("lstm", projection=True): _VF.lstm,
-    _GRU: _VF.gru,
-    get("rnn"): _VF.rnn_tanh,
-    get("relu_rnn"): _VF.rnn_relu,
+    _LSTM: torch.lstm,
+    get("lstm", projection=True): torch.lstm,
+    get("gru"): torch.gru,
+    get("rnn"): torch.rnn_tanh,
+    get("relu_rnn"): torch.rnn_relu,
 }
 
 
@@ -39,7 +38,7 @@ def refusal(request: Request) -> str | None:
         return "torch's kernels keep the cell state to themselves"
     if request.dtype in HALF and request.device.type == "cpu":
         return "torch's CPU kernels carry the state in half precision, which loses small additions"
-    if torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
+    if in_transform():
         return "torch's kernels cannot be vmapped or differentiated forward"
     return None
 
@@ -82,17 +81,22 @@ def stack(
     Returns:
         Output [T, B, D O] or packed, and final states like `initial`.
     """
-    # cuDNN refuses a backward pass in eval mode; without dropout "train" only means "keep what backward needs".
-    settings = (has_bias, num_layers, dropout, training or (dropout == 0 and torch.is_grad_enabled()), bidirectional)
-    hx = initial if cell.state_names == _LSTM.state_names else initial[0]
-    kernel = _KERNELS[cell]
-    if isinstance(input, PackedSequence):
-        data, *final = kernel(input.data, input.batch_sizes, hx, weights, *settings)
-        return PackedSequence(data, *input[1:]), tuple(final)
+    # cuDNN refuses a backward pass in eval mode. Without dropout its "train" means only "keep what backward needs".
+    dropped = dropout if training else 0.0
+    settings = (has_bias, num_layers, dropped, training or torch.is_grad_enabled(), bidirectional)
     if lengths is not None:
         return _with_lengths(cell, input, initial, weights, lengths, settings)
-    output, *final = kernel(input, hx, weights, *settings, False)
-    return output, tuple(final)
+    data = input.data if isinstance(input, PackedSequence) else input
+    # The kernels take states in the input's dtype only, and cuDNN dense ones only.
+    states = tuple(state.to(data.dtype).contiguous() for state in initial)
+    hx = states if cell.state_names == _LSTM.state_names else states[0]
+    kernel = _KERNELS[cell]
+    if isinstance(input, PackedSequence):
+        output, *final = kernel(data, input.batch_sizes, hx, weights, *settings)
+        output = PackedSequence(output, *input[1:])
+    else:
+        output, *final = kernel(data, hx, weights, *settings, False)
+    return output, tuple(new.to(old.dtype) for old, new in zip(initial, final, strict=True))
 
 
 def _with_lengths(cell, input, initial, weights, lengths, settings) -> tuple[Tensor, tuple[Tensor, ...]]:

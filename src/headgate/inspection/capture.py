@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
+from headgate.engines import in_transform
 from headgate.inspection.recompute import LayerRun, recompute
 from headgate.inspection.trace import Trace
 from headgate.nn import Recurrent
@@ -37,11 +39,32 @@ class Capture:
     differentiable: bool = True
     unreadable: str | None = None
     layers: list[list[LayerRun]] | None = None
+    handles: list[Any] = field(default_factory=list)
+    higher_order: bool = False
 
     def receive(self, key: str, gradient: Tensor) -> None:
         """Add a gradient that came to the output or to a final state, as `.grad` would."""
+        if self.higher_order and key in self.gradients:
+            self.unreadable = (
+                "a second backward pass came after one with create_graph=True, and what a gradient's own gradient "
+                "brings cannot be told from the loss's; watch one of them."
+            )
+            return
+        # Autograd runs a backward pass with gradients enabled just when it is to be differentiated itself.
+        self.higher_order = torch.is_grad_enabled()
+        try:
+            arrived = gradient.detach().clone()
+        except RuntimeError:
+            self.unreadable = "its backward pass was batched (is_grads_batched, vmap), into which watch cannot see."
+            return
         known = self.gradients.get(key)
-        self.gradients[key] = gradient.detach().clone() if known is None else known + gradient.detach()
+        self.gradients[key] = arrived if known is None else known + arrived
+
+    def release(self) -> None:
+        """Remove the hooks on the output and the final states."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
 
 
 class Watch:
@@ -60,8 +83,15 @@ class Watch:
                 f"watch: {type(model).__name__} holds no recurrent layer; it sees headgate's layers and torch.nn.LSTM, "
                 "GRU and RNN (not their Cell classes)."
             )
+        self._names = {
+            alias: name
+            for name, module in self._modules.items()
+            for alias, other in model.named_modules(remove_duplicate=False)
+            if other is module
+        }
         self._captures: dict[str, Capture] = {}
-        self._before: dict[str, _Before] = {}
+        # By thread too: several may run one layer at once.
+        self._before: dict[tuple[str, int], _Before] = {}
         self._handles: list[Any] = []
         self._traces: dict[str, Trace] = {}
 
@@ -80,6 +110,8 @@ class Watch:
             handle.remove()
         self._handles.clear()
         self._before.clear()
+        for capture in self._captures.values():
+            capture.release()
 
     def names(self) -> list[str]:
         """Everything that can be looked at: each layer and direction of each module that was called."""
@@ -92,13 +124,17 @@ class Watch:
         return len(self.names())
 
     def __getitem__(self, name: str) -> Trace:
-        home = name if name in self._modules else name.rpartition(".")[0]
+        home = name if name in self._names else name.rpartition(".")[0]
         part = "" if home == name else name.rpartition(".")[2]
+        home = self._names.get(home, home)
         if home not in self._modules or (part and part not in _parts(self._modules[home])):
             there = ", ".join(map(repr, self.names())) or "nothing that was called"
             raise KeyError(f"watch: nothing named {name!r} here; there is {there}.")
         if home not in self._captures:
-            raise KeyError(f"watch: {home or 'the model'} was not called within the watch.")
+            raise KeyError(
+                f"watch: {home or 'the model'} was not called within the watch, or ran as compiled code, which calls "
+                "no hook; watch the model that torch.compile was given."
+            )
         part = part or f"l{self._modules[home].num_layers - 1}"
         return self._trace(home, part)
 
@@ -116,21 +152,27 @@ class Watch:
 
     def _on_call(self, name: str):
         def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            self._before[name] = _Before(module)
+            if not torch.compiler.is_compiling():
+                self._before[name, get_ident()] = _Before(module)
 
         return before
 
     def _release(self, name: str):
         def always(module: nn.Module, args: tuple, result: Any) -> None:
-            if name in self._before:
-                self._before.pop(name).close()
+            before = self._before.pop((name, get_ident()), None)
+            if before is not None:
+                before.close()
 
         return always
 
     def _on_result(self, name: str):
         def after(module: nn.Module, args: tuple, kwargs: dict, result: Any) -> tuple | None:
-            before = self._before.pop(name)
+            if torch.compiler.is_compiling():
+                return None
+            before = self._before.pop((name, get_ident()))
             before.close()
+            if name in self._captures:
+                self._captures[name].release()
             self._forget(name)
             arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
             unreadable = _unreadable(args, arguments, result)
@@ -145,6 +187,10 @@ class Watch:
             capture = Capture(module, _kept(arguments), weights, before.random_state, data.detach().clone())
             self._captures[name] = capture
             replaced = None
+            if data.requires_grad and any(value._base is not None for value in (data, *final)):
+                # A view that is changed in place takes its history from its base, past the hooks on the view.
+                data, final = data.clone(), tuple(state.clone() for state in final)
+                replaced = _rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
             if not data.requires_grad:
                 capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
                 if capture.differentiable:
@@ -165,7 +211,7 @@ class Watch:
             self._forget(name)
 
         if value.requires_grad:
-            self._handles.append(value.register_hook(hook))
+            capture.handles.append(value.register_hook(hook))
 
     def _forget(self, name: str) -> None:
         for key in [key for key in self._traces if key.rpartition(".")[0] == name]:
@@ -222,7 +268,7 @@ def watch(model: nn.Module) -> Watch:
     """See the gates, states and gradients of every recurrent layer in a model.
 
     Works on headgate's layers and on plain torch.nn.LSTM, GRU and RNN, in train and eval mode. Within the with-block
-    two hooks a layer keep what goes in and the gradient that comes back to what goes out; everything else is computed
+    hooks on each layer keep what goes in and the gradient that comes back to what goes out; everything else is computed
     when it is asked for, and no hook is left behind. Results are what they would be without it, but that the output of
     a layer whose weights are all frozen asks for a gradient too, so that there is one to see.
 
@@ -265,7 +311,7 @@ class _Before:
 
 def _unreadable(args: tuple, arguments: dict[str, Any], result: Any) -> str | None:
     """Why nothing can be told of a call, such as one that a subclass's own forward makes."""
-    if torch._C._functorch.maybe_current_level() is not None:
+    if in_transform():
         return "it ran inside a function transform (vmap, grad, jvp), into which watch cannot see; call it outside."
     unknown = set(arguments) - {"input", "hx", "lengths", "reset"}
     if unknown or len(args) > 2:
@@ -308,7 +354,7 @@ def _kept(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _kept(part) for key, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)(_kept(part) for part in value)
+        return tuple(_kept(part) for part in value)
     return value
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headgate.graph import equations
+from headgate.graph import equations, trace
 from headgate.inspection.adjoint import Adjoint, Flow, Run
 from headgate.inspection.record import Record
 
@@ -168,7 +168,8 @@ class Trace:
 
     def __repr__(self) -> str:
         T, B = self._run.input.shape[:2]
-        return f"Trace({self.name!r}, {self.cell.name}, T={T}, B={B}, gates {', '.join(self._adjoint.gates) or 'none'})"
+        gates = ", ".join(trace(self.cell).gates) or "none"
+        return f"Trace({self.name!r}, {self.cell.name}, T={T}, B={B}, gates {gates})"
 
     def input_gradient(self, from_last: bool) -> Tensor:
         """dL/d(this layer's input) through this direction, [T, B, I]; `from_last`: of the loss's last terms alone."""

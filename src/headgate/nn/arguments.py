@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from headgate.engines import wide
+from headgate.engines import in_transform, wide
 
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
@@ -184,22 +184,22 @@ def _autocast(input: Tensor) -> Tensor:
 
 
 def _check_input(form: _Form, weight: Tensor, input: Tensor) -> None:
-    call, shape = form.layer.call, list(input.shape)
-    if shape[-1] != form.layer.input_size:
+    layer, shape = form.layer, list(input.shape)
+    if shape[-1] != layer.input_size:
         raise RuntimeError(
-            f"{call}: x has shape {shape} = {form.input}, but input.size(-1) must be equal to input_size. "
-            f"Expected {form.layer.input_size}, got {shape[-1]}"
+            f"{layer.call}: x has shape {shape} = {form.input}, but input.size(-1) must be equal to input_size. "
+            f"Expected {layer.input_size}, got {shape[-1]}"
         )
     if input.device != weight.device:
         raise RuntimeError(
-            f"{call}: Input and parameter tensors are not at the same device, found input tensor at {input.device} and "
-            f"parameter tensor at {weight.device}; move one of them with .to(...)."
+            f"{layer.call}: Input and parameter tensors are not at the same device, found input tensor at "
+            f"{input.device} and parameter tensor at {weight.device}; move one of them with .to(...)."
         )
     cast = autocast_dtype(input.device) is not None and input.dtype in CASTABLE
     if input.dtype != weight.dtype and not cast:
         other = f", or convert model: model.to({input.dtype})" if input.is_floating_point() else ""
         raise ValueError(
-            f"{call}: RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
+            f"{layer.call}: RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
             f"Convert input: input.to({weight.dtype}){other}"
         )
 
@@ -261,54 +261,57 @@ def _initial(
 def _lengths(form: _Form, lengths: Any, input: Tensor) -> Tensor | None:
     if lengths is None:
         return None
-    call, (T, B) = form.layer.call, input.shape[:2]
+    layer, (T, B) = form.layer, input.shape[:2]
     if not isinstance(lengths, Tensor):
         try:
             # An empty list would come out as floating point.
             lengths = torch.tensor(lengths, dtype=torch.int64 if isinstance(lengths, list) and not lengths else None)
         except (TypeError, ValueError, RuntimeError):
             raise ValueError(
-                f"{call}: lengths={lengths!r} cannot be read as numbers of steps; give a whole number in 0..{T} a row."
+                f"{layer.call}: lengths={lengths!r} cannot be read as numbers of steps; give a whole number in 0..{T} "
+                "a row."
             ) from None
     if lengths.dtype == torch.bool or lengths.is_floating_point() or lengths.is_complex():
-        raise ValueError(f"{call}: lengths has dtype {lengths.dtype}, but whole numbers of steps are needed.")
+        raise ValueError(f"{layer.call}: lengths has dtype {lengths.dtype}, but whole numbers of steps are needed.")
     if lengths.is_meta and not input.is_meta:
-        raise ValueError(f"{call}: lengths is on the meta device, which holds no numbers; give real ones.")
+        raise ValueError(f"{layer.call}: lengths is on the meta device, which holds no numbers; give real ones.")
     if not form.batched and lengths.dim() == 0:
         lengths = lengths[None]
     if lengths.shape != (B,):
         wanted = f"the input has B = {B} rows: give one length a row" if form.batched else "x is one sequence: give one"
-        raise ValueError(f"{call}: lengths has shape {list(lengths.shape)}, but {wanted}.")
-    _check_range(call, lengths, T)
+        raise ValueError(f"{layer.call}: lengths has shape {list(lengths.shape)}, but {wanted}.")
+    _check_range(layer, lengths, T)
     return lengths.to(device=input.device, dtype=torch.int64)
 
 
-def _check_range(call: str, lengths: Tensor, T: int) -> None:
+def _check_range(layer: Recurrent, lengths: Tensor, T: int) -> None:
     """Every length in 0..T; on a GPU the check runs there, so that nothing waits for it."""
-    if torch.compiler.is_compiling() or lengths.is_meta:
+    if torch.compiler.is_compiling() or lengths.is_meta or in_transform():
         return
     inside = (lengths >= 0) & (lengths <= T)
     if lengths.device.type == "cuda":
-        torch._assert_async(inside.all(), f"{call}: a length lies outside 0..{T}.")
+        torch._assert_async(inside.all(), f"{layer.call}: a length lies outside 0..{T}.")
     elif not inside.all():
         row = int((~inside).nonzero()[0])
         raise ValueError(
-            f"{call}: lengths[{row}] is {int(lengths[row])}, but the input has T = {T} steps: give lengths in 0..{T}."
+            f"{layer.call}: lengths[{row}] is {int(lengths[row])}, but the input has T = {T} steps: give lengths in "
+            f"0..{T}."
         )
 
 
 def _reset(form: _Form, reset: Any, input: Tensor) -> Tensor | None:
     if reset is None:
         return None
-    call, (T, B) = form.layer.call, input.shape[:2]
+    layer, (T, B) = form.layer, input.shape[:2]
     if not isinstance(reset, Tensor) or reset.dtype != torch.bool:
         came = f"has dtype {reset.dtype}" if isinstance(reset, Tensor) else f"is of type {type(reset).__name__}"
-        raise ValueError(f"{call}: reset {came}, but a bool tensor is needed: True where a sequence begins.")
+        raise ValueError(f"{layer.call}: reset {came}, but a bool tensor is needed: True where a sequence begins.")
     if reset.is_meta and not input.is_meta:
-        raise ValueError(f"{call}: reset is on the meta device, which holds no values; give a real mask.")
+        raise ValueError(f"{layer.call}: reset is on the meta device, which holds no values; give a real mask.")
     if list(reset.shape) != form.sizes(T, B):
         raise ValueError(
-            f"{call}: reset has shape {list(reset.shape)}, but the input asks for {form.sizes(T, B)} = {form.steps}."
+            f"{layer.call}: reset has shape {list(reset.shape)}, but the input asks for {form.sizes(T, B)} = "
+            f"{form.steps}."
         )
     if not form.batched:
         reset = reset[:, None]

@@ -11,23 +11,10 @@ from headgate.nn.recurrent import Recurrent
 # Bound at import: the classes torch.nn has now, whatever a program puts in their place later.
 COUNTERPARTS: dict[type[nn.Module], type[Recurrent]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-# Everything a module may carry that is not its own settings or weights: hooks, and what a user put on it.
-_CARRIED = (
-    "_buffers",
-    "_modules",
-    "_non_persistent_buffers_set",
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_is_full_backward_hook",
-    "_state_dict_hooks",
-    "_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
-)
+# Everything a module may carry that is not its own settings or weights: hooks, buffers, children. A load_state_dict
+# pre-hook is bound to its module, so a layer with one is refused.
+_OWN = ("training", "_parameters", "_load_state_dict_pre_hooks")
+_CARRIED = [name for name in nn.Module().__dict__ if name not in _OWN]
 
 
 def swap(model: nn.Module, engine: str | None = None) -> nn.Module:
@@ -37,7 +24,8 @@ def swap(model: nn.Module, engine: str | None = None) -> nn.Module:
     and the training flag are kept. Every new layer is run beside the old one on random input before any is put in.
 
     Args:
-        model: changed in place; a bare recurrent layer is not, its replacement is returned.
+        model: changed in place; a bare recurrent layer is not, its replacement is returned. Layers held outside the
+            model's registered modules (in a plain list, say) are not seen.
         engine: for the new layers, as in `Recurrent`.
 
     Returns:
@@ -139,12 +127,12 @@ def _prove_equal(theirs: nn.Module, ours: Recurrent, name: str) -> None:
     input = torch.randn(7, 3, ours.input_size, generator=random).to(weight.device, weight.dtype)
     before = theirs.training
     try:
+        theirs.training = ours.training = False
         # `forward` itself, so that the user's hooks do not see this run.
         with torch.autocast(weight.device.type, enabled=False):
-            results = [_flat(module.eval().forward(input)) for module in (theirs, ours)]
+            results = [_flat(module.forward(input)) for module in (theirs, ours)]
     finally:
-        theirs.train(before)
-        ours.train(before)
+        theirs.training = ours.training = before
     for expected, actual in zip(*results, strict=True):
         error = (expected.double() - actual.double()).abs().max().item()
         if not error <= TOLERANCE[weight.dtype]:

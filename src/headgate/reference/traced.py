@@ -1,4 +1,4 @@
-"""Back-propagation through time with the gradient that the graph prints: what the compiled engines run."""
+"""Back-propagation through time with the gradient that was traced from the cell's step."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ class Copy(Classified):
     outputs are asked for.
 
     Args:
-        lag: blanks between the last symbol and the cue.
+        lag: steps from the last symbol to the cue; blanks stand between them.
     """
 
     lag: int = 100
@@ -208,7 +208,7 @@ class Copy(Classified):
 
     @property
     def question(self) -> str:
-        return f"Ten symbols are shown, then {self.lag} blanks; which were they, in order?"
+        return f"Ten symbols are shown, then {self.lag - 1} blanks and a cue; which were they, in order?"
 
     @property
     def length(self) -> int:
