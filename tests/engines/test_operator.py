@@ -277,3 +277,17 @@ def test_weights_that_change_are_seen_by_compiled_code():
     expected, _ = layer(x, None, lengths=lengths, reset=reset)
     torch.testing.assert_close(second, expected)
     assert not torch.allclose(first, second)
+
+
+def test_another_process_can_make_the_cell_of_a_key():
+    """An exported program is loaded where no layer was built: its cells are made anew from their keys."""
+    cell = cells.get("greff_cifg")
+    known = dict(operator._CELLS)
+    name = operator.key(cell)
+    operator._CELLS.clear()
+    try:
+        assert operator.cell_of(name) == cell
+        with pytest.raises(RuntimeError, match="cannot be made in this process"):
+            operator.cell_of("nowhere:Cell {}")
+    finally:
+        operator._CELLS.update(known)

@@ -8,7 +8,9 @@ import pytest
 
 LONGEST = 330
 # What Python or torch says when a mistake got past the checks, or a value printed for a programmer alone.
-NOISE = re.compile(r"0x[0-9a-f]{6}|<class |object has no attribute|not supported between|unexpected keyword|dispatch_key")
+NOISE = re.compile(
+    r"0x[0-9a-f]{6}|<class |object has no attribute|not supported between|unexpected keyword|dispatch_key"
+)
 
 
 def complaint(call, kind: type[Exception], who: str) -> str:

@@ -1,7 +1,7 @@
 """Reverse-mode differentiation of expressions, and the two uses made of it.
 
-`gradient` differentiates a whole step, products included. `linearise` stops at every product: it leaves the elementwise coefficients between which only the matrices stand, which is what the watch needs
-to tell one path from another.
+`gradient` differentiates a whole step, products included. `linearise` stops at every product: it leaves the elementwise
+coefficients between which only the matrices stand, which is what the watch needs to tell one path from another.
 """
 
 from __future__ import annotations
