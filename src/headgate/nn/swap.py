@@ -84,7 +84,7 @@ def counterpart(module: nn.Module, name: str = "", engine: str | None = None) ->
         ours._parameters[weight] = module._parameters[weight]
     for name in _CARRIED:
         ours.__dict__[name] = module.__dict__[name]
-    settings = set(nn.LSTM(1, 1, device="meta").__dict__) | {"nonlinearity"}
+    settings = set(kind(1, 1, device="meta").__dict__) | {"nonlinearity"}
     ours.__dict__.update({name: value for name, value in module.__dict__.items() if name not in settings})
     return ours
 
