@@ -36,7 +36,8 @@ def results_table(summary: Summary) -> Table:
 def legend(summary: Summary) -> list[str]:
     """What the columns are, a line a task and one for the gradient."""
     lines = [
-        f"{task['name']}: score is {task['score_words']}; trivial is {task['baseline_words']}; solved is {task['rule']}."
+        f"{task['name']}: score is {task['score_words']}; trivial is {task['baseline_words']}; "
+        f"solved is {task['rule']}."
         for task in summary.results["tasks"]
     ]
     return [*lines, "gradient: what reaches the first step, relative to the last, before and after training."]
