@@ -52,7 +52,7 @@ def test_the_table_has_a_line_for_each_task_and_cell(done):
     ]
     table = [line for line in lines if "%" in line and " no " in line]
     assert len(table) == 8
-    for heading in ("parameters", "score", "trivial", "solved", "gradient"):
+    for heading in ("params", "score", "trivial", "solved", "gradient"):
         assert heading in done[2].splitlines()[0] + done[2].splitlines()[1]
 
 
