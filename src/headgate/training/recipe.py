@@ -1,9 +1,10 @@
 """How the demo's networks are trained: one recipe a task, the same for all cells but for the learning rate.
 
-Settings were chosen on validation sequences, with seeds from 100 on; among shorter ones for the digits, the first taken
-failed a test seed and gave way to the one that was best in validation. Rates were chosen between 0.001 and 0.04, apart
-for networks with gates and without, since a network without gates fails outright at the rates that suit those with
-them, and the comparison is to be fair to it.
+Settings were chosen on validation sequences, with seeds from 100 on. The digits' test split is not untouched: a score
+of 91.1 % on it was seen before training noise was added (its size was chosen by cross-validation), and among shorter
+runs the first taken failed a test seed and gave way to the one that was best in validation. Rates were chosen between
+0.001 and 0.04, apart for networks with gates and without, since a network without gates fails outright at the rates
+that suit those with them, and the comparison is to be fair to it.
 """
 
 from __future__ import annotations
