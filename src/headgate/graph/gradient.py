@@ -24,7 +24,7 @@ DERIVATIVES: dict[str, tuple[Callable[[Node], Node], ...]] = {
     "neg": (lambda y: -ONE,),
     "sigmoid": (lambda y: y * (ONE - y),),
     "tanh": (lambda y: ONE - y * y,),
-    "relu": (lambda y: positive(y.arguments[0]),),
+    "relu": (positive,),
     "exp": (lambda y: y,),
     "log": (lambda y: ONE / y.arguments[0],),
     "sqrt": (lambda y: 0.5 / y,),

@@ -1,0 +1,142 @@
+/* The compiled engine's interface: plain C over pointers. It knows neither Python nor torch.
+ *
+ * Dimensions: T steps, B rows, N the valid steps of all rows together; a state's units are padded to a multiple of
+ * HG_BLOCK, so that vectors never straddle a row's end. Rows are sorted from the longest to the shortest, and step t
+ * holds its rows[t] valid rows from row offset[t] on, as a packed sequence does.
+ */
+#ifndef HEADGATE_H
+#define HEADGATE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HG_INTERFACE 1
+#define HG_BLOCK 16
+#define HG_MAX_STATES 16
+#define HG_PUBLIC __attribute__((visibility("default")))
+
+/* What one call of a printed pass works on: `rows` times `units` (a multiple of HG_BLOCK) values of each input and
+ * output, value u of row r at in[k][r * in_stride[k] + u]. Sums are added to, over rows, and have no stride. `keep` says
+ * whether values that only the way back needs are to be stored. */
+typedef struct {
+  int64_t rows, units;
+  const void* const* in;
+  const int64_t* in_stride;
+  void* const* out;
+  const int64_t* out_stride;
+  int32_t keep;
+} hg_tile;
+
+typedef void (*hg_point)(const hg_tile*);
+
+/* Where a pass finds or puts a value. */
+enum {
+  HG_PRODUCT,    /* the result of product `index` of this pass, block `block` */
+  HG_PACKED,     /* base + (offset[t] + row) * stride: kept for every step */
+  HG_SCRATCH,    /* base + row * stride: kept within a step */
+  HG_ROWLESS,    /* base: the same for every row; as an output, summed over rows (one copy a thread, `stride` apart) */
+  HG_OLD_STATE,  /* state `index` before the step */
+  HG_NEW_STATE,  /* state `index` after it */
+  HG_LATER,      /* gradient of state `index` that came from the step run before this one (later in the sequence) */
+  HG_EARLIER     /* gradient to hand on */
+};
+
+typedef struct {
+  int32_t where, index, block;
+  int32_t padding;
+  void* base;
+  int64_t stride;
+} hg_place;
+
+/* One matrix product of a step. Its vector is read from `vector`, in segments (start, length); its result has `blocks`
+ * blocks of the pass's units. Weights lie in strips, see hg_pack. */
+typedef struct {
+  hg_place vector;
+  int32_t segments, blocks;
+  const int64_t* start;
+  const int64_t* length;
+  const void* packed;
+  const void* bias; /* [units / 16][blocks][16] or null */
+} hg_product;
+
+typedef struct {
+  hg_point point;
+  int64_t units; /* padded */
+  int64_t valid; /* without padding */
+  int32_t n_products, n_in, n_out;
+  int32_t barrier; /* whether other units' results of this pass are read later in the step or in the next */
+  const hg_product* products;
+  const hg_place* in;
+  const hg_place* out;
+} hg_pass;
+
+typedef struct {
+  int64_t units;       /* padded */
+  const void* initial; /* [B, units] */
+  void* old_state;     /* [N, units], or [B, units] if not kept; used where `compose` */
+  void* new_state;     /* [N, stride], or [2, B, stride] if not kept */
+  int64_t stride;
+  int32_t kept;        /* whether new_state is kept for every step */
+  int32_t padding;
+  void* final;         /* [B, units]; rows without any step are left alone */
+  /* the way back: */
+  const void* d_final; /* [B, units] */
+  void* d_initial;     /* [B, units], added to */
+  void* d_state;       /* [2, B, units] */
+} hg_state;
+
+typedef struct {
+  int64_t T, B;
+  const int64_t* offset; /* [T] */
+  const int64_t* rows;   /* [T] */
+  const uint8_t* fresh;  /* [N], whether a row starts afresh before that step, or null */
+  int32_t descending;    /* steps are run from T - 1 to 0 */
+  int32_t back;          /* the way back, not forward */
+  int32_t keep;          /* store what the way back needs */
+  int32_t compose;       /* old states are put together row by row (resets, or rows that start later) */
+  int32_t n_states, n_passes;
+  const hg_state* states;
+  const hg_pass* passes;
+  int32_t threads;
+  int32_t split; /* 0: as it seems best, 1: by rows, 2: by units */
+  int64_t weight_bytes;
+} hg_run;
+
+/* Runs `work(argument, thread, threads)` on up to `threads` threads, and returns when all are done. */
+typedef void (*hg_work)(void* argument, int32_t thread, int32_t threads);
+
+HG_PUBLIC int32_t hg_interface(void);
+/* 0 portable, 1 AVX2, 2 AVX-512 */
+HG_PUBLIC int32_t hg_instructions(void);
+HG_PUBLIC void hg_parallel(hg_work work, void* argument, int32_t threads);
+/* Lend another runtime's threads (GOMP_parallel, omp_get_thread_num, omp_get_num_threads); nulls take them back. */
+HG_PUBLIC void hg_lend_threads(void* parallel, void* thread_number, void* thread_count);
+
+#define HG_DECLARE(isa, type)                          \
+  HG_PUBLIC void hg_run_##isa##_##type(const hg_run*); \
+  HG_PUBLIC void hg_pack_##isa##_##type(const struct hg_packing*);
+
+/* Packs a matrix for products. Forward: block b's result unit u is row b * rows + u of the matrix, its K columns are
+ * read in order. Transposed (`back`): result unit u is column u, and K runs over the segments' rows. */
+typedef struct hg_packing {
+  const void* weight; /* row-major, `columns` wide */
+  const void* bias;   /* [blocks * rows] or null; forward only */
+  int64_t rows, columns;
+  int32_t blocks, back;
+  int32_t threads, padding;
+  void* packed;
+  void* packed_bias;
+} hg_packing;
+
+#define HG_DECLARE_ALL(isa) HG_DECLARE(isa, f32) HG_DECLARE(isa, f64)
+HG_DECLARE_ALL(portable)
+HG_DECLARE_ALL(avx2)
+HG_DECLARE_ALL(avx512)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

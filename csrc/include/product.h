@@ -1,0 +1,127 @@
+// Matrix products with packed weights: result[row, panel] += sum over k of vector[row, k] weight[k, panel].
+#pragma once
+
+#include <algorithm>
+
+#include "headgate.h"
+#include "lanes.h"
+
+namespace headgate {
+namespace {
+
+// A panel is 16 neighbouring result units of one block. Up to four panels lie interleaved in a strip, so that a strip is
+// read from memory in one stream: [k][panel][16].
+constexpr int STRIP = 4;
+
+// The strips of a product with several blocks hold panels of the same units, so that one unit's gates are near each
+// other; those of a product with one block hold neighbouring units.
+inline int64_t strip_units(int64_t unit_blocks) {
+  return unit_blocks >= 8 ? STRIP : unit_blocks >= 4 ? 2 : 1;
+}
+
+template <class T>
+struct kernel_shape {
+  static constexpr int per_panel = HG_BLOCK * sizeof(T) / HG_VECTOR_BYTES;  // vectors in a panel
+#if defined(__AVX512F__)
+  static constexpr int accumulators = 24;
+#else
+  static constexpr int accumulators = 12;
+#endif
+  static constexpr int panels = per_panel >= STRIP ? 1 : STRIP / per_panel > 2 && HG_VECTOR_BYTES < 64 ? 1 : STRIP / per_panel;
+  static constexpr int rows(int of_panels) {
+    return std::max(1, std::min(8, accumulators / (of_panels * per_panel)));
+  }
+};
+
+template <class T>
+struct product_task {
+  const T* vector;  // of the first row
+  int64_t vector_stride;
+  const T* weight;  // of the first k and panel
+  int64_t weight_stride;
+  int64_t K;
+  T* result[STRIP];  // of each panel, first row
+  int64_t result_stride;
+};
+
+template <class T, int ROWS, int PANELS>
+inline void multiply(const product_task<T>& task, int64_t row, int first) {
+  using V = lanes_of<T>;
+  constexpr int PER = kernel_shape<T>::per_panel, WIDTH = PANELS * PER;
+  // Few accumulators would wait for each other: then even and odd k have their own.
+  constexpr int CHAINS = ROWS * WIDTH < 8 ? 2 : 1;
+  V sum[CHAINS][ROWS][WIDTH];
+#pragma GCC unroll 8
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 8
+    for (int w = 0; w < WIDTH; ++w) {
+      sum[0][r][w] = load<V>(task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>);
+      if constexpr (CHAINS == 2) sum[1][r][w] = V{};
+    }
+  const T* vector = task.vector + row * task.vector_stride;
+  const T* weight = task.weight + first * HG_BLOCK;
+  int64_t k = 0;
+  for (; k + CHAINS <= task.K; k += CHAINS) {
+#pragma GCC unroll 2
+    for (int c = 0; c < CHAINS; ++c) {
+      V w[WIDTH];
+#pragma GCC unroll 8
+      for (int j = 0; j < WIDTH; ++j) w[j] = load<V>(weight + j * lanes<V>);
+      weight += task.weight_stride;
+#pragma GCC unroll 8
+      for (int r = 0; r < ROWS; ++r) {
+        const V x = number<V>(vector[r * task.vector_stride + k + c]);
+#pragma GCC unroll 8
+        for (int j = 0; j < WIDTH; ++j) sum[c][r][j] += x * w[j];
+      }
+    }
+  }
+  if constexpr (CHAINS == 2) {
+    if (k < task.K)
+      for (int r = 0; r < ROWS; ++r)
+        for (int j = 0; j < WIDTH; ++j)
+          sum[0][r][j] += vector[r * task.vector_stride + k] * load<V>(weight + j * lanes<V>);
+    for (int r = 0; r < ROWS; ++r)
+      for (int j = 0; j < WIDTH; ++j) sum[0][r][j] += sum[1][r][j];
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 8
+    for (int w = 0; w < WIDTH; ++w)
+      store<V>(task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>, sum[0][r][w]);
+}
+
+template <class T, int PANELS, int ROWS>
+inline void multiply_rows(const product_task<T>& task, int64_t row, int rows, int first) {
+  if (rows == ROWS) return multiply<T, ROWS, PANELS>(task, row, first);
+  if constexpr (ROWS > 1) multiply_rows<T, PANELS, ROWS - 1>(task, row, rows, first);
+}
+
+// All rows against `PANELS` panels of a strip, in groups of rows as even as can be.
+template <class T, int PANELS>
+inline void multiply_panels(const product_task<T>& task, int64_t rows, int first) {
+  constexpr int MOST = kernel_shape<T>::rows(PANELS);
+  const int64_t groups = (rows + MOST - 1) / MOST;
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t from = rows * g / groups, to = rows * (g + 1) / groups;
+    multiply_rows<T, PANELS, MOST>(task, from, static_cast<int>(to - from), first);
+  }
+}
+
+// All rows against a strip of up to four panels.
+template <class T>
+inline void multiply_strip(const product_task<T>& task, int64_t rows, int panels) {
+  constexpr int MOST = kernel_shape<T>::panels;
+  int first = 0;
+  for (; first + MOST <= panels; first += MOST) multiply_panels<T, MOST>(task, rows, first);
+  if constexpr (MOST > 1) {
+    if constexpr (MOST > 2) {
+      if (panels - first == 3) return multiply_panels<T, 3>(task, rows, first);
+      if (panels - first == 2) return multiply_panels<T, 2>(task, rows, first);
+    }
+    if (panels - first == 1) multiply_panels<T, 1>(task, rows, first);
+  }
+}
+
+}  // namespace
+}  // namespace headgate

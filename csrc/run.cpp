@@ -1,0 +1,364 @@
+// One layer in one direction, all steps: products and printed passes, over a thread's share of rows or units.
+// Compiled once for each instruction set.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include <unistd.h>
+
+#include "barrier.h"
+#include "headgate.h"
+#include "lanes.h"
+#include "product.h"
+#include "step.h"
+
+namespace headgate {
+namespace {
+
+constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 16384, TILE_ROWS = 48, MAX_PLACES = 64;
+
+struct range {
+  int64_t from, to;
+  int64_t size() const { return std::max<int64_t>(to - from, 0); }
+};
+
+// Which rows or units are a thread's own; with rows split nothing is shared, with units all rows are everyone's.
+struct share {
+  bool by_units;
+  int32_t thread, threads;
+  range rows;
+
+  range units(int64_t padded) const {
+    const int64_t blocks = padded / HG_BLOCK, together = strip_units(blocks);
+    if (!by_units) return {0, padded};
+    const int64_t groups = (blocks + together - 1) / together;
+    const auto edge = [&](int64_t k) { return std::min(groups * k / threads * together, blocks) * HG_BLOCK; };
+    return {edge(thread), edge(thread + 1)};
+  }
+};
+
+template <class T>
+class worker {
+ public:
+  worker(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {
+    int64_t largest = 0;
+    for (int p = 0; p < run.n_passes; ++p) largest = std::max(largest, tile_size(run.passes[p]));
+    memory_.reset(static_cast<T*>(::operator new(largest * sizeof(T) + 64, std::align_val_t(64))));
+  }
+
+  void all_steps() {
+    for (int64_t step = 0; step < run_.T; ++step) {
+      at_ = time(step);
+      step_ = step;
+      const int64_t before = step ? run_.rows[time(step - 1)] : 0, after = step + 1 < run_.T ? run_.rows[time(step + 1)] : 0;
+      const int64_t count = run_.rows[at_];
+      rows_ = {std::min(mine_.rows.from, count), std::min(mine_.rows.to, count)};
+      run_.back ? join_back(before) : compose(before);
+      for (int p = 0; p < run_.n_passes; ++p) {
+        pass(run_.passes[p]);
+        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
+      }
+      run_.back ? leave_back(after) : leave(after);
+    }
+  }
+
+ private:
+  struct release {
+    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(64)); }
+  };
+
+  int64_t time(int64_t step) const { return run_.descending ? run_.T - 1 - step : step; }
+  int64_t packed(int64_t row) const { return run_.offset[at_] + row; }
+  bool fresh(int64_t row) const { return run_.fresh && run_.fresh[packed(row)]; }
+
+  // --- states from step to step -----------------------------------------------------------------------------------
+
+  // The step that handed its states to this one, also on the way back; there may be none.
+  int64_t giver() const { return run_.back ? step_ + 1 : step_ - 1; }
+  bool begins() const { return giver() < 0 || giver() == run_.T; }
+
+  // The states that the forward step found: those that the step before left, or the initial ones.
+  const T* carried(const hg_state& state, int64_t row) const {
+    if (begins()) return static_cast<const T*>(state.initial) + row * state.units;
+    const int64_t base = state.kept ? run_.offset[time(giver())] : (giver() & 1) * run_.B;
+    return static_cast<const T*>(state.new_state) + (base + row) * state.stride;
+  }
+  int64_t carried_stride(const hg_state& state) const { return begins() ? state.units : state.stride; }
+
+  T* new_state(const hg_state& state, int64_t row) const {
+    const int64_t base = state.kept ? run_.offset[at_] : (step_ & 1) * run_.B;
+    return static_cast<T*>(state.new_state) + (base + row) * state.stride;
+  }
+  T* composed(const hg_state& state, int64_t row) const {
+    return static_cast<T*>(state.old_state) + (run_.keep ? packed(row) : row) * state.units;
+  }
+  T* gradient(const hg_state& state, int64_t row, int64_t step) const {
+    return static_cast<T*>(state.d_state) + ((step & 1) * run_.B + row) * state.units;
+  }
+
+  void compose(int64_t before) {
+    if (!run_.compose) return;
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row) {
+        const bool starts = row >= before || fresh(row);
+        const T* from = starts ? static_cast<const T*>(state.initial) + row * state.units : carried(state, row);
+        std::copy(from + own.from, from + own.to, composed(state, row) + own.from);
+      }
+    }
+    if (mine_.by_units) meeting_.wait(mine_.threads);
+  }
+
+  void leave(int64_t after) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = std::max(after, rows_.from); row < rows_.to; ++row) {
+        const T* from = new_state(state, row);
+        std::copy(from + own.from, from + own.to, static_cast<T*>(state.final) + row * state.units + own.from);
+      }
+    }
+  }
+
+  void join_back(int64_t before) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = std::max(before, rows_.from); row < rows_.to; ++row) {
+        const T* from = static_cast<const T*>(state.d_final) + row * state.units;
+        std::copy(from + own.from, from + own.to, gradient(state, row, step_) + own.from);
+      }
+    }
+  }
+
+  void leave_back(int64_t after) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row) {
+        if (row < after && !fresh(row)) continue;
+        T* from = gradient(state, row, step_ + 1);
+        T* to = static_cast<T*>(state.d_initial) + row * state.units;
+        for (int64_t u = own.from; u < own.to; ++u) to[u] += from[u];
+        std::fill(from + own.from, from + own.to, T(0));
+      }
+    }
+  }
+
+  // --- one pass ---------------------------------------------------------------------------------------------------
+
+  static int64_t blocks_of(const hg_pass& pass) {
+    int64_t sum = 0;
+    for (int k = 0; k < pass.n_products; ++k) sum += pass.products[k].blocks;
+    return sum;
+  }
+  // Units of a tile: as many as keep the products' results in the first cache, whole strips at least.
+  int64_t tile_units(const hg_pass& pass, int64_t rows) const {
+    const int64_t least = strip_units(pass.units / HG_BLOCK);
+    const int64_t bytes = std::max<int64_t>(blocks_of(pass), 1) * HG_BLOCK * sizeof(T) * std::max<int64_t>(rows, 1);
+    return std::max(TILE_BYTES / bytes / least * least, least) * HG_BLOCK;
+  }
+  int64_t tile_size(const hg_pass& pass) const {
+    int64_t most = 0;
+    for (int64_t rows = 1; rows <= TILE_ROWS; ++rows) most = std::max(most, rows * tile_units(pass, rows));
+    return most * blocks_of(pass);
+  }
+
+  void pass(const hg_pass& pass) {
+    const range own = mine_.units(pass.units);
+    unit_blocks_ = pass.units / HG_BLOCK;
+    const int64_t groups = (rows_.size() + TILE_ROWS - 1) / TILE_ROWS;
+    for (int64_t g = 0; g < groups; ++g) {
+      const range rows{rows_.from + rows_.size() * g / groups, rows_.from + rows_.size() * (g + 1) / groups};
+      const int64_t width = tile_units(pass, rows.size());
+      for (int64_t unit = own.from; unit < own.to; unit += width)
+        tile(pass, rows, {unit, std::min(unit + width, own.to)}, width);
+    }
+  }
+
+  void tile(const hg_pass& pass, range rows, range units, int64_t width) {
+    T* results[MAX_PLACES];
+    T* next = memory_.get();
+    for (int k = 0; k < pass.n_products; ++k) {
+      results[k] = next;
+      multiply(pass.products[k], rows, units, width, next);
+      next += rows.size() * pass.products[k].blocks * width;
+    }
+    const void* in[MAX_PLACES];
+    void* out[MAX_PLACES];
+    int64_t in_stride[MAX_PLACES], out_stride[MAX_PLACES];
+    for (int k = 0; k < pass.n_in; ++k) {
+      const hg_place& place = pass.in[k];
+      if (place.where == HG_PRODUCT) {
+        in[k] = results[place.index] + place.block * width;
+        in_stride[k] = pass.products[place.index].blocks * width;
+      } else {
+        in[k] = find(place, rows.from, units.from, &in_stride[k]);
+      }
+    }
+    for (int k = 0; k < pass.n_out; ++k) out[k] = find(pass.out[k], rows.from, units.from, &out_stride[k]);
+    const hg_tile at{rows.size(), units.size(), in, in_stride, out, out_stride, run_.keep};
+    pass.point(&at);
+    if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out, out_stride);
+  }
+
+  // What stands beyond a row's end is multiplied with zeros in the products after the loop, so it must be finite.
+  static void clear_padding(const hg_pass& pass, range rows, range units, void* const* out, const int64_t* stride) {
+    for (int k = 0; k < pass.n_out; ++k) {
+      if (pass.out[k].where != HG_PACKED) continue;
+      for (int64_t r = 0; r < rows.size(); ++r) {
+        T* row = static_cast<T*>(out[k]) + r * stride[k] - units.from;
+        std::fill(row + pass.valid, row + units.to, T(0));
+      }
+    }
+  }
+
+  T* find(const hg_place& place, int64_t row, int64_t unit, int64_t* stride) const {
+    T* base = static_cast<T*>(place.base);
+    *stride = place.stride;
+    switch (place.where) {
+      case HG_PACKED:
+        return base + packed(row) * place.stride + unit;
+      case HG_SCRATCH:
+        return base + row * place.stride + unit;
+      case HG_ROWLESS:
+        *stride = 0;
+        return base + mine_.thread * place.stride + unit;
+      case HG_OLD_STATE: {
+        const hg_state& state = run_.states[place.index];
+        if (run_.compose) {
+          *stride = state.units;
+          return composed(state, row) + unit;
+        }
+        *stride = carried_stride(state);
+        return const_cast<T*>(carried(state, row)) + unit;
+      }
+      case HG_NEW_STATE:
+        *stride = run_.states[place.index].stride;
+        return new_state(run_.states[place.index], row) + unit;
+      case HG_LATER:
+        *stride = run_.states[place.index].units;
+        return gradient(run_.states[place.index], row, step_) + unit;
+      case HG_EARLIER:
+        *stride = run_.states[place.index].units;
+        return gradient(run_.states[place.index], row, step_ + 1) + unit;
+      default:
+        return nullptr;
+    }
+  }
+
+  void multiply(const hg_product& product, range rows, range units, int64_t width, T* result) const {
+    const int64_t stride = product.blocks * width;
+    const T* bias = static_cast<const T*>(product.bias);
+    for (int64_t r = 0; r < rows.size(); ++r)
+      for (int64_t b = 0; b < product.blocks; ++b)
+        for (int64_t u = units.from; u < units.to; u += HG_BLOCK) {
+          T* to = result + r * stride + b * width + u - units.from;
+          if (bias)
+            std::memcpy(to, bias + (u / HG_BLOCK * product.blocks + b) * HG_BLOCK, HG_BLOCK * sizeof(T));
+          else
+            std::memset(to, 0, HG_BLOCK * sizeof(T));
+        }
+    int64_t K = 0;
+    for (int s = 0; s < product.segments; ++s) K += product.length[s];
+    int64_t vector_stride;
+    const T* vector = find(product.vector, rows.from, 0, &vector_stride);
+    product_task<T> task{vector, vector_stride, nullptr, 0, 0, {}, stride};
+    const bool alone = product.blocks == 1;
+    const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
+    for (int64_t j = units.from / HG_BLOCK; j < last; j += step)
+      for (int64_t b = 0; b < product.blocks; b += STRIP) {
+        const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
+        for (int p = 0; p < panels; ++p)
+          task.result[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
+        strip(product, task, static_cast<const T*>(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, rows.size());
+      }
+  }
+
+  void strip(const hg_product& product, product_task<T>& task, const T* weight, int panels, int64_t rows) const {
+    // A piece of the strip stays in the first cache while all rows are multiplied with it.
+    const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
+    const T* vector = task.vector;
+    task.weight_stride = panels * HG_BLOCK;
+    for (int s = 0; s < product.segments; ++s)
+      for (int64_t k = 0; k < product.length[s]; k += task.K) {
+        task.K = rows > 8 ? std::min(piece, product.length[s] - k) : product.length[s];
+        task.vector = vector + product.start[s] + k;
+        task.weight = weight;
+        multiply_strip<T>(task, rows, panels);
+        weight += task.K * task.weight_stride;
+      }
+    task.vector = vector;
+  }
+
+  const hg_run& run_;
+  const share mine_;
+  barrier& meeting_;
+  std::unique_ptr<T, release> memory_;
+  int64_t at_ = 0, step_ = 0, unit_blocks_ = 0;
+  range rows_{};
+};
+
+// Rows are sorted from the longest to the shortest: shares of about as many steps each.
+range rows_of(const hg_run& run, int32_t thread, int32_t threads) {
+  int64_t total = 0;
+  for (int64_t t = 0; t < run.T; ++t) total += run.rows[t];
+  std::vector<int64_t> length(run.B, 0);
+  for (int64_t t = 0; t < run.T; ++t)
+    if (run.rows[t]) ++length[run.rows[t] - 1];
+  for (int64_t row = run.B - 1; row > 0; --row) length[row - 1] += length[row];
+  const auto edge = [&](int64_t k) {
+    int64_t row = 0, sum = 0;
+    for (; row < run.B && (sum + length[row] / 2) * threads < total * k; ++row) sum += length[row];
+    return k == threads ? run.B : row;
+  };
+  return {edge(thread), edge(thread + 1)};
+}
+
+enum split { AS_SEEMS_BEST, BY_ROWS, BY_UNITS };
+
+// Rows share nothing, so they are split where their weights fit in one core's second cache and there are enough of them.
+// Otherwise each thread keeps its own units' weights, for a meeting at every step.
+int32_t best_split(const hg_run& run) {
+  if (run.split != AS_SEEMS_BEST) return run.split;
+  const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  const bool fits = run.weight_bytes <= (cache > 0 ? cache : 1 << 20) * 6 / 10;
+  return fits && run.B >= 2 * run.threads ? BY_ROWS : BY_UNITS;
+}
+
+int32_t threads_worth(const hg_run& run, int32_t split) {
+  // A meeting costs about what a core reads of its second cache in the meantime.
+  constexpr int64_t BYTES_A_MEETING = 65536;
+  if (run.T == 0 || run.B == 0) return 1;
+  if (split == BY_ROWS) return static_cast<int32_t>(std::min<int64_t>(run.threads, run.B));
+  if (run.split == BY_UNITS) return run.threads;
+  const int64_t work = run.weight_bytes * std::max<int64_t>(1, run.B / 2);
+  return static_cast<int32_t>(std::max<int64_t>(1, std::min<int64_t>(run.threads, work / BYTES_A_MEETING)));
+}
+
+template <class T>
+void run_all(const hg_run& run) {
+  struct shared {
+    const hg_run& run;
+    int32_t split;
+    barrier meeting;
+  } all{run, best_split(run), {}};
+  const auto work = [](void* argument, int32_t thread, int32_t threads) {
+    shared& all = *static_cast<shared*>(argument);
+    share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
+    if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
+    worker<T>(all.run, mine, all.meeting).all_steps();
+  };
+  const int32_t threads = threads_worth(run, all.split);
+  if (threads == 1) return work(&all, 0, 1);
+  hg_parallel(work, &all, threads);
+}
+
+}  // namespace
+}  // namespace headgate
+
+extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) { headgate::run_all<float>(*run); }
+extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f64)(const hg_run* run) { headgate::run_all<double>(*run); }

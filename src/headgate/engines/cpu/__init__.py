@@ -1,0 +1,34 @@
+"""Our own kernels: every cell's step, printed from its equations and compiled, with its products between.
+
+Rows that have ended cost nothing, resets and reversal are part of the loop, and nothing is allocated per step. States and
+everything elementwise are float32 for half precision.
+"""
+
+from __future__ import annotations
+
+from headgate.engines.contract import Call, Request, Result, in_transform, wide
+from headgate.engines.cpu import library, printed
+from headgate.engines.cpu.autograd import run_call
+
+PRIORITY = 20
+ADVANTAGE = "compiled, all steps in one call"
+
+
+def refusal(request: Request) -> str | None:
+    """Why the compiled engine cannot do what is asked, or None."""
+    if request.device.type != "cpu":
+        return f"it runs on a CPU, and the input is on {request.device}"
+    if wide(request.dtype) not in library.NUMBER:
+        return f"it computes in float32 and float64, and the input is {request.dtype}"
+    if library.library() is None:
+        return "its library was not built when headgate was installed, for which a C++ compiler is needed"
+    if in_transform():
+        return "compiled kernels cannot be vmapped or differentiated forward"
+    if not printed.is_there(request.cell):
+        return f"{request.cell.name} is not compiled"
+    return None
+
+
+def forward(call: Call) -> Result:
+    """One layer in one direction, as the contract has it."""
+    return run_call(call)

@@ -1,0 +1,136 @@
+"""A call as one node of torch's graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headgate.engines import eager
+from headgate.engines.contract import Call, Result, wide
+from headgate.engines.cpu.back import BackwardRunner
+from headgate.engines.cpu.run import Memory, Problem, Runner
+from headgate.engines.cpu.rows import Rows, rows_of
+
+
+def run_call(call: Call, split: int = 0) -> Result:
+    """Run a call; `split` is how threads share it: 0 as seems best, 1 by rows, 2 by units."""
+    cell, dtype = call.cell, wide(call.input.dtype)
+    rows = rows_of(call)
+    T, B, I = call.input.shape  # noqa: E741 - the field's letter
+    flat = call.input.reshape(T * B, I)
+    x = (flat if rows.index is None else flat.index_select(0, rows.index)).to(dtype)
+    initial = [value if rows.order is None else value.index_select(0, rows.order) for value in call.initial]
+    weights = {name: value.to(dtype) for name, value in call.weights.items()}
+    H = len(weights["weight_ih"]) // len(cell.gate_names)
+    tensors = [x, *weights.values(), *initial]
+    keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
+    problem = Problem(cell, rows, H, call.initial[0].shape[-1], dtype, keep, call.all_states, split)
+    states = len(cell.state_names)
+    output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
+    final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
+    histories = [output, *rest[states:]]
+    return Result(
+        _padded(output, rows).to(call.input.dtype),
+        tuple(value.to(given.dtype) for value, given in zip(final, call.initial, strict=True)),
+        _all_states(call, rows, histories, initial) if call.all_states else None,
+    )
+
+
+def _padded(values: Tensor, rows: Rows) -> Tensor:
+    """[N, S] as [T, B, S], zeros past a row's end."""
+    if rows.index is None:
+        return values.view(rows.padded, rows.B, -1)
+    whole = values.new_zeros(rows.padded * rows.B, values.shape[-1])
+    return whole.index_copy(0, rows.index, values).view(rows.padded, rows.B, -1)
+
+
+def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[Tensor]) -> dict[str, Tensor]:
+    """Every state at every step, [T, B, S]: frozen past a row's end, which a reversed run reaches before it starts."""
+    found = {}
+    for name, history, first in zip(call.cell.state_names, histories, initial, strict=True):
+        if rows.index is None:
+            found[name] = history.view(rows.padded, rows.B, -1)
+            continue
+        place = torch.full((rows.padded, rows.B), -1)
+        place.view(-1)[rows.index] = torch.arange(rows.N)
+        here = torch.arange(rows.B) if rows.inverse is None else rows.inverse
+        last = place.amax(0) if not call.reverse else torch.full((rows.B,), -1)
+        frozen = torch.where(place < 0, last, place)
+        both = torch.cat([history, first.to(history.dtype)])
+        frozen = torch.where(frozen < 0, rows.N + here, frozen)
+        found[name] = both.index_select(0, frozen.view(-1)).view(rows.padded, rows.B, -1)
+    return found
+
+
+class _Recurrence(torch.autograd.Function):
+    """Packed input, weights and initial states to the packed output, final states and, if asked for, all other states."""
+
+    @staticmethod
+    def forward(ctx: Any, problem: Problem, names: tuple[str, ...], x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        weights = dict(zip(names, tensors[: len(names)], strict=True))
+        memory = Runner(problem, weights).forward(x, list(tensors[len(names) :]))
+        sizes = problem.state_sizes
+        shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(memory.new, sizes, strict=True)]
+        outputs = shown if problem.all_states else shown[:1]
+        final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
+        if problem.keep:
+            ctx.problem, ctx.names, ctx.memory = problem, names, memory
+            # What is handed out goes through torch's books, so that changing it in place is noticed; so the padded
+            # histories are our own, and those without padding are looked up again.
+            ctx.own = [m if m is not s else None for m, s in zip(memory.new, shown, strict=True)]
+            memory.new = []
+            ctx.held = [None if k < len(outputs) else s for k, s in enumerate(shown)]
+            ctx.save_for_backward(x, *tensors, *outputs)
+            ctx.set_materialize_grads(False)
+        return (outputs[0], *final, *outputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, d_output: Tensor | None, *rest: Tensor | None) -> tuple[Tensor | None, ...]:
+        problem: Problem = ctx.problem
+        n, states = len(ctx.names), len(problem.cell.state_names)
+        x, *tensors = ctx.saved_tensors[: 1 + n + states]
+        if torch.is_grad_enabled():
+            return _twice_differentiable(ctx, x, tensors, [d_output, *rest])
+        shown = ctx.saved_tensors[1 + n + states :]
+        new = [o if o is not None else shown[k] if k < len(shown) else ctx.held[k] for k, o in enumerate(ctx.own)]
+        memory: Memory = ctx.memory
+        held = Memory(memory.x, memory.kept, new, memory.old, memory.initial, memory.final)
+        keys = ["input", *ctx.names, *(f"initial_{name}" for name in problem.cell.state_names)]
+        wanted = {key for key, needed in zip(keys, ctx.needs_input_grad[2:], strict=True) if needed}
+        d_states = [d_output, *(rest[states:] or [None] * (states - 1))]
+        runner = BackwardRunner(problem, dict(zip(ctx.names, tensors[:n], strict=True)))
+        found = runner.backward(x, held, d_states, list(rest[:states]), wanted)
+        given = dict(zip(keys, [x, *tensors], strict=True))
+        return None, None, *(found[key].to(given[key].dtype) if key in wanted else None for key in keys)
+
+
+def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients: list[Tensor | None]) -> tuple:
+    """The same gradients by the eager engine, which torch can differentiate again."""
+    problem, rows = ctx.problem, ctx.problem.rows
+    n, states = len(ctx.names), len(problem.cell.state_names)
+    places = torch.arange(rows.T)[:, None] * rows.B + torch.arange(rows.B)
+    valid = torch.arange(rows.B) < torch.from_numpy(rows.counts)[:, None]
+    index = places[valid]
+    with torch.enable_grad():
+        fresh = None
+        if rows.fresh is not None:
+            fresh = torch.zeros(rows.T * rows.B, dtype=torch.bool).index_copy(0, index, rows.fresh)
+            fresh = fresh.view(rows.T, rows.B)
+            # The contract's resets stand at the step that begins; ours at the step before which the state is restored.
+            fresh = fresh.roll(1, 0) if rows.reverse else fresh
+        input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, -1)
+        weights = dict(zip(ctx.names, tensors[:n], strict=True))
+        call = Call(problem.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
+        result = eager.forward(call)
+        values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]
+        outputs = [values[0], *result.final, *values[1:]]
+        wanted = [value for value in (x, *tensors) if value.requires_grad]
+        used = [(o, g) for o, g in zip(outputs, [*gradients, *[None] * states], strict=False) if g is not None]
+        found = iter(
+            torch.autograd.grad(
+                [o for o, _ in used], wanted, [g for _, g in used], create_graph=True, allow_unused=True
+            )
+        )
+    return None, None, *(next(found) if value.requires_grad else None for value in (x, *tensors))

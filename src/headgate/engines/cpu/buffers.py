@@ -1,0 +1,50 @@
+"""Memory of one run, laid out as the compiled engine expects it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headgate.engines.cpu.library import BLOCK
+
+
+def padded(size: int) -> int:
+    """A number of units, rounded up to whole blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def with_slack(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """[rows, columns] that may be read a block beyond its end."""
+    return torch.empty(rows * columns + BLOCK, dtype=dtype)[: rows * columns].view(rows, columns)
+
+
+def pad_units(value: Tensor) -> Tensor:
+    """[B, S] as [B, padded(S)], contiguous, zeros in the padding."""
+    missing = padded(value.shape[-1]) - value.shape[-1]
+    return torch.nn.functional.pad(value, (0, missing)) if missing else value.contiguous()
+
+
+class Columns:
+    """Several values side by side for every row: where each stands.
+
+    Args:
+        sizes: units of each value.
+    """
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = sizes
+        self.start = [0]
+        for size in sizes:
+            self.start.append(self.start[-1] + padded(size))
+
+    @property
+    def width(self) -> int:
+        return self.start[-1]
+
+    def view(self, buffer: Tensor, first: int, count: int = 1) -> Tensor:
+        """`count` values from `first` on, [rows, count * size], without padding; a copy only where there is some."""
+        size = self.sizes[first]
+        whole = buffer[:, self.start[first] : self.start[first + count]]
+        if padded(size) == size:
+            return whole
+        return whole.unflatten(1, (count, padded(size)))[:, :, :size].flatten(1)

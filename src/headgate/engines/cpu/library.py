@@ -1,0 +1,158 @@
+"""The compiled library: finding it, its structures as ctypes knows them, and the instruction set that runs here."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+import torch
+
+INTERFACE = 1
+BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
+INSTRUCTIONS = ("portable", "avx2", "avx512")
+NUMBER = {torch.float32: "f32", torch.float64: "f64"}
+
+# Where a pass finds or puts a value, as in headgate.h.
+PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER = range(8)
+
+
+class Place(Structure):
+    _fields_ = [
+        ("where", c_int32),
+        ("index", c_int32),
+        ("block", c_int32),
+        ("padding", c_int32),
+        ("base", c_void_p),
+        ("stride", c_int64),
+    ]
+
+
+class Product(Structure):
+    _fields_ = [
+        ("vector", Place),
+        ("segments", c_int32),
+        ("blocks", c_int32),
+        ("start", POINTER(c_int64)),
+        ("length", POINTER(c_int64)),
+        ("packed", c_void_p),
+        ("bias", c_void_p),
+    ]
+
+
+class Pass(Structure):
+    _fields_ = [
+        ("point", c_void_p),
+        ("units", c_int64),
+        ("valid", c_int64),
+        ("n_products", c_int32),
+        ("n_in", c_int32),
+        ("n_out", c_int32),
+        ("barrier", c_int32),
+        ("products", POINTER(Product)),
+        ("in_", POINTER(Place)),
+        ("out", POINTER(Place)),
+    ]
+
+
+class State(Structure):
+    _fields_ = [
+        ("units", c_int64),
+        ("initial", c_void_p),
+        ("old_state", c_void_p),
+        ("new_state", c_void_p),
+        ("stride", c_int64),
+        ("kept", c_int32),
+        ("padding", c_int32),
+        ("final", c_void_p),
+        ("d_final", c_void_p),
+        ("d_initial", c_void_p),
+        ("d_state", c_void_p),
+    ]
+
+
+class Run(Structure):
+    _fields_ = [
+        ("T", c_int64),
+        ("B", c_int64),
+        ("offset", c_void_p),
+        ("rows", c_void_p),
+        ("fresh", c_void_p),
+        ("descending", c_int32),
+        ("back", c_int32),
+        ("keep", c_int32),
+        ("compose", c_int32),
+        ("n_states", c_int32),
+        ("n_passes", c_int32),
+        ("states", POINTER(State)),
+        ("passes", POINTER(Pass)),
+        ("threads", c_int32),
+        ("split", c_int32),
+        ("weight_bytes", c_int64),
+    ]
+
+
+class Packing(Structure):
+    _fields_ = [
+        ("weight", c_void_p),
+        ("bias", c_void_p),
+        ("rows", c_int64),
+        ("columns", c_int64),
+        ("blocks", c_int32),
+        ("back", c_int32),
+        ("threads", c_int32),
+        ("padding", c_int32),
+        ("packed", c_void_p),
+        ("packed_bias", c_void_p),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled library, with torch's own threads lent to it; None where it was not built."""
+    found = [path for place in _places() for path in Path(place).glob("libheadgate.*")]
+    if not found:
+        return None
+    loaded = ctypes.CDLL(str(found[0]))
+    if loaded.hg_interface() != INTERFACE:
+        raise ImportError(f"{found[0]} was built for another version of headgate; install headgate again to build it anew.")
+    _lend_threads(loaded)
+    return loaded
+
+
+def _places() -> list[str]:
+    # An editable install keeps what was compiled apart from the sources; the package's path then has both.
+    package = __import__(__package__, fromlist=["__path__"])
+    return [str(place) for place in package.__path__]
+
+
+def _lend_threads(loaded: ctypes.CDLL) -> None:
+    """torch's OpenMP runtime, if it is one whose entry points are known; without it the library makes its own threads."""
+    everything = ctypes.CDLL(None)
+    try:
+        entries = [everything.GOMP_parallel, everything.omp_get_thread_num, everything.omp_get_num_threads]
+    except AttributeError:
+        return
+    loaded.hg_lend_threads(*(ctypes.cast(entry, c_void_p) for entry in entries))
+
+
+@cache
+def instructions() -> str:
+    """The widest instruction set that was compiled and that this processor has."""
+    return INSTRUCTIONS[library().hg_instructions()]
+
+
+@cache
+def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFuncPtr:
+    """A function of the library for a number type, as "hg_run"."""
+    function = getattr(library(), f"{name}_{isa or instructions()}_{NUMBER[dtype]}")
+    function.restype = None
+    function.argtypes = [c_void_p]
+    return function
+
+
+@cache
+def point(name: str, dtype: torch.dtype) -> int:
+    """The address of a printed pass."""
+    return ctypes.cast(entry(name, dtype), c_void_p).value

@@ -1,0 +1,103 @@
+"""Which rows take which step, and how all valid steps lie one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headgate.engines.contract import Call
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The valid steps of a batch as a packed sequence holds them: by time, rows from the longest to the shortest.
+
+    Attributes:
+        T, B: steps that any row takes, and rows.
+        padded: steps of the padded batch.
+        counts: rows that take each step, [T].
+        offset: where each step's rows begin, [T].
+        order: the batch's row at each place, [B], or None if they are as they came.
+        index: where each valid step stands in the padded batch, flattened, [N]; None if all steps are valid and in order.
+        fresh: whether a row starts afresh before that step, [N] bool, or None.
+        reverse: steps are run from the last to the first.
+    """
+
+    T: int
+    B: int
+    padded: int
+    counts: np.ndarray
+    offset: np.ndarray
+    order: Tensor | None
+    index: Tensor | None
+    fresh: Tensor | None
+    reverse: bool
+
+    @property
+    def N(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def compose(self) -> bool:
+        """Whether old states have to be put together row by row: some start at a step that is not the first."""
+        return self.fresh is not None or (self.reverse and self.index is not None)
+
+    @cached_property
+    def inverse(self) -> Tensor | None:
+        """Where each of the batch's rows stands."""
+        return None if self.order is None else torch.argsort(self.order)
+
+    @cached_property
+    def before(self) -> Tensor:
+        """For every valid step but those of the step run first: where the state before it stands among all."""
+        steps = range(1, self.T) if not self.reverse else range(self.T - 1)
+        shift = 1 if self.reverse else -1
+        places = [self.offset[t + shift] + np.arange(self.counts[t]) for t in steps]
+        return torch.from_numpy(np.concatenate(places)) if places else torch.empty(0, dtype=torch.int64)
+
+    def first_run(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of [N, ...] that belong to the step run first, and all others."""
+        if self.reverse:
+            start = int(self.offset[-1])
+            return values[start:], values[:start]
+        return values[: int(self.counts[0])], values[int(self.counts[0]) :]
+
+    def shifted(self, values: Tensor) -> Tensor:
+        """[N, ...] as seen by the step run next, for the steps that have one before them; all rows in every step."""
+        return values[self.B :] if self.reverse else values[: len(values) - self.B]
+
+
+def rows_of(call: Call) -> Rows:
+    """The rows of a call."""
+    padded, B = call.input.shape[:2]
+    fresh = call.reset
+    if fresh is not None and call.reverse:
+        fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
+    if call.lengths is None:
+        counts = np.full(padded, B, np.int64)
+        flat = None if fresh is None else fresh.reshape(-1).contiguous()
+        return Rows(padded, B, padded, counts, np.arange(padded, dtype=np.int64) * B, None, None, flat, call.reverse)
+    lengths = call.lengths.numpy()
+    order = np.argsort(-lengths, kind="stable")
+    T = int(lengths.max(initial=0))
+    valid = np.arange(T)[:, None] < lengths[order]
+    counts = valid.sum(1)
+    index = torch.from_numpy((np.arange(T)[:, None] * B + order)[valid])
+    offset = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if T else np.zeros(0, np.int64)
+    flat = None if fresh is None else fresh.reshape(-1)[index]
+    in_order = bool((order == np.arange(B)).all())
+    return Rows(
+        T,
+        B,
+        padded,
+        counts.astype(np.int64),
+        offset,
+        None if in_order else torch.from_numpy(order),
+        index,
+        flat,
+        call.reverse,
+    )

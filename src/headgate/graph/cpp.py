@@ -1,0 +1,93 @@
+"""A step's passes printed as C++: one function a pass, for any number type and any width of vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headgate.cells import Cell
+from headgate.graph.expression import BINARY, Node, in_order
+from headgate.graph.program import Pass, Program, Store, program
+
+_PREFIX = {"s": "old", "d": "d", "y": "dy", "dv": "dv"}
+
+
+def cpp(cell: Cell, name: str) -> str:
+    """The C++ of all passes of a cell.
+
+    Args:
+        cell: the equations.
+        name: an identifier that the functions are named after: `<name>_forward_<k>` and `<name>_backward_<k>`.
+    """
+    steps = program(cell)
+    parts = [
+        f"// {cell.name}: printed from its equations by headgate.graph.cpp. Change the equations, not this file.",
+        '#include "step.h"',
+        "",
+        "namespace headgate {",
+        "namespace {",
+        "",
+    ]
+    names = _names(steps)
+    printed = []
+    for way, passes in (("forward", steps.forward.passes), ("backward", steps.backward.passes)):
+        for k, item in enumerate(passes):
+            printed.append(f"{name}_{way}_{k}")
+            parts += _function(printed[-1], item, names)
+    parts += ["}  // namespace", "}  // namespace headgate", ""]
+    return "\n".join([*parts, *(f"HG_EXPORT({function})" for function in printed), ""])
+
+
+def _names(steps: Program) -> dict[Node, str]:
+    """What values are called in the printed code: as in the equations where those name them."""
+    graph = steps.graph
+    names = {node: f"new_{name}" for name, node in graph.states.items() if node.kind not in ("leaf", "constant")}
+    for name, node in graph.gates.items():
+        if node.kind not in ("leaf", "constant"):
+            names.setdefault(node, f"gate_{name}")
+    return names
+
+
+def _function(name: str, item: Pass, names: Mapping[Node, str]) -> list[str]:
+    known: dict[Node, str] = {}
+    for node in item.reads:
+        known[node] = _unused(_end_name(node, names), known)
+    lines = ["template <class V>", f"void {name}(const hg_tile& at) {{", "  HG_UNITS(at) {"]
+    lines += [f"    const V {known[node]} = HG_READ({k});" for k, node in enumerate(item.reads)]
+    for node in in_order([store.value for store in item.stores], frozenset(item.reads)):
+        if node.kind == "constant":
+            known[node] = f"number<V>({node.label!r})"
+        elif node not in known:
+            operation = _operation(node, [known[argument] for argument in node.arguments])
+            known[node] = _unused(names.get(node, "v"), known)
+            lines.append(f"    const V {known[node]} = {operation};")
+    lines += [f"    {_store(store)}({k}, {known[store.value]});" for k, store in enumerate(item.stores)]
+    return [*lines, "  }", "}", ""]
+
+
+def _unused(name: str, known: Mapping[Node, str]) -> str:
+    """The name itself where it says what the value is and is free, else with a number."""
+    taken = set(known.values())
+    if name not in taken and name != "v":
+        return name
+    return next(numbered for k in range(len(taken) + 1) if (numbered := f"{name}{k}") not in taken)
+
+
+def _store(store: Store) -> str:
+    if store.kind == "sum":
+        return "HG_SUM"
+    return "HG_STORE" if store.always else "HG_KEEP"
+
+
+def _end_name(node: Node, names: Mapping[Node, str]) -> str:
+    if node.kind == "leaf":
+        namespace, name = node.label
+        return f"{_PREFIX.get(namespace, namespace)}_{name}"
+    if node.kind == "product":
+        return f"U_{node.label}"
+    return names.get(node, f"kept_{node.kind}")
+
+
+def _operation(node: Node, arguments: list[str]) -> str:
+    if node.kind in BINARY:
+        return f"{arguments[0]} {BINARY[node.kind]} {arguments[1]}"
+    return f"-{arguments[0]}" if node.kind == "neg" else f"{node.kind}({', '.join(arguments)})"
