@@ -32,11 +32,14 @@ struct packer {
       return;
     }
     const T* from = weight + (block * job.rows + unit) * job.columns;
-    // By pieces, so that the rows read and the lines written both stay in the first cache.
-    constexpr int64_t PIECE = 16;
-    for (int64_t k0 = 0; k0 < K(); k0 += PIECE)
-      for (int64_t u = 0; u < HG_BLOCK; ++u)
-        for (int64_t k = k0; k < std::min(k0 + PIECE, K()); ++k) to[k * step + u] = u < valid ? from[u * job.columns + k] : T(0);
+    // By square pieces, which are turned in the first cache.
+    T piece[HG_BLOCK][HG_BLOCK] = {};
+    for (int64_t k0 = 0; k0 < K(); k0 += HG_BLOCK) {
+      const int64_t count = std::min<int64_t>(HG_BLOCK, K() - k0);
+      for (int64_t u = 0; u < valid; ++u) std::copy_n(from + u * job.columns + k0, count, piece[u]);
+      for (int64_t k = 0; k < count; ++k, to += step)
+        for (int64_t u = 0; u < HG_BLOCK; ++u) to[u] = piece[u][k];
+    }
   }
 
   void strips(int64_t from, int64_t to) const {

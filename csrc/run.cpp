@@ -17,7 +17,7 @@
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 16384, TILE_ROWS = 48, MAX_PLACES = 64;
+constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 18, TILE_ROWS = 48, MAX_PLACES = 64;
 
 struct range {
   int64_t from, to;
@@ -45,7 +45,14 @@ class worker {
   worker(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {
     int64_t largest = 0;
     for (int p = 0; p < run.n_passes; ++p) largest = std::max(largest, tile_size(run.passes[p]));
-    memory_.reset(static_cast<T*>(::operator new(largest * sizeof(T) + 64, std::align_val_t(64))));
+    memory_.reset(allocate(largest));
+    if (run.input) {
+      const range own = mine.units(run.input_units);
+      const int64_t step = std::max<int64_t>(mine.rows.size() * own.size() * run.input->blocks, 1);
+      steps_ahead_ = std::clamp<int64_t>(AHEAD_BYTES / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
+      ahead_.reset(allocate(steps_ahead_ * step));
+      base_.resize(steps_ahead_);
+    }
   }
 
   void all_steps() {
@@ -55,6 +62,7 @@ class worker {
       const int64_t before = step ? run_.rows[time(step - 1)] : 0, after = step + 1 < run_.T ? run_.rows[time(step + 1)] : 0;
       const int64_t count = run_.rows[at_];
       rows_ = {std::min(mine_.rows.from, count), std::min(mine_.rows.to, count)};
+      if (run_.input && step % steps_ahead_ == 0) look_ahead();
       run_.back ? join_back(before) : compose(before);
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
@@ -68,6 +76,10 @@ class worker {
   struct release {
     void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(64)); }
   };
+
+  static T* allocate(int64_t count) {
+    return static_cast<T*>(::operator new(count * sizeof(T) + 64, std::align_val_t(64)));
+  }
 
   int64_t time(int64_t step) const { return run_.descending ? run_.T - 1 - step : step; }
   int64_t packed(int64_t row) const { return run_.offset[at_] + row; }
@@ -148,6 +160,42 @@ class worker {
     }
   }
 
+  // --- the input's part, some steps at a time, so that it is still in the cache when its step comes -----------------
+
+  void look_ahead() {
+    const hg_product& product = *run_.input;
+    const range own = mine_.units(run_.input_units);
+    const int64_t steps = std::min(steps_ahead_, run_.T - step_);
+    const int64_t low = run_.descending ? time(step_ + steps - 1) : time(step_);
+    // Rows of several steps lie one after the other if all of them are this thread's.
+    const bool together = mine_.rows.from == 0 && mine_.rows.to == run_.B;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < steps; ++i) {
+      base_[i] = sum;
+      sum += own_rows(low + i).size();
+    }
+    low_ = low;
+    const int64_t stride = product.blocks * own.size();
+    unit_blocks_ = run_.input_units / HG_BLOCK;
+    start_with_bias(product, sum, own, own.size(), ahead_.get());
+    const T* vector = static_cast<const T*>(product.vector.base);
+    each_strip(product, own, own.size(), [&](product_task<T>& task, const T* weight, int panels, T* const* result) {
+      task.result_stride = stride;
+      task.vector_stride = product.vector.stride;
+      for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
+        const range rows = own_rows(low + i);
+        const int64_t count = together ? sum : rows.size();
+        if (count == 0) continue;
+        task.vector = vector + (run_.offset[low + i] + rows.from) * product.vector.stride;
+        for (int p = 0; p < panels; ++p) task.result[p] = result[p] + base_[i] * stride;
+        strip(product, task, weight, panels, count);
+      }
+    }, ahead_.get());
+  }
+  range own_rows(int64_t t) const {
+    return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
+  }
+
   // --- one pass ---------------------------------------------------------------------------------------------------
 
   static int64_t blocks_of(const hg_pass& pass) {
@@ -195,6 +243,11 @@ class worker {
       if (place.where == HG_PRODUCT) {
         in[k] = results[place.index] + place.block * width;
         in_stride[k] = pass.products[place.index].blocks * width;
+      } else if (place.where == HG_INPUT) {
+        const range own = mine_.units(run_.input_units);
+        in_stride[k] = run_.input->blocks * own.size();
+        in[k] = ahead_.get() + (base_[at_ - low_] + rows.from - mine_.rows.from) * in_stride[k] + place.block * own.size() +
+                units.from - own.from;
       } else {
         in[k] = find(place, rows.from, units.from, &in_stride[k]);
       }
@@ -251,30 +304,46 @@ class worker {
   }
 
   void multiply(const hg_product& product, range rows, range units, int64_t width, T* result) const {
-    const int64_t stride = product.blocks * width;
+    start_with_bias(product, rows.size(), units, width, result);
+    int64_t vector_stride;
+    const T* vector = find(product.vector, rows.from, 0, &vector_stride);
+    each_strip(product, units, width, [&](product_task<T>& task, const T* weight, int panels, T* const* at) {
+      std::copy(at, at + panels, task.result);
+      task.result_stride = product.blocks * width;
+      task.vector = vector;
+      task.vector_stride = vector_stride;
+      strip(product, task, weight, panels, rows.size());
+    }, result);
+  }
+
+  static void start_with_bias(const hg_product& product, int64_t rows, range units, int64_t width, T* result) {
     const T* bias = static_cast<const T*>(product.bias);
-    for (int64_t r = 0; r < rows.size(); ++r)
+    for (int64_t r = 0; r < rows; ++r)
       for (int64_t b = 0; b < product.blocks; ++b)
         for (int64_t u = units.from; u < units.to; u += HG_BLOCK) {
-          T* to = result + r * stride + b * width + u - units.from;
+          T* to = result + (r * product.blocks + b) * width + u - units.from;
           if (bias)
             std::memcpy(to, bias + (u / HG_BLOCK * product.blocks + b) * HG_BLOCK, HG_BLOCK * sizeof(T));
           else
             std::memset(to, 0, HG_BLOCK * sizeof(T));
         }
+  }
+
+  // Every strip of some units' weights, and where its panels' results begin.
+  template <class Work>
+  void each_strip(const hg_product& product, range units, int64_t width, const Work& work, T* result) const {
     int64_t K = 0;
     for (int s = 0; s < product.segments; ++s) K += product.length[s];
-    int64_t vector_stride;
-    const T* vector = find(product.vector, rows.from, 0, &vector_stride);
-    product_task<T> task{vector, vector_stride, nullptr, 0, 0, {}, stride};
+    product_task<T> task{};
+    T* at[STRIP];
     const bool alone = product.blocks == 1;
     const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
     for (int64_t j = units.from / HG_BLOCK; j < last; j += step)
       for (int64_t b = 0; b < product.blocks; b += STRIP) {
         const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
         for (int p = 0; p < panels; ++p)
-          task.result[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-        strip(product, task, static_cast<const T*>(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, rows.size());
+          at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
+        work(task, static_cast<const T*>(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, at);
       }
   }
 
@@ -297,7 +366,9 @@ class worker {
   const hg_run& run_;
   const share mine_;
   barrier& meeting_;
-  std::unique_ptr<T, release> memory_;
+  std::unique_ptr<T, release> memory_, ahead_;
+  std::vector<int64_t> base_;
+  int64_t steps_ahead_ = 1, low_ = 0;
   int64_t at_ = 0, step_ = 0, unit_blocks_ = 0;
   range rows_{};
 };

@@ -41,7 +41,8 @@ enum {
   HG_OLD_STATE,  /* state `index` before the step */
   HG_NEW_STATE,  /* state `index` after it */
   HG_LATER,      /* gradient of state `index` that came from the step run before this one (later in the sequence) */
-  HG_EARLIER     /* gradient to hand on */
+  HG_EARLIER,    /* gradient to hand on */
+  HG_INPUT       /* the input's part of gate `block`, made by the run's input product some steps ahead */
 };
 
 typedef struct {
@@ -100,6 +101,8 @@ typedef struct {
   int32_t n_states, n_passes;
   const hg_state* states;
   const hg_pass* passes;
+  const hg_product* input; /* the product that makes the input parts, its vector packed; or null */
+  int64_t input_units;     /* of its blocks, padded */
   int32_t threads;
   int32_t split; /* 0: as it seems best, 1: by rows, 2: by units */
   int64_t weight_bytes;

@@ -54,7 +54,7 @@ constexpr int lanes = sizeof(V) / sizeof(number_in<V>);
 
 template <class V, class T>
 inline V number(T value) {
-  return V{} + static_cast<number_in<V>>(value);
+  return static_cast<number_in<V>>(value) - V{};  // which is the value itself, minus zero included
 }
 template <class V>
 inline V load(const number_in<V>* from) {

@@ -15,7 +15,7 @@ INSTRUCTIONS = ("portable", "avx2", "avx512")
 NUMBER = {torch.float32: "f32", torch.float64: "f64"}
 
 # Where a pass finds or puts a value, as in headgate.h.
-PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER = range(8)
+PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT = range(9)
 
 
 class Place(Structure):
@@ -87,6 +87,8 @@ class Run(Structure):
         ("n_passes", c_int32),
         ("states", POINTER(State)),
         ("passes", POINTER(Pass)),
+        ("input", POINTER(Product)),
+        ("input_units", c_int64),
         ("threads", c_int32),
         ("split", c_int32),
         ("weight_bytes", c_int64),

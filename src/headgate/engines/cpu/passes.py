@@ -71,6 +71,10 @@ class Assembly:
             found.append(library.Pass(self.point(k), padded(size), size, *counts, products, inputs, outputs))
         return self._array(library.Pass, found)
 
+    def product(self, operand: Operand) -> ctypes.Array:
+        """One product by itself."""
+        return self._array(Product, [self._product(operand)])
+
     def _product(self, operand: Operand) -> Product:
         start = self._array(ctypes.c_int64, [a for a, _ in operand.segments])
         length = self._array(ctypes.c_int64, [n for _, n in operand.segments])

@@ -94,7 +94,7 @@ class Memory:
     """What a forward run leaves behind.
 
     Attributes:
-        x: input parts of the gates, [N, G H].
+        x: input parts of the gates, [N, G H], where the way back reads them, else None.
         kept: values kept for later, [N, ...] (or [B, ...] where nothing comes back).
         new: each state after every step, [N, S padded] (the output may be without padding), or the last two.
         old: each state before every step where they had to be put together, or None.
@@ -102,7 +102,7 @@ class Memory:
         final: each row's states after its last step, [B, S padded].
     """
 
-    x: Tensor
+    x: Tensor | None
     kept: Tensor
     new: list[Tensor]
     old: list[Tensor | None]
@@ -133,8 +133,9 @@ class Runner:
         first = [pad_units(value.detach().to(dtype)) for value in initial]
         n = rows.N if problem.keep else rows.B
         keep_state = [k == 0 or problem.keep or problem.all_states for k in range(len(first))]
+        x = x.detach().contiguous()
         memory = Memory(
-            self._input_parts(x.detach()),
+            self._input_parts(x) if self.program.backward.reads_x else None,
             torch.empty(n, problem.kept.width, dtype=dtype),
             [
                 torch.empty(rows.N if keep else 2 * rows.B, padded(size), dtype=dtype)
@@ -144,17 +145,23 @@ class Runner:
             first,
             [value.clone() for value in first],
         )
-        self._start(memory, keep_state)
+        self._start(x, memory, keep_state)
         return memory
 
     def _input_parts(self, x: Tensor) -> Tensor:
+        """All of them at once, for cells whose way back reads them; the engine makes them some steps ahead otherwise."""
         weight, bias = self.weights["weight_ih"].detach(), self.weights.get("bias_ih")
         parts = with_slack(len(x), len(weight), x.dtype)
         if bias is None:
             return torch.mm(x, weight.T, out=parts)
         return torch.addmm(bias.detach(), x, weight.T, out=parts)
 
-    def _start(self, memory: Memory, keep_state: list[bool]) -> None:
+    def _input_product(self, x: Tensor) -> Operand:
+        packed, bias = pack(self.weights["weight_ih"], self.weights.get("bias_ih"), len(self.problem.cell.gate_names))
+        vector = place(library.PACKED, x, stride=x.shape[1])
+        return Operand(vector, [(0, x.shape[1])], len(self.problem.cell.gate_names), packed, bias)
+
+    def _start(self, x: Tensor, memory: Memory, keep_state: list[bool]) -> None:
         problem, steps = self.problem, self.program.forward
         assembly = Assembly(problem.dtype, problem.sizes, self._points("forward"))
         weight_bytes = 0
@@ -187,7 +194,8 @@ class Runner:
             steps.passes, operands, lambda node, item: self._read(node, item, memory), target, barrier
         )
         states = self._states(memory, keep_state)
-        self._run(assembly, passes, states, weight_bytes, keep=problem.keep, back=False)
+        ahead = None if memory.x is not None else assembly.product(self._input_product(x))
+        self._run(assembly, passes, states, weight_bytes, keep=problem.keep, back=False, input=ahead)
 
     def _points(self, way: str):
         return lambda k: point_of(self.problem.cell, way, k, self.problem.dtype)
@@ -208,6 +216,8 @@ class Runner:
             return self._kept(problem.kept_of[node], memory)
         if node.kind == "leaf":
             namespace, name = node.label
+            if namespace == "x" and memory.x is None:
+                return place(library.INPUT, block=cell.gate_names.index(name))
             if namespace == "x":
                 column = cell.gate_names.index(name) * problem.H
                 return place(library.PACKED, memory.x, column, stride=memory.x.shape[1])
@@ -239,7 +249,7 @@ class Runner:
         ]
 
     def _run(
-        self, assembly: Assembly, passes: ctypes.Array, states: list[library.State], weight_bytes: int, *, keep, back
+        self, assembly: Assembly, passes: ctypes.Array, states: list[library.State], weight_bytes: int, *, keep, back, input=None
     ) -> None:
         rows = self.problem.rows
         held = (library.State * len(states))(*states)
@@ -257,6 +267,8 @@ class Runner:
             len(passes),
             held,
             passes,
+            input,
+            padded(self.problem.H),
             torch.get_num_threads(),
             self.problem.split,
             weight_bytes,
