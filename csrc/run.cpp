@@ -178,7 +178,7 @@ class worker {
     const int64_t stride = product.blocks * own.size();
     unit_blocks_ = run_.input_units / HG_BLOCK;
     start_with_bias(product, sum, own, own.size(), ahead_.get());
-    const T* vector = static_cast<const T*>(product.vector.base);
+    const T* vector = buffer(product.vector.buffer);
     each_strip(product, own, own.size(), [&](product_task<T>& task, const T* weight, int panels, T* const* result) {
       task.result_stride = stride;
       task.vector_stride = product.vector.stride;
@@ -269,8 +269,10 @@ class worker {
     }
   }
 
+  T* buffer(int32_t k) const { return static_cast<T*>(run_.buffers[k]); }
+
   T* find(const hg_place& place, int64_t row, int64_t unit, int64_t* stride) const {
-    T* base = static_cast<T*>(place.base);
+    T* base = buffer(place.buffer) + place.start;
     *stride = place.stride;
     switch (place.where) {
       case HG_PACKED:
@@ -316,8 +318,8 @@ class worker {
     }, result);
   }
 
-  static void start_with_bias(const hg_product& product, int64_t rows, range units, int64_t width, T* result) {
-    const T* bias = static_cast<const T*>(product.bias);
+  void start_with_bias(const hg_product& product, int64_t rows, range units, int64_t width, T* result) const {
+    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t b = 0; b < product.blocks; ++b)
         for (int64_t u = units.from; u < units.to; u += HG_BLOCK) {
@@ -343,7 +345,7 @@ class worker {
         const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
         for (int p = 0; p < panels; ++p)
           at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-        work(task, static_cast<const T*>(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, at);
+        work(task, buffer(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, at);
       }
   }
 

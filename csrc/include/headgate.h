@@ -45,10 +45,10 @@ enum {
   HG_INPUT       /* the input's part of gate `block`, made by the run's input product some steps ahead */
 };
 
+/* `buffer` counts hg_run's buffers, so that a place is the same for every call. */
 typedef struct {
-  int32_t where, index, block;
-  int32_t padding;
-  void* base;
+  int32_t where, index, block, buffer;
+  int64_t start; /* in values, from the buffer's beginning: the `base` above */
   int64_t stride;
 } hg_place;
 
@@ -59,8 +59,7 @@ typedef struct {
   int32_t segments, blocks;
   const int64_t* start;
   const int64_t* length;
-  const void* packed;
-  const void* bias; /* [units / 16][blocks][16] or null */
+  int32_t packed, bias; /* buffers: weights, and [units / 16][blocks][16] or -1 */
 } hg_product;
 
 typedef struct {
@@ -101,6 +100,7 @@ typedef struct {
   int32_t n_states, n_passes;
   const hg_state* states;
   const hg_pass* passes;
+  void* const* buffers;
   const hg_product* input; /* the product that makes the input parts, its vector packed; or null */
   int64_t input_units;     /* of its blocks, padded */
   int32_t threads;

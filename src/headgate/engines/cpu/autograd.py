@@ -9,8 +9,9 @@ from torch import Tensor
 
 from headgate.engines import eager
 from headgate.engines.contract import Call, Result, wide
-from headgate.engines.cpu.back import BackwardRunner
-from headgate.engines.cpu.run import Memory, Problem, Runner
+from headgate.engines.cpu.back import run_back
+from headgate.engines.cpu.layout import Sizes
+from headgate.engines.cpu.run import Memory, Problem, run_forward
 from headgate.engines.cpu.rows import Rows, rows_of
 
 
@@ -21,12 +22,14 @@ def run_call(call: Call, split: int = 0) -> Result:
     T, B, I = call.input.shape  # noqa: E741 - the field's letter
     flat = call.input.reshape(T * B, I)
     x = (flat if rows.index is None else flat.index_select(0, rows.index)).to(dtype)
-    initial = [value if rows.order is None else value.index_select(0, rows.order) for value in call.initial]
+    initial = [value.to(dtype) for value in call.initial]
+    if rows.order is not None:
+        initial = [value.index_select(0, rows.order) for value in initial]
     weights = {name: value.to(dtype) for name, value in call.weights.items()}
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
-    problem = Problem(cell, rows, H, call.initial[0].shape[-1], dtype, keep, call.all_states, split)
+    problem = Problem(Sizes(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, call.all_states, split)
     states = len(cell.state_names)
     output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
     final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
@@ -70,12 +73,12 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, problem: Problem, names: tuple[str, ...], x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         weights = dict(zip(names, tensors[: len(names)], strict=True))
-        memory = Runner(problem, weights).forward(x, list(tensors[len(names) :]))
-        sizes = problem.state_sizes
+        memory = run_forward(problem, weights, x, list(tensors[len(names) :]))
+        sizes = problem.sizes.states
         shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(memory.new, sizes, strict=True)]
         outputs = shown if problem.all_states else shown[:1]
         final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
-        if problem.keep:
+        if problem.sizes.keep:
             ctx.problem, ctx.names, ctx.memory = problem, names, memory
             # What is handed out goes through torch's books, so that changing it in place is noticed; so the padded
             # histories are our own, and those without padding are looked up again.
@@ -89,27 +92,26 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_output: Tensor | None, *rest: Tensor | None) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
-        n, states = len(ctx.names), len(problem.cell.state_names)
+        n, states = len(ctx.names), len(problem.sizes.states)
         x, *tensors = ctx.saved_tensors[: 1 + n + states]
         if torch.is_grad_enabled():
             return _twice_differentiable(ctx, x, tensors, [d_output, *rest])
         shown = ctx.saved_tensors[1 + n + states :]
         new = [o if o is not None else shown[k] if k < len(shown) else ctx.held[k] for k, o in enumerate(ctx.own)]
         memory: Memory = ctx.memory
-        held = Memory(memory.x, memory.kept, new, memory.old, memory.initial, memory.final)
-        keys = ["input", *ctx.names, *(f"initial_{name}" for name in problem.cell.state_names)]
+        held = Memory(memory.buffers, new, memory.old, memory.initial, memory.final)
+        keys = ["input", *ctx.names, *(f"initial_{name}" for name in problem.sizes.cell.state_names)]
         wanted = {key for key, needed in zip(keys, ctx.needs_input_grad[2:], strict=True) if needed}
         d_states = [d_output, *(rest[states:] or [None] * (states - 1))]
-        runner = BackwardRunner(problem, dict(zip(ctx.names, tensors[:n], strict=True)))
-        found = runner.backward(x, held, d_states, list(rest[:states]), wanted)
-        given = dict(zip(keys, [x, *tensors], strict=True))
-        return None, None, *(found[key].to(given[key].dtype) if key in wanted else None for key in keys)
+        weights = dict(zip(ctx.names, tensors[:n], strict=True))
+        found = run_back(problem, weights, x, held, d_states, list(rest[:states]), wanted)
+        return None, None, *(found[key] if key in wanted else None for key in keys)
 
 
 def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients: list[Tensor | None]) -> tuple:
     """The same gradients by the eager engine, which torch can differentiate again."""
     problem, rows = ctx.problem, ctx.problem.rows
-    n, states = len(ctx.names), len(problem.cell.state_names)
+    n, states = len(ctx.names), len(problem.sizes.states)
     places = torch.arange(rows.T)[:, None] * rows.B + torch.arange(rows.B)
     valid = torch.arange(rows.B) < torch.from_numpy(rows.counts)[:, None]
     index = places[valid]
@@ -122,7 +124,7 @@ def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients:
             fresh = fresh.roll(1, 0) if rows.reverse else fresh
         input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, -1)
         weights = dict(zip(ctx.names, tensors[:n], strict=True))
-        call = Call(problem.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
+        call = Call(problem.sizes.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
         result = eager.forward(call)
         values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]
         outputs = [values[0], *result.final, *values[1:]]

@@ -2,178 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from headgate.engines.cpu import library
+from headgate.cells import Matrix
 from headgate.engines.cpu.buffers import pad_units, padded
-from headgate.engines.cpu.passes import Assembly, Operand, place
-from headgate.engines.cpu.run import Memory, Place, Runner
+from headgate.engines.cpu.layout import backward_layout
+from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
 from headgate.engines.cpu.weights import pack
 from headgate.graph.expression import Node
-from headgate.graph.program import Pass, Store
 
 
-class BackwardRunner(Runner):
-    """Runs the way back of what a `Runner` did."""
+def run_back(
+    problem: Problem,
+    weights: Mapping[str, Tensor],
+    x: Tensor,
+    memory: Memory,
+    d_states: list[Tensor | None],
+    d_final: list[Tensor | None],
+    wanted: set[str],
+) -> dict[str, Tensor]:
+    """Gradients with respect to what is wanted, by the names of the weights, "input" and "initial_<state>".
 
-    def backward(
-        self, x: Tensor, memory: Memory, d_states: list[Tensor | None], d_final: list[Tensor | None], wanted: set[str]
-    ) -> dict[str, Tensor]:
-        """Gradients with respect to what is wanted, by the names of the weights, "input" and "initial_<state>".
+    Args:
+        problem, weights, x: as in `run_forward`.
+        memory: what it left.
+        d_states: gradient of each state at every step, [N, S], or None for none.
+        d_final: gradient of each row's final states, [B, S], or None for none.
+        wanted: names of the gradients to find.
+    """
+    sizes, rows, names = problem.sizes, problem.rows, problem.sizes.cell.state_names
+    given = {f"y {name}": pad_units(d) for name, d in zip(names, d_states, strict=True) if d is not None}
+    ends = [
+        x.new_zeros(rows.B, padded(n)) if d is None else pad_units(d) for d, n in zip(d_final, sizes.states, strict=True)
+    ]
+    firsts = [torch.zeros_like(end) for end in ends]
+    began = int(rows.counts.max(initial=0))
+    for first, end in zip(firsts, ends, strict=True):
+        first[began:] = end[began:]  # rows without a step pass on what they get
+    vectors = len(sizes.cell.vector_names) * padded(sizes.H)
+    buffers = memory.buffers | given | own_vectors(sizes, weights)
+    buffers["columns"] = x.new_empty(rows.N, sizes.columns.width)
+    buffers["carried"] = x.new_empty(rows.B, sizes.carried.width)
+    buffers["sums"] = x.new_zeros(torch.get_num_threads(), vectors)
+    for k, group in enumerate(sizes.program.groups):
+        weight = weights[f"weight_{group.matrix.name}"][sizes.rows_of(group)]
+        buffers[f"w {k}"], _ = pack(weight, None, len(group.blocks), back=True)
+    states = kept_states(sizes, memory)
+    between = [x.new_empty(2, *end.shape) for end in ends]
+    for state, end, first, scratch in zip(states, ends, firsts, between, strict=True):
+        state.d_final, state.d_initial, state.d_state = end.data_ptr(), first.data_ptr(), scratch.data_ptr()
+    layout = backward_layout(sizes, frozenset(name.removeprefix("y ") for name in given))
+    start(problem, layout, buffers, states, keep=True, back=True)
+    found = {f"initial_{name}": first[:, :n] for name, first, n in zip(names, firsts, sizes.states, strict=True)}
+    return found | _Products(problem, buffers, memory).all(x, weights, wanted)
 
-        Args:
-            x: packed input, [N, I].
-            memory: what the forward run left.
-            d_states: gradient of each state at every step, [N, S], or None for none.
-            d_final: gradient of each row's final states, [B, S], or None for none.
-            wanted: names of the gradients to find.
-        """
-        problem, dtype, rows = self.problem, self.problem.dtype, self.problem.rows
-        sizes = problem.state_sizes
-        self._d_states = [None if d is None else pad_units(d.to(dtype)) for d in d_states]
-        ends = [
-            torch.zeros(rows.B, padded(n), dtype=dtype) if d is None else pad_units(d.to(dtype))
-            for d, n in zip(d_final, sizes, strict=True)
-        ]
-        began = int(rows.counts.max(initial=0))
-        firsts = [torch.zeros_like(end) for end in ends]
-        for first, end in zip(firsts, ends, strict=True):
-            first[began:] = end[began:]  # rows without a step pass on what they get
-        self._columns = torch.empty(rows.N, problem.columns.width, dtype=dtype)
-        self._carried = torch.empty(rows.B, problem.carried.width, dtype=dtype)
-        names = problem.cell.vector_names
-        self._sums = torch.zeros(torch.get_num_threads(), len(names) * padded(problem.H), dtype=dtype)
-        self._zeros = torch.zeros(max(map(padded, problem.sizes.values())), dtype=dtype)
-        self._start_back(memory, ends, firsts)
-        return self._collect(x, memory, firsts, wanted)
 
-    def _start_back(self, memory: Memory, ends: list[Tensor], firsts: list[Tensor]) -> None:
-        problem, steps = self.problem, self.program.backward
-        assembly = Assembly(problem.dtype, problem.sizes, self._points("backward"))
-        weight_bytes = 0
-        operands = {}
-        for k, group in enumerate(self.program.groups):
-            weight = problem.block_rows(group, self.weights[f"weight_{group.matrix.name}"])
-            packed, _ = pack(weight, None, len(group.blocks), back=True)
-            weight_bytes += packed.nbytes
-            columns = [steps.blocks[block] for block in group.blocks]
-            segments = [(problem.columns.start[c], problem.columns.sizes[c]) for c in columns]
-            vector = place(library.PACKED, self._columns, stride=problem.columns.width)
-            operands[k] = Operand(vector, segments, 1, packed, None)
-        multiplied = set(steps.blocks.values())
-        passes = assembly.passes(
-            steps.passes,
-            operands,
-            lambda node, item: self._read_back(node, item, memory),
-            self._target_back,
-            lambda item: any(store.kind == "column" and store.key in multiplied for store in item.stores),
-        )
-        states = self._states(memory, [True] * len(ends))
-        scratch = []
-        for state, end, first in zip(states, ends, firsts, strict=True):
-            scratch.append(torch.empty(2, *end.shape, dtype=problem.dtype))
-            state.d_final, state.d_initial = end.data_ptr(), first.data_ptr()
-            state.d_state = scratch[-1].data_ptr()
-        self._run(assembly, passes, states, weight_bytes, keep=True, back=True)
+class _Products:
+    """What follows from the columns of gradients in large products, after the loop."""
 
-    def _target_back(self, store: Store) -> Place:
-        problem = self.problem
-        match store.kind:
-            case "column":
-                start = problem.columns.start[store.key]
-                return place(library.PACKED, self._columns, start, stride=problem.columns.width)
-            case "earlier":
-                return place(library.EARLIER, index=problem.cell.state_names.index(store.key))
-            case "carried":
-                start = problem.carried.start[store.key]
-                return place(library.SCRATCH, self._carried, start, stride=problem.carried.width)
-            case "sum":
-                start = problem.cell.vector_names.index(store.key) * padded(problem.H)
-                return place(library.ROWLESS, self._sums, start, stride=self._sums.shape[1])
-        raise AssertionError(store.kind)
+    def __init__(self, problem: Problem, buffers: Mapping[str, Tensor], memory: Memory) -> None:
+        self.problem, self.buffers, self.memory = problem, buffers, memory
 
-    def _read_back(self, node: Node, item: Pass, memory: Memory) -> Place:
-        problem, cell, steps = self.problem, self.problem.cell, self.program.backward
-        if node.kind == "leaf":
-            namespace, name = node.label
-            if namespace == "d":
-                return place(library.LATER, index=cell.state_names.index(name))
-            if namespace == "y":
-                given = self._d_states[cell.state_names.index(name)]
-                if given is None:
-                    return place(library.ROWLESS, self._zeros)
-                return place(library.PACKED, given, stride=given.shape[1])
-            if namespace == "dv" and name in item.products:
-                return place(library.PRODUCT, index=item.products.index(name))
-        if node in steps.carried:
-            start = problem.carried.start[steps.carried.index(node)]
-            return place(library.SCRATCH, self._carried, start, stride=problem.carried.width)
-        if node in steps.columns and node not in problem.kept_of:
-            start = problem.columns.start[steps.columns.index(node)]
-            return place(library.PACKED, self._columns, start, stride=problem.columns.width)
-        for other in steps.passes:
-            for store in other.stores:
-                if store.kind == "earlier" and store.value is node and other.level < item.level:
-                    return place(library.EARLIER, index=cell.state_names.index(store.key))
-        return self._value(node, memory)
-
-    # --- what follows from the columns --------------------------------------------------------------------------
-
-    def _collect(self, x: Tensor, memory: Memory, firsts: list[Tensor], wanted: set[str]) -> dict[str, Tensor]:
-        problem, cell = self.problem, self.problem.cell
+    def all(self, x: Tensor, weights: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        sizes = self.problem.sizes
+        cell = sizes.cell
         found: dict[str, Tensor] = {}
-        gates = [self.program.backward.x[gate] for gate in cell.gate_names]
         if wanted & {"input", "weight_ih", "bias_ih"}:
-            d_x = self._side_by_side(gates)
+            d_x = self._side_by_side([sizes.program.backward.x[gate] for gate in cell.gate_names])
             if "input" in wanted:
-                found["input"] = d_x @ self.weights["weight_ih"].detach()
+                found["input"] = d_x @ weights["weight_ih"]
             if "weight_ih" in wanted:
-                found["weight_ih"] = d_x.T @ x.detach()
+                found["weight_ih"] = d_x.T @ x
             if "bias_ih" in wanted:
                 found["bias_ih"] = d_x.sum(0)
         for matrix in cell.recurrent:
-            self._of_matrix(matrix, memory, wanted, found)
+            found |= self._of_matrix(matrix, wanted)
         if "weight_p" in wanted:
-            sums = self._sums.sum(0).view(len(cell.vector_names), padded(problem.H))
-            found["weight_p"] = sums[:, : problem.H].reshape(-1)
-        for name, first, size in zip(cell.state_names, firsts, problem.state_sizes, strict=True):
-            found[f"initial_{name}"] = first[:, :size]
+            sums = self.buffers["sums"].sum(0).view(len(cell.vector_names), padded(sizes.H))
+            found["weight_p"] = sums[:, : sizes.H].reshape(-1)
         return found
 
-    def _of_matrix(self, matrix, memory: Memory, wanted: set[str], found: dict[str, Tensor]) -> None:
+    def _of_matrix(self, matrix: Matrix, wanted: set[str]) -> dict[str, Tensor]:
         weight, bias = f"weight_{matrix.name}", f"bias_{matrix.name}"
-        if not wanted & {weight, bias}:
-            return
-        parts = []
-        for group in self.program.groups:
-            if group.matrix.name == matrix.name:
-                columns = self._side_by_side([self.program.backward.blocks[block] for block in group.blocks])
-                parts.append((group.first, columns, group.argument))
-        parts.sort(key=lambda part: part[0])
-        if weight in wanted:
-            found[weight] = torch.cat([self._times_argument(d, argument, memory) for _, d, argument in parts])
-        if bias in wanted:
-            found[bias] = torch.cat([d.sum(0) for _, d, _ in parts])
+        steps = self.problem.sizes.program
+        own = sorted((group for group in steps.groups if group.matrix.name == matrix.name), key=lambda g: g.first)
+        found: dict[str, Tensor] = {}
+        if wanted & {weight, bias}:
+            parts = [(self._side_by_side([steps.backward.blocks[b] for b in g.blocks]), g.argument) for g in own]
+            if weight in wanted:
+                found[weight] = torch.cat([self._times_argument(d, argument) for d, argument in parts])
+            if bias in wanted:
+                found[bias] = torch.cat([d.sum(0) for d, _ in parts])
+        return found
 
     def _side_by_side(self, columns: list[int]) -> Tensor:
         """Columns as one matrix [N, ...]: a view where they are neighbours without padding."""
         runs: list[list[int]] = []
         for column in columns:
-            runs.append([*runs.pop(), column]) if runs and runs[-1][-1] + 1 == column else runs.append([column])
-        views = [self.problem.columns.view(self._columns, run[0], len(run)) for run in runs]
+            if runs and runs[-1][-1] + 1 == column:
+                runs[-1].append(column)
+            else:
+                runs.append([column])
+        views = [self.problem.sizes.columns.view(self.buffers["columns"], run[0], len(run)) for run in runs]
         return views[0] if len(views) == 1 else torch.cat(views, 1)
 
-    def _times_argument(self, columns: Tensor, argument: Node, memory: Memory) -> Tensor:
-        """Sum over all steps of columns' transpose times the vector that the product was applied to."""
-        problem, rows = self.problem, self.problem.rows
-        if argument in problem.kept_of:
-            return columns.T @ problem.kept.view(memory.kept, problem.kept_of[argument])
+    def _times_argument(self, columns: Tensor, argument: Node) -> Tensor:
+        """Sum over all steps of the columns' transpose times the vector that the product was applied to."""
+        sizes, rows, memory = self.problem.sizes, self.problem.rows, self.memory
+        if argument in sizes.kept_of:
+            return columns.T @ sizes.kept.view(self.buffers["kept"], sizes.kept_of[argument])
         if argument.kind != "leaf":
-            k = problem.state_of[argument]
-            return columns.T @ memory.new[k][:, : problem.state_sizes[k]]
-        k = problem.cell.state_names.index(argument.label[1])
-        size = problem.state_sizes[k]
+            k = sizes.state_of[argument]
+            return columns.T @ memory.new[k][:, : sizes.states[k]]
+        k = sizes.cell.state_names.index(argument.label[1])
+        size = sizes.states[k]
         if rows.compose:
             return columns.T @ memory.old[k][:, :size]
         if rows.T == 0:
@@ -185,4 +130,3 @@ class BackwardRunner(Runner):
             before = rows.shifted(history) if rows.index is None else history.index_select(0, rows.before)
             result.addmm_(rest.T, before)
         return result
-

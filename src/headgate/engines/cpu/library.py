@@ -23,8 +23,8 @@ class Place(Structure):
         ("where", c_int32),
         ("index", c_int32),
         ("block", c_int32),
-        ("padding", c_int32),
-        ("base", c_void_p),
+        ("buffer", c_int32),
+        ("start", c_int64),
         ("stride", c_int64),
     ]
 
@@ -36,8 +36,8 @@ class Product(Structure):
         ("blocks", c_int32),
         ("start", POINTER(c_int64)),
         ("length", POINTER(c_int64)),
-        ("packed", c_void_p),
-        ("bias", c_void_p),
+        ("packed", c_int32),
+        ("bias", c_int32),
     ]
 
 
@@ -87,6 +87,7 @@ class Run(Structure):
         ("n_passes", c_int32),
         ("states", POINTER(State)),
         ("passes", POINTER(Pass)),
+        ("buffers", POINTER(c_void_p)),
         ("input", POINTER(Product)),
         ("input_units", c_int64),
         ("threads", c_int32),

@@ -1,0 +1,246 @@
+"""A program's passes as the compiled engine reads them: where every value lies. Made once for each size, not each call."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+
+from headgate.cells import Cell
+from headgate.engines.cpu import library
+from headgate.engines.cpu.buffers import Columns, padded
+from headgate.engines.cpu.library import Place, Product
+from headgate.engines.cpu.printed import point_of
+from headgate.graph.expression import Node
+from headgate.graph.program import Pass, Program, Store, program
+from headgate.graph.trace import Group
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a layout depends on: a cell, input, hidden and output units, a number type.
+
+    Attributes:
+        keep: whether values are kept for a way back.
+    """
+
+    cell: Cell
+    I: int  # noqa: E741 - the field's letters
+    H: int
+    O: int  # noqa: E741
+    dtype: torch.dtype
+    keep: bool
+
+    @cached_property
+    def program(self) -> Program:
+        return program(self.cell)
+
+    def of_space(self, space: str) -> int:
+        return self.H if space == "H" else self.O
+
+    def of(self, node: Node) -> int:
+        return self.of_space(self.program.space(node))
+
+    @cached_property
+    def states(self) -> list[int]:
+        return [self.cell.state_size(name, self.H, self.O) for name in self.cell.state_names]
+
+    @cached_property
+    def kept(self) -> Columns:
+        return Columns([self.of(node) for node in self.program.forward.kept])
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns([self.of(node) for node in self.program.backward.columns])
+
+    @cached_property
+    def carried(self) -> Columns:
+        return Columns([self.of(node) for node in self.program.backward.carried])
+
+    @cached_property
+    def kept_of(self) -> dict[Node, int]:
+        return {node: k for k, node in enumerate(self.program.forward.kept)}
+
+    @cached_property
+    def state_of(self) -> dict[Node, int]:
+        return {node: k for k, node in reversed(list(enumerate(self.program.graph.states.values())))}
+
+    def rows_of(self, group: Group) -> slice:
+        """The rows of its matrix, or of the bias, that belong to a group."""
+        size = self.of_space(group.matrix.rows)
+        return slice(group.first * size, (group.first + len(group.blocks)) * size)
+
+
+@dataclass
+class Layout:
+    """Passes in C, and which buffers they expect.
+
+    Attributes:
+        sizes: what they are for.
+        buffers: names of the buffers, in order. "x" the input; "parts" its products, where they are made beforehand;
+            "kept", "columns", "carried", "sums" as in `Columns`; "p" the per-unit parameters; "zeros"; "y <state>" the
+            gradient of a state at every step; "w <k>", "b <k>" a group's packed weights and bias, "w input", "b input".
+        passes: C structures.
+        input: the input product in C, or None.
+    """
+
+    sizes: Sizes
+    buffers: list[str] = field(default_factory=lambda: ["zeros"])
+    passes: Any = None
+    input: Any = None
+    _alive: list[Any] = field(default_factory=list)
+
+    def buffer(self, name: str) -> int:
+        if name not in self.buffers:
+            self.buffers.append(name)
+        return self.buffers.index(name)
+
+    def place(self, where: int, buffer: str = "zeros", start: int = 0, *, stride: int = 0, index: int = 0, block=0):
+        return Place(where, index, block, self.buffer(buffer), start, stride)
+
+    def columns(self, where: int, name: str, columns: Columns, k: int) -> Place:
+        return self.place(where, name, columns.start[k], stride=columns.width)
+
+    def array(self, kind: type, values: list) -> ctypes.Array:
+        made = (kind * len(values))(*values)
+        self._alive.append(made)
+        return made
+
+    def product(self, vector: Place, segments: list[tuple[int, int]], blocks: int, name: str, bias: bool) -> Product:
+        start = self.array(ctypes.c_int64, [a for a, _ in segments])
+        length = self.array(ctypes.c_int64, [n for _, n in segments])
+        packed = self.buffer(f"w {name}")
+        return Product(vector, len(segments), blocks, start, length, packed, self.buffer(f"b {name}") if bias else -1)
+
+    def set_passes(self, way: str, items: tuple[Pass, ...], products, read, target, barrier) -> None:
+        """Fill in the passes, given functions that tell a product, a read value's place, a store's place, a barrier."""
+        found = []
+        for k, item in enumerate(items):
+            made = self.array(Product, [products(g) for g in item.products])
+            inputs = self.array(Place, [read(node, item) for node in item.reads])
+            outputs = self.array(Place, [target(store) for store in item.stores])
+            size = self.sizes.of_space(item.space)
+            counts = len(made), len(inputs), len(outputs), int(barrier(item))
+            point = point_of(self.sizes.cell, way, k, self.sizes.dtype)
+            found.append(library.Pass(point, padded(size), size, *counts, made, inputs, outputs))
+        self.passes = self.array(library.Pass, found)
+
+    # --- values of the forward step -------------------------------------------------------------------------------
+
+    def value(self, node: Node) -> Place:
+        """Where a value of the forward step lies, once it is there."""
+        sizes, cell = self.sizes, self.sizes.cell
+        if node in sizes.kept_of:
+            return self.kept(sizes.kept_of[node])
+        if node.kind != "leaf":
+            return self.place(library.NEW_STATE, index=sizes.state_of[node])
+        namespace, name = node.label
+        if namespace == "s":
+            return self.place(library.OLD_STATE, index=cell.state_names.index(name))
+        if namespace == "p":
+            return self.place(library.ROWLESS, "p", cell.vector_names.index(name) * padded(sizes.H))
+        gate = cell.gate_names.index(name)
+        if sizes.program.backward.reads_x:
+            return self.place(library.PACKED, "parts", gate * sizes.H, stride=len(cell.gate_names) * sizes.H)
+        return self.place(library.INPUT, block=gate)
+
+    def kept(self, k: int) -> Place:
+        return self.columns(library.PACKED if self.sizes.keep else library.SCRATCH, "kept", self.sizes.kept, k)
+
+
+@cache
+def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
+    """The way forward; `biases` names the weights that have one."""
+    layout, steps = Layout(sizes), sizes.program
+    arguments = {group.argument for group in steps.groups}
+    fed_back = {node.label[1] for node in arguments if node.kind == "leaf"}
+
+    def product(k: int) -> Product:
+        group = steps.groups[k]
+        segments = [(0, sizes.of_space(group.matrix.columns))]
+        bias = f"bias_{group.matrix.name}" in biases
+        return layout.product(layout.value(group.argument), segments, len(group.blocks), str(k), bias)
+
+    def read(node: Node, item: Pass) -> Place:
+        if node.kind == "product":
+            for index, k in enumerate(item.products):
+                if node.label in steps.groups[k].blocks:
+                    return layout.place(library.PRODUCT, index=index, block=steps.groups[k].blocks.index(node.label))
+        return layout.value(node)
+
+    def target(store: Store) -> Place:
+        if store.kind == "state":
+            return layout.place(library.NEW_STATE, index=sizes.cell.state_names.index(store.key))
+        return layout.kept(store.key)
+
+    def barrier(item: Pass) -> bool:
+        shared = any(s.value in arguments or (s.kind == "state" and s.key in fed_back) for s in item.stores)
+        return shared or item is steps.forward.passes[-1]
+
+    layout.set_passes("forward", steps.forward.passes, product, read, target, barrier)
+    if not steps.backward.reads_x:
+        vector = layout.place(library.PACKED, "x", stride=sizes.I)
+        gates = len(sizes.cell.gate_names)
+        layout.input = layout.array(
+            Product, [layout.product(vector, [(0, sizes.I)], gates, "input", "bias_ih" in biases)]
+        )
+    return layout
+
+
+@cache
+def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
+    """The way back; `given` names the states that have gradients at every step."""
+    layout, steps, cell = Layout(sizes), sizes.program.backward, sizes.cell
+    groups = sizes.program.groups
+    earlier = {store.value: (item.level, store.key) for item in steps.passes for store in item.stores if store.kind == "earlier"}
+
+    def product(k: int) -> Product:
+        columns = [steps.blocks[block] for block in groups[k].blocks]
+        segments = [(sizes.columns.start[c], sizes.columns.sizes[c]) for c in columns]
+        vector = layout.place(library.PACKED, "columns", stride=sizes.columns.width)
+        return layout.product(vector, segments, 1, str(k), False)
+
+    def read(node: Node, item: Pass) -> Place:
+        namespace, name = node.label if node.kind == "leaf" else ("", "")
+        if namespace == "d":
+            return layout.place(library.LATER, index=cell.state_names.index(name))
+        if namespace == "y" and name not in given:
+            return layout.place(library.ROWLESS)
+        if namespace == "y":
+            size = sizes.states[cell.state_names.index(name)]
+            return layout.place(library.PACKED, f"y {name}", stride=padded(size))
+        if namespace == "dv" and name in item.products:
+            return layout.place(library.PRODUCT, index=item.products.index(name))
+        if node in steps.carried:
+            return layout.columns(library.SCRATCH, "carried", sizes.carried, steps.carried.index(node))
+        if node in steps.columns and node not in sizes.kept_of:
+            return layout.columns(library.PACKED, "columns", sizes.columns, steps.columns.index(node))
+        if node in earlier and earlier[node][0] < item.level:
+            return layout.place(library.EARLIER, index=cell.state_names.index(earlier[node][1]))
+        return layout.value(node)
+
+    def target(store: Store) -> Place:
+        match store.kind:
+            case "column":
+                return layout.columns(library.PACKED, "columns", sizes.columns, store.key)
+            case "earlier":
+                return layout.place(library.EARLIER, index=cell.state_names.index(store.key))
+            case "carried":
+                return layout.columns(library.SCRATCH, "carried", sizes.carried, store.key)
+        width = padded(sizes.H)
+        start = cell.vector_names.index(store.key) * width
+        return layout.place(library.ROWLESS, "sums", start, stride=len(cell.vector_names) * width)
+
+    multiplied = set(steps.blocks.values())
+    layout.set_passes(
+        "backward",
+        steps.passes,
+        product,
+        read,
+        target,
+        lambda item: any(store.kind == "column" and store.key in multiplied for store in item.stores),
+    )
+    return layout
