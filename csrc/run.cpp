@@ -17,7 +17,7 @@
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 18, TILE_ROWS = 48, MAX_PLACES = 64;
+constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 48, MAX_PLACES = 64;
 
 struct range {
   int64_t from, to;
@@ -337,6 +337,7 @@ class worker {
     int64_t K = 0;
     for (int s = 0; s < product.segments; ++s) K += product.length[s];
     product_task<T> task{};
+    task.vector_step = 1;
     T* at[STRIP];
     const bool alone = product.blocks == 1;
     const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;

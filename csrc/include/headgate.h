@@ -118,9 +118,27 @@ HG_PUBLIC void hg_parallel(hg_work work, void* argument, int32_t threads);
 /* Lend another runtime's threads (GOMP_parallel, omp_get_thread_num, omp_get_num_threads); nulls take them back. */
 HG_PUBLIC void hg_lend_threads(void* parallel, void* thread_number, void* thread_count);
 
+/* Products over all steps at once, for the gradients of weights: left^T right, and the sum of left over its rows. */
+typedef struct {
+  const void* part[2]; /* rows 0 .. first - 1, and the others */
+  int64_t stride[2];
+  int64_t first;
+  int64_t columns;
+  void* result; /* [left columns, columns padded] */
+} hg_right;
+
+typedef struct hg_summing {
+  const void* left; /* [rows, columns] */
+  int64_t stride, rows, columns;
+  void* sum; /* [columns] or null */
+  const hg_right* right;
+  int32_t n_right, threads;
+} hg_summing;
+
 #define HG_DECLARE(isa, type)                          \
   HG_PUBLIC void hg_run_##isa##_##type(const hg_run*); \
-  HG_PUBLIC void hg_pack_##isa##_##type(const struct hg_packing*);
+  HG_PUBLIC void hg_pack_##isa##_##type(const struct hg_packing*); \
+  HG_PUBLIC void hg_sum_##isa##_##type(const struct hg_summing*);
 
 /* Packs a matrix for products. Forward: block b's result unit u is row b * rows + u of the matrix, its K columns are
  * read in order. Transposed (`back`): result unit u is column u, and K runs over the segments' rows. */

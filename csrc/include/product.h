@@ -35,8 +35,9 @@ struct kernel_shape {
 
 template <class T>
 struct product_task {
-  const T* vector;  // of the first row
+  const T* vector;  // of the first row and k
   int64_t vector_stride;
+  int64_t vector_step;  // from one k to the next
   const T* weight;  // of the first k and panel
   int64_t weight_stride;
   int64_t K;
@@ -70,17 +71,18 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
       weight += task.weight_stride;
 #pragma GCC unroll 8
       for (int r = 0; r < ROWS; ++r) {
-        const V x = number<V>(vector[r * task.vector_stride + k + c]);
+        const V x = number<V>(vector[r * task.vector_stride]);
 #pragma GCC unroll 8
         for (int j = 0; j < WIDTH; ++j) sum[c][r][j] += x * w[j];
       }
+      vector += task.vector_step;
     }
   }
   if constexpr (CHAINS == 2) {
     if (k < task.K)
       for (int r = 0; r < ROWS; ++r)
         for (int j = 0; j < WIDTH; ++j)
-          sum[0][r][j] += vector[r * task.vector_stride + k] * load<V>(weight + j * lanes<V>);
+          sum[0][r][j] += vector[r * task.vector_stride] * load<V>(weight + j * lanes<V>);
     for (int r = 0; r < ROWS; ++r)
       for (int j = 0; j < WIDTH; ++j) sum[0][r][j] += sum[1][r][j];
   }

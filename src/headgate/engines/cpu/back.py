@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from headgate.cells import Matrix
 from headgate.engines.cpu.buffers import pad_units, padded
 from headgate.engines.cpu.layout import backward_layout
+from headgate.engines.cpu.products import Stacked, sum_products
 from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
 from headgate.engines.cpu.weights import pack
 from headgate.graph.expression import Node
@@ -34,6 +34,7 @@ def run_back(
         wanted: names of the gradients to find.
     """
     sizes, rows, names = problem.sizes, problem.rows, problem.sizes.cell.state_names
+    x = x.contiguous()
     given = {f"y {name}": pad_units(d) for name, d in zip(names, d_states, strict=True) if d is not None}
     ends = [
         x.new_zeros(rows.B, padded(n)) if d is None else pad_units(d) for d, n in zip(d_final, sizes.states, strict=True)
@@ -67,36 +68,37 @@ class _Products:
         self.problem, self.buffers, self.memory = problem, buffers, memory
 
     def all(self, x: Tensor, weights: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        """The gradients of the input and of all weights, those that are wanted."""
         sizes = self.problem.sizes
-        cell = sizes.cell
+        cell, back = sizes.cell, sizes.program.backward
         found: dict[str, Tensor] = {}
-        if wanted & {"input", "weight_ih", "bias_ih"}:
-            d_x = self._side_by_side([sizes.program.backward.x[gate] for gate in cell.gate_names])
-            if "input" in wanted:
-                found["input"] = d_x @ weights["weight_ih"]
-            if "weight_ih" in wanted:
-                found["weight_ih"] = d_x.T @ x
-            if "bias_ih" in wanted:
-                found["bias_ih"] = d_x.sum(0)
-        for matrix in cell.recurrent:
-            found |= self._of_matrix(matrix, wanted)
+        gates = [back.x[gate] for gate in cell.gate_names]
+        if "input" in wanted:
+            found["input"] = self._side_by_side(gates) @ weights["weight_ih"]
+        # By the columns on their left side, so that several products share one reading of them.
+        sides: dict[tuple[int, ...], list[tuple[str, int, Stacked]]] = {}
+        if wanted & {"weight_ih", "bias_ih"}:
+            sides[tuple(gates)] = [("ih", 0, Stacked(x))]
+        for group in sizes.program.groups:
+            name = group.matrix.name
+            if wanted & {f"weight_{name}", f"bias_{name}"}:
+                columns = tuple(back.blocks[block] for block in group.blocks)
+                sides.setdefault(columns, []).append((name, group.first, self._vectors(group.argument)))
+        found |= self._sums(sides)
         if "weight_p" in wanted:
-            sums = self.buffers["sums"].sum(0).view(len(cell.vector_names), padded(sizes.H))
-            found["weight_p"] = sums[:, : sizes.H].reshape(-1)
+            totals = self.buffers["sums"].sum(0).view(len(cell.vector_names), padded(sizes.H))
+            found["weight_p"] = totals[:, : sizes.H].reshape(-1)
         return found
 
-    def _of_matrix(self, matrix: Matrix, wanted: set[str]) -> dict[str, Tensor]:
-        weight, bias = f"weight_{matrix.name}", f"bias_{matrix.name}"
-        steps = self.problem.sizes.program
-        own = sorted((group for group in steps.groups if group.matrix.name == matrix.name), key=lambda g: g.first)
-        found: dict[str, Tensor] = {}
-        if wanted & {weight, bias}:
-            parts = [(self._side_by_side([steps.backward.blocks[b] for b in g.blocks]), g.argument) for g in own]
-            if weight in wanted:
-                found[weight] = torch.cat([self._times_argument(d, argument) for d, argument in parts])
-            if bias in wanted:
-                found[bias] = torch.cat([d.sum(0) for d, _ in parts])
-        return found
+    def _sums(self, sides: Mapping[tuple[int, ...], list[tuple[str, int, Stacked]]]) -> dict[str, Tensor]:
+        parts: dict[str, list[tuple[int, Tensor]]] = {}
+        for columns, rights in sides.items():
+            products, total = sum_products(self._side_by_side(list(columns)), [right for _, _, right in rights])
+            for (name, first, _), product in zip(rights, products, strict=True):
+                parts.setdefault(f"weight_{name}", []).append((first, product))
+                parts.setdefault(f"bias_{name}", []).append((first, total))
+        in_order = {name: [value for _, value in sorted(own, key=lambda part: part[0])] for name, own in parts.items()}
+        return {name: own[0] if len(own) == 1 else torch.cat(own) for name, own in in_order.items()}
 
     def _side_by_side(self, columns: list[int]) -> Tensor:
         """Columns as one matrix [N, ...]: a view where they are neighbours without padding."""
@@ -109,24 +111,21 @@ class _Products:
         views = [self.problem.sizes.columns.view(self.buffers["columns"], run[0], len(run)) for run in runs]
         return views[0] if len(views) == 1 else torch.cat(views, 1)
 
-    def _times_argument(self, columns: Tensor, argument: Node) -> Tensor:
-        """Sum over all steps of the columns' transpose times the vector that the product was applied to."""
+    def _vectors(self, argument: Node) -> Stacked:
+        """What a product was applied to at every step, [N, ...]."""
         sizes, rows, memory = self.problem.sizes, self.problem.rows, self.memory
         if argument in sizes.kept_of:
-            return columns.T @ sizes.kept.view(self.buffers["kept"], sizes.kept_of[argument])
+            return Stacked(sizes.kept.view(self.buffers["kept"], sizes.kept_of[argument]))
         if argument.kind != "leaf":
             k = sizes.state_of[argument]
-            return columns.T @ memory.new[k][:, : sizes.states[k]]
+            return Stacked(memory.new[k][:, : sizes.states[k]])
         k = sizes.cell.state_names.index(argument.label[1])
         size = sizes.states[k]
         if rows.compose:
-            return columns.T @ memory.old[k][:, :size]
-        if rows.T == 0:
-            return columns.T @ columns.new_zeros(0, size)
-        first, rest = rows.first_run(columns)
-        result = first.T @ memory.initial[k][: len(first), :size]
-        if rows.T > 1:
-            history = memory.new[k][:, :size]
-            before = rows.shifted(history) if rows.index is None else history.index_select(0, rows.before)
-            result.addmm_(rest.T, before)
-        return result
+            return Stacked(memory.old[k][:, :size])
+        began = memory.initial[k][: int(rows.counts[0]) if rows.T else 0, :size]
+        history = memory.new[k][:, :size]
+        if rows.reverse:
+            return Stacked(history[rows.B :], began) if rows.T else Stacked(history)
+        before = history[: len(history) - len(began)] if rows.index is None else history.index_select(0, rows.before)
+        return Stacked(began, before)

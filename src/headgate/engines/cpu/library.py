@@ -111,6 +111,29 @@ class Packing(Structure):
     ]
 
 
+class Right(Structure):
+    _fields_ = [
+        ("part", c_void_p * 2),
+        ("stride", c_int64 * 2),
+        ("first", c_int64),
+        ("columns", c_int64),
+        ("result", c_void_p),
+    ]
+
+
+class Summing(Structure):
+    _fields_ = [
+        ("left", c_void_p),
+        ("stride", c_int64),
+        ("rows", c_int64),
+        ("columns", c_int64),
+        ("sum", c_void_p),
+        ("right", POINTER(Right)),
+        ("n_right", c_int32),
+        ("threads", c_int32),
+    ]
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled library, with torch's own threads lent to it; None where it was not built."""

@@ -59,17 +59,6 @@ class Rows:
         places = [self.offset[t + shift] + np.arange(self.counts[t]) for t in steps]
         return torch.from_numpy(np.concatenate(places)) if places else torch.empty(0, dtype=torch.int64)
 
-    def first_run(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows of [N, ...] that belong to the step run first, and all others."""
-        if self.reverse:
-            start = int(self.offset[-1])
-            return values[start:], values[:start]
-        return values[: int(self.counts[0])], values[int(self.counts[0]) :]
-
-    def shifted(self, values: Tensor) -> Tensor:
-        """[N, ...] as seen by the step run next, for the steps that have one before them; all rows in every step."""
-        return values[self.B :] if self.reverse else values[: len(values) - self.B]
-
 
 def rows_of(call: Call) -> Rows:
     """The rows of a call."""
