@@ -10,7 +10,7 @@ from torch import Tensor
 from headgate.engines import eager
 from headgate.engines.contract import Call, Result, wide
 from headgate.engines.cpu.back import run_back
-from headgate.engines.cpu.layout import Sizes
+from headgate.engines.cpu.layout import sizes_of
 from headgate.engines.cpu.run import Memory, Problem, run_forward
 from headgate.engines.cpu.rows import Rows, rows_of
 
@@ -29,9 +29,12 @@ def run_call(call: Call, split: int = 0) -> Result:
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
-    problem = Problem(Sizes(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, call.all_states, split)
+    problem = Problem(sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, call.all_states, split)
     states = len(cell.state_names)
-    output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
+    if keep:
+        output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
+    else:
+        output, *rest = _results(problem, run_forward(problem, weights, x, initial))[0]
     final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
     histories = [output, *rest[states:]]
     return Result(
@@ -67,6 +70,15 @@ def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[T
     return found
 
 
+def _results(problem: Problem, memory: Memory) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+    """The output, the final states and, if asked for, all other states at every step; and all histories unpadded."""
+    sizes = problem.sizes.states
+    kept = memory.new if problem.all_states or problem.sizes.keep else memory.new[:1]
+    shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(kept, sizes, strict=False)]
+    final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
+    return (shown[0], *final, *(shown[1:] if problem.all_states else [])), shown
+
+
 class _Recurrence(torch.autograd.Function):
     """Packed input, weights and initial states to the packed output, final states and, if asked for, all other states."""
 
@@ -74,20 +86,17 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, problem: Problem, names: tuple[str, ...], x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         weights = dict(zip(names, tensors[: len(names)], strict=True))
         memory = run_forward(problem, weights, x, list(tensors[len(names) :]))
-        sizes = problem.sizes.states
-        shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(memory.new, sizes, strict=True)]
-        outputs = shown if problem.all_states else shown[:1]
-        final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
-        if problem.sizes.keep:
-            ctx.problem, ctx.names, ctx.memory = problem, names, memory
-            # What is handed out goes through torch's books, so that changing it in place is noticed; so the padded
-            # histories are our own, and those without padding are looked up again.
-            ctx.own = [m if m is not s else None for m, s in zip(memory.new, shown, strict=True)]
-            memory.new = []
-            ctx.held = [None if k < len(outputs) else s for k, s in enumerate(shown)]
-            ctx.save_for_backward(x, *tensors, *outputs)
-            ctx.set_materialize_grads(False)
-        return (outputs[0], *final, *outputs[1:])
+        results, shown = _results(problem, memory)
+        outputs = [results[0], *results[1 + len(memory.final) :]]
+        ctx.problem, ctx.names, ctx.memory = problem, names, memory
+        # What is handed out goes through torch's books, so that changing it in place is noticed; histories with padding
+        # are our own, and those without are looked up again.
+        ctx.own = [m if m is not s else None for m, s in zip(memory.new, shown, strict=True)]
+        ctx.held = [None if k < len(outputs) else s for k, s in enumerate(shown)]
+        memory.new = []
+        ctx.save_for_backward(x, *tensors, *outputs)
+        ctx.set_materialize_grads(False)
+        return results
 
     @staticmethod
     def backward(ctx: Any, d_output: Tensor | None, *rest: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -19,7 +19,7 @@ from headgate.graph.program import Pass, Program, Store, program
 from headgate.graph.trace import Group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sizes:
     """What a layout depends on: a cell, input, hidden and output units, a number type.
 
@@ -72,6 +72,12 @@ class Sizes:
         """The rows of its matrix, or of the bias, that belong to a group."""
         size = self.of_space(group.matrix.rows)
         return slice(group.first * size, (group.first + len(group.blocks)) * size)
+
+
+@cache
+def sizes_of(*arguments: Any) -> Sizes:
+    """The one `Sizes` of these arguments, which keeps what was derived from them."""
+    return Sizes(*arguments)
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -60,16 +60,23 @@ class Rows:
         return torch.from_numpy(np.concatenate(places)) if places else torch.empty(0, dtype=torch.int64)
 
 
+@lru_cache(maxsize=256)
+def _full(T: int, B: int, reverse: bool) -> Rows:
+    """Every row takes every step."""
+    counts, offset = np.full(T, B, np.int64), np.arange(T, dtype=np.int64) * B
+    return Rows(T, B, T, counts, offset, None, None, None, reverse)
+
+
 def rows_of(call: Call) -> Rows:
     """The rows of a call."""
     padded, B = call.input.shape[:2]
+    if call.lengths is None and call.reset is None:
+        return _full(padded, B, call.reverse)
     fresh = call.reset
     if fresh is not None and call.reverse:
         fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
     if call.lengths is None:
-        counts = np.full(padded, B, np.int64)
-        flat = None if fresh is None else fresh.reshape(-1).contiguous()
-        return Rows(padded, B, padded, counts, np.arange(padded, dtype=np.int64) * B, None, None, flat, call.reverse)
+        return replace(_full(padded, B, call.reverse), fresh=fresh.reshape(-1).contiguous())
     lengths = call.lengths.numpy()
     order = np.argsort(-lengths, kind="stable")
     T = int(lengths.max(initial=0))

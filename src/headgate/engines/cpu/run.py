@@ -56,7 +56,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
 
     Args:
         problem: what to run.
-        weights: by name, in the problem's dtype, detached.
+        weights: by name, in the problem's dtype.
         x: packed input, [N, I].
         initial: states before the first step, [B, S] each, in the order of the rows.
     """
