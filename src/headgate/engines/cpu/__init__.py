@@ -24,9 +24,7 @@ def refusal(request: Request) -> str | None:
         return "its library was not built when headgate was installed, for which a C++ compiler is needed"
     if in_transform():
         return "compiled kernels cannot be vmapped or differentiated forward"
-    if not printed.is_there(request.cell):
-        return f"{request.cell.name} is not compiled"
-    return None
+    return printed.reason_against(request.cell)
 
 
 def forward(call: Call) -> Result:

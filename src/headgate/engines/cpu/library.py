@@ -137,17 +137,19 @@ class Summing(Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled library, with torch's own threads lent to it; None where it was not built."""
-    found = [path for place in _places() for path in Path(place).glob("libheadgate.*")]
+    found = [path for place in places() for path in Path(place).glob("libheadgate.*")]
     if not found:
         return None
     loaded = ctypes.CDLL(str(found[0]))
     if loaded.hg_interface() != INTERFACE:
         raise ImportError(f"{found[0]} was built for another version of headgate; install headgate again to build it anew.")
+    loaded.hg_unchanged.argtypes = [c_void_p, c_void_p, c_int64, c_int64]
     _lend_threads(loaded)
     return loaded
 
 
-def _places() -> list[str]:
+def places() -> list[str]:
+    """The folders of this package."""
     # An editable install keeps what was compiled apart from the sources; the package's path then has both.
     package = __import__(__package__, fromlist=["__path__"])
     return [str(place) for place in package.__path__]
@@ -176,9 +178,3 @@ def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFun
     function.restype = None
     function.argtypes = [c_void_p]
     return function
-
-
-@cache
-def point(name: str, dtype: torch.dtype) -> int:
-    """The address of a printed pass."""
-    return ctypes.cast(entry(name, dtype), c_void_p).value

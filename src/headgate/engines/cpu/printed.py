@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
+
 import torch
 
 from headgate.cells import Cell
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, own_cells
 from headgate.graph.printed import printed
 
 
-def is_there(cell: Cell) -> bool:
-    """Whether the passes of a cell are compiled."""
-    return cell in printed()
+def reason_against(cell: Cell) -> str | None:
+    """Why the passes of a cell cannot be had, or None."""
+    if cell in printed() or own_cells.compiler() is not None:
+        return None
+    reason = f"{cell.name} is not among the cells compiled beforehand, and there is no C++ compiler to compile it with"
+    own_cells.say_once(f'{reason}, so engine="cpu" cannot run it and a slower one does.')
+    return reason
 
 
+@cache
 def point_of(cell: Cell, way: str, k: int, dtype: torch.dtype) -> int:
-    """The address of the k-th pass of a cell, "forward" or "backward"."""
-    return library.point(f"{printed()[cell]}_{way}_{k}", dtype)
+    """The address of the k-th pass of a cell, "forward" or "backward".
+
+    Raises:
+        RuntimeError: as `own_cells.compiled`.
+    """
+    if cell in printed():
+        home, name = library.library(), printed()[cell]
+    else:
+        home, name = own_cells.compiled(cell), own_cells.NAME
+    function = getattr(home, f"{name}_{way}_{k}_{library.instructions()}_{library.NUMBER[dtype]}")
+    return ctypes.cast(function, ctypes.c_void_p).value

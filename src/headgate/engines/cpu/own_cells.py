@@ -1,0 +1,103 @@
+"""A user's own cell, compiled once by the system's compiler and kept.
+
+The folder is `$XDG_CACHE_HOME/headgate` (by default `~/.cache/headgate`). A library's name is a digest of all that it is
+made from, so it is never stale; a lock keeps two processes from doing the work twice, and a library appears there whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+from headgate.cells import Cell
+from headgate.engines.cpu import library
+from headgate.graph.cpp import cpp
+
+# As in CMakeLists.txt.
+FLAGS = {
+    "portable": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
+}
+COMMON = ["-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-Wno-psabi"]
+NAME = "own"
+
+
+@cache
+def compiler() -> str | None:
+    """The system's C++ compiler: $CXX, or what it is usually called."""
+    return next((found for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and (found := shutil.which(name))), None)
+
+
+def folder() -> Path:
+    """Where compiled cells are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgate"
+
+
+@cache
+def _headers() -> Path:
+    return next(found for place in library.places() if (found := Path(place) / "include").is_dir())
+
+
+@cache
+def say_once(reason: str) -> None:
+    """Tell the user, the first time."""
+    warnings.warn(reason, UserWarning, stacklevel=2)
+
+
+@cache
+def compiled(cell: Cell) -> ctypes.CDLL:
+    """The library of a cell's passes, for the instruction set that runs here.
+
+    Raises:
+        RuntimeError: there is no compiler, or it failed; the message ends with what it said.
+    """
+    isa = library.instructions()
+    text = cpp(cell, NAME)
+    digest = hashlib.sha256()
+    for part in (text, isa, *COMMON, *FLAGS[isa], compiler() or ""):
+        digest.update(part.encode() + b"\0")
+    for header in sorted(_headers().glob("*.h")):
+        digest.update(header.read_bytes())
+    path = folder() / f"{digest.hexdigest()[:32]}.so"
+    if not path.exists():
+        _build(cell, text, isa, path)
+    return ctypes.CDLL(str(path))
+
+
+def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
+    if compiler() is None:
+        raise RuntimeError(f"{cell.name} cannot be compiled: there is no C++ compiler; install one or use engine='eager'.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 - held until the library is there
+    except OSError as reason:
+        raise RuntimeError(
+            f"{cell.name} cannot be compiled: {path.parent} cannot be written ({reason.strerror}); set XDG_CACHE_HOME to a "
+            "folder that can, or use engine='eager'."
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
+            source.write_text(text)
+            command = [compiler(), *COMMON, *FLAGS[isa], f"-DHG_ISA={isa}", f"-I{_headers()}", str(source), "-o", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = done.stderr.strip().splitlines()
+                raise RuntimeError(
+                    f"{cell.name} could not be compiled by {compiler()}; use engine='eager'. It said: "
+                    f"{said[0] if said else f'exit status {done.returncode}'}"
+                )
+            os.replace(made, path)

@@ -1,0 +1,131 @@
+"""One step at a time, on weights that were packed before: for streaming, where packing would cost more than the step."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headgate.cells import Cell
+from headgate.engines.cpu import library
+from headgate.engines.cpu.buffers import pad_units, padded
+from headgate.engines.cpu.layout import forward_layout, sizes_of
+from headgate.engines.cpu.weights import pack
+
+# Values of each weight that are looked at before every step, since a write through `.data` leaves the version as it was.
+SAMPLES = 32
+
+
+class Packed:
+    """One layer's weights, packed, with what tells whether they still are those of the layer."""
+
+    def __init__(self, cell: Cell, weights: dict[str, Tensor], output_size: int) -> None:
+        self.weights = list(weights.values())
+        self.versions = [_version(weight) for weight in self.weights]
+        first = self.weights[0]
+        H = len(first) // len(cell.gate_names)
+        self.sizes = sizes_of(cell, first.shape[1], H, output_size, first.dtype, False)
+        biases = frozenset(name for name in weights if name.startswith("bias"))
+        self.layout = forward_layout(self.sizes, biases)
+        own = {name: weight.detach() for name, weight in weights.items()}
+        self.buffers = {"zeros": torch.zeros(max(padded(H), padded(output_size)), dtype=first.dtype)}
+        self.buffers["w input"], self.buffers["b input"] = pack(
+            own["weight_ih"], own.get("bias_ih"), len(cell.gate_names)
+        )
+        for k, group in enumerate(self.sizes.program.groups):
+            part, bias = self.sizes.rows_of(group), own.get(f"bias_{group.matrix.name}")
+            weight = own[f"weight_{group.matrix.name}"][part]
+            self.buffers[f"w {k}"], self.buffers[f"b {k}"] = pack(
+                weight, None if bias is None else bias[part], len(group.blocks)
+            )
+        if cell.vector_names:
+            self.buffers["p"] = pad_units(own["weight_p"].view(len(cell.vector_names), H))
+        self._sample()
+
+    def _sample(self) -> None:
+        places, values = [], []
+        for weight in self.weights:
+            # Only what lies as it was packed has an address to look at.
+            flat = weight.detach().reshape(-1)
+            if flat.data_ptr() == weight.data_ptr():
+                at = np.unique(np.linspace(0, flat.numel() - 1, SAMPLES).astype(np.int64))
+                places.append(flat.data_ptr() + at * flat.element_size())
+                values.append(flat[torch.from_numpy(at)].numpy().copy())
+        self._places = np.concatenate(places) if places else np.empty(0, np.int64)
+        self._values = np.concatenate(values) if values else np.empty(0)
+
+    def holds(self, weights: list[Tensor]) -> bool:
+        """Whether these are the weights that were packed, unchanged."""
+        for mine, given, version in zip(self.weights, weights, self.versions, strict=True):
+            if mine is not given or version is None or given._version != version:
+                return False
+        n, width = len(self._values), self._values.itemsize
+        return bool(library.library().hg_unchanged(self._places.ctypes.data, self._values.ctypes.data, n, width))
+
+
+def _version(weight: Tensor) -> int | None:
+    """None for tensors of inference mode, which keep no count of their changes."""
+    return None if weight.is_inference() else weight._version
+
+
+class Stepper:
+    """Steps one layer and direction; one for every thread, since its memory is used again at each call."""
+
+    def __init__(self, packed: Packed) -> None:
+        self.packed = packed
+        sizes, layout = packed.sizes, packed.layout
+        self._states = (library.State * len(sizes.states))()
+        self._kept = torch.empty(0)
+        names = layout.buffers
+        self._pointers = (ctypes.c_void_p * len(names))()
+        for k, name in enumerate(names):
+            there = packed.buffers.get(name)
+            self._pointers[k] = None if there is None else there.data_ptr()
+        self._x = names.index("x")
+        self._scratch = names.index("kept") if "kept" in names else None
+        self._counts = np.zeros(1, np.int64)
+        weight_bytes = sum(value.nbytes for name, value in packed.buffers.items() if name.startswith("w "))
+        self._run = library.Run(
+            T=1,
+            offset=np.zeros(1, np.int64).ctypes.data,
+            rows=self._counts.ctypes.data,
+            n_states=len(sizes.states),
+            n_passes=len(layout.passes),
+            states=self._states,
+            passes=layout.passes,
+            buffers=self._pointers,
+            input=layout.input,
+            input_units=padded(sizes.H),
+            weight_bytes=weight_bytes,
+        )
+        self._offset = np.zeros(1, np.int64)
+        self._run.offset = self._offset.ctypes.data
+        self._call = library.entry("hg_run", sizes.dtype)
+        self._address = ctypes.addressof(self._run)
+
+    def __call__(self, x: Tensor, before: list[Tensor], after: list[Tensor], threads: int) -> None:
+        """Run one step.
+
+        Args:
+            x: [B, I], contiguous.
+            before: the states, [B, S] each, contiguous.
+            after: where the new states are written, likewise.
+            threads: how many may be used.
+        """
+        B = len(x)
+        if len(self._kept) < B:
+            self._kept = torch.empty(B, self.packed.sizes.kept.width, dtype=x.dtype)
+            if self._scratch is not None:
+                self._pointers[self._scratch] = self._kept.data_ptr()
+        self._pointers[self._x] = x.data_ptr()
+        for state, old, new in zip(self._states, before, after, strict=True):
+            width = old.shape[1]
+            state.units = state.stride = width
+            state.kept = 1
+            state.initial = old.data_ptr()
+            state.new_state = state.final = new.data_ptr()
+        self._counts[0] = self._run.B = B
+        self._run.threads = threads
+        self._call(self._address)
