@@ -13,7 +13,7 @@ namespace headgate {
 namespace {
 
 // Rows summed in one go, and columns of the right side whose rows then stay in the second cache.
-constexpr int64_t DEPTH = 256, WIDTH = 256, STRIP_WIDTH = STRIP * HG_BLOCK;
+constexpr int64_t DEPTH = 128, WIDTH = 256, STRIP_WIDTH = STRIP * HG_BLOCK;
 
 template <class T>
 class summing {

@@ -51,14 +51,8 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
   constexpr int PER = kernel_shape<T>::per_panel, WIDTH = PANELS * PER;
   // Few accumulators would wait for each other: then even and odd k have their own.
   constexpr int CHAINS = ROWS * WIDTH < 8 ? 2 : 1;
-  V sum[CHAINS][ROWS][WIDTH];
-#pragma GCC unroll 8
-  for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 8
-    for (int w = 0; w < WIDTH; ++w) {
-      sum[0][r][w] = load<V>(task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>);
-      if constexpr (CHAINS == 2) sum[1][r][w] = V{};
-    }
+  // From zero, and onto the result at the end: a piece's sum is then rounded against itself, not against all before it.
+  V sum[CHAINS][ROWS][WIDTH] = {};
   const T* vector = task.vector + row * task.vector_stride;
   const T* weight = task.weight + first * HG_BLOCK;
   int64_t k = 0;
@@ -89,8 +83,10 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
 #pragma GCC unroll 8
   for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 8
-    for (int w = 0; w < WIDTH; ++w)
-      store<V>(task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>, sum[0][r][w]);
+    for (int w = 0; w < WIDTH; ++w) {
+      number_in<V>* result = task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>;
+      store<V>(result, load<V>(result) + sum[0][r][w]);
+    }
 }
 
 template <class T, int PANELS, int ROWS>

@@ -17,18 +17,61 @@ from headgate.engines.cpu.step import Packed, Stepper
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
 
+States = tuple[Tensor, ...]
+
 
 class _Steppers(threading.local):
     """Each thread's steppers of each layer; they go when the layer goes."""
 
     def __init__(self) -> None:
-        self.of: weakref.WeakKeyDictionary[Recurrent, list[Stepper]] = weakref.WeakKeyDictionary()
+        self.of: weakref.WeakKeyDictionary[Recurrent, _Steps] = weakref.WeakKeyDictionary()
 
 
 _steppers = _Steppers()
 
 
-def fast_step(layer: Recurrent, input: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...] | None:
+class _Steps:
+    """All layers' steppers, and the forms that they take."""
+
+    def __init__(self, layer: Recurrent) -> None:
+        names = [layer._weight_names[k] for k in range(layer.num_layers)]
+        weights = [layer.weights(k) for k in range(layer.num_layers)]
+        self.steppers = [
+            Stepper(Packed(layer.cell, own, called, layer.output_size)) for own, called in zip(weights, names, strict=True)
+        ]
+        self.engine = layer.engine
+        self.dtype = weights[0]["weight_ih"].dtype
+        self.sizes = layer.state_sizes
+        self.layers = layer.num_layers
+
+    def fits(self, layer: Recurrent) -> bool:
+        parameters = layer._parameters
+        return layer.engine == self.engine and all(stepper.packed.holds(parameters) for stepper in self.steppers)
+
+    def run(self, x: Tensor, states: States | None) -> States | None:
+        B = x.shape[0]
+        if x.dtype != self.dtype or x.device.type != "cpu" or not B:
+            return None
+        if states is None:
+            states = tuple(x.new_zeros(self.layers, B, size) for size in self.sizes)
+        for state, size in zip(states, self.sizes, strict=True):
+            if state.shape != (self.layers, B, size) or state.dtype != self.dtype or state.device.type != "cpu":
+                return None
+        states = tuple(state.contiguous() for state in states)
+        new = tuple(map(torch.empty_like, states))
+        before, after = [s.data_ptr() for s in states], [s.data_ptr() for s in new]
+        strides = [B * size * x.element_size() for size in self.sizes]
+        threads, x = torch.get_num_threads(), x.contiguous()
+        address = x.data_ptr()
+        for stepper in self.steppers:
+            stepper(address, before, after, B, threads)
+            address = after[0]
+            before = [a + step for a, step in zip(before, strides, strict=True)]
+            after = [a + step for a, step in zip(after, strides, strict=True)]
+        return new
+
+
+def fast_step(layer: Recurrent, input: Tensor, states: States | None) -> States | None:
     """One step of all layers on packed weights.
 
     Args:
@@ -39,53 +82,27 @@ def fast_step(layer: Recurrent, input: Tensor, states: tuple[Tensor, ...] | None
     Returns:
         The new states, [L, B, S] each, or None where this way cannot be taken.
     """
-    if not _possible(layer, input, states):
+    if torch.compiler.is_compiling() or in_transform() or torch.is_autocast_enabled("cpu"):
         return None
-    weights = [list(layer.weights(k).values()) for k in range(layer.num_layers)]
-    if torch.is_grad_enabled() and _differentiable([input, *(states or ()), *(w for part in weights for w in part)]):
+    if layer.learnable_state and states is None:
         return None
-    steppers = _steppers.of.get(layer)
-    if steppers is None or not all(s.packed.holds(w) for s, w in zip(steppers, weights, strict=True)):
-        if not _chosen(layer, input):
-            return None
-        packed = [Packed(layer.cell, layer.weights(k), layer.output_size) for k in range(layer.num_layers)]
-        steppers = _steppers.of[layer] = [Stepper(one) for one in packed]
-    B = len(input)
-    if states is None:
-        states = tuple(input.new_zeros(layer.num_layers, B, size) for size in layer.state_sizes)
-    new = tuple(torch.empty_like(state) for state in states)
-    threads = torch.get_num_threads()
-    x = input.contiguous()
-    for k, stepper in enumerate(steppers):
-        after = [state[k] for state in new]
-        stepper(x, [state[k] for state in states], after, threads)
-        x = after[0]
-    return new
-
-
-def _possible(layer: Recurrent, input: Tensor, states: tuple[Tensor, ...] | None) -> bool:
-    if layer.engine not in (None, "cpu") or layer.learnable_state and states is None:
-        return False
     if layer.training and layer.dropout and layer.num_layers > 1:
+        return None
+    if torch.is_grad_enabled() and any(v.requires_grad for v in (input, *(states or ()), *layer.parameters())):
+        return None
+    steps = _steppers.of.get(layer)
+    if steps is None or not steps.fits(layer):
+        if not _possible(layer, input):
+            return None
+        steps = _steppers.of[layer] = _Steps(layer)
+    return steps.run(input, states)
+
+
+def _possible(layer: Recurrent, input: Tensor) -> bool:
+    """Whether the compiled engine is the one to run this, on weights that are plain parameters of the input's kind."""
+    weights = [layer._parameters.get(name) for names in layer._weight_names for name in names.values()]
+    if any(w is None or w.is_inference() or w.dtype != input.dtype or w.device.type != "cpu" for w in weights):
         return False
-    if any(size % BLOCK for size in layer.state_sizes) or torch.compiler.is_compiling() or in_transform():
-        return False
-    if input.device.type != "cpu" or torch.is_autocast_enabled("cpu") or not len(input):
-        return False
-    shapes = [(layer.num_layers, len(input), size) for size in layer.state_sizes]
-    return states is None or all(
-        state.shape == shape and state.dtype == input.dtype and state.is_contiguous() and state.device == input.device
-        for state, shape in zip(states, shapes, strict=True)
-    )
-
-
-def _differentiable(values: list[Tensor]) -> bool:
-    return any(value.requires_grad for value in values)
-
-
-def _chosen(layer: Recurrent, input: Tensor) -> bool:
-    """Whether the compiled engine is the one to run this, on weights of the input's own kind."""
-    weights = layer.weights(0)["weight_ih"]
-    if weights.dtype != input.dtype or input.dtype not in (torch.float32, torch.float64) or weights.device != input.device:
+    if any(size % BLOCK for size in layer.state_sizes) or input.dtype not in (torch.float32, torch.float64):
         return False
     return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu"

@@ -47,9 +47,9 @@ def run_call(call: Call, split: int = 0) -> Result:
 def _padded(values: Tensor, rows: Rows) -> Tensor:
     """[N, S] as [T, B, S], zeros past a row's end."""
     if rows.index is None:
-        return values.view(rows.padded, rows.B, -1)
+        return values.view(rows.padded, rows.B, values.shape[-1])
     whole = values.new_zeros(rows.padded * rows.B, values.shape[-1])
-    return whole.index_copy(0, rows.index, values).view(rows.padded, rows.B, -1)
+    return whole.index_copy(0, rows.index, values).view(rows.padded, rows.B, values.shape[-1])
 
 
 def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[Tensor]) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[T
     found = {}
     for name, history, first in zip(call.cell.state_names, histories, initial, strict=True):
         if rows.index is None:
-            found[name] = history.view(rows.padded, rows.B, -1)
+            found[name] = history.view(rows.padded, rows.B, history.shape[-1])
             continue
         place = torch.full((rows.padded, rows.B), -1)
         place.view(-1)[rows.index] = torch.arange(rows.N)
@@ -66,7 +66,7 @@ def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[T
         frozen = torch.where(place < 0, last, place)
         both = torch.cat([history, first.to(history.dtype)])
         frozen = torch.where(frozen < 0, rows.N + here, frozen)
-        found[name] = both.index_select(0, frozen.view(-1)).view(rows.padded, rows.B, -1)
+        found[name] = both.index_select(0, frozen.view(-1)).view(rows.padded, rows.B, history.shape[-1])
     return found
 
 
@@ -103,7 +103,7 @@ class _Recurrence(torch.autograd.Function):
         problem: Problem = ctx.problem
         n, states = len(ctx.names), len(problem.sizes.states)
         x, *tensors = ctx.saved_tensors[: 1 + n + states]
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not all(map(_in_memory, (d_output, *rest))):
             return _twice_differentiable(ctx, x, tensors, [d_output, *rest])
         shown = ctx.saved_tensors[1 + n + states :]
         new = [o if o is not None else shown[k] if k < len(shown) else ctx.held[k] for k, o in enumerate(ctx.own)]
@@ -115,6 +115,14 @@ class _Recurrence(torch.autograd.Function):
         weights = dict(zip(ctx.names, tensors[:n], strict=True))
         found = run_back(problem, weights, x, held, d_states, list(rest[:states]), wanted)
         return None, None, *(found[key] if key in wanted else None for key in keys)
+
+
+def _in_memory(gradient: Tensor | None) -> bool:
+    """False for the stand-ins of a batch of gradients (`is_grads_batched`, vmap), which compiled code cannot read."""
+    try:
+        return gradient is None or gradient.data_ptr() is not None
+    except RuntimeError:
+        return False
 
 
 def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients: list[Tensor | None]) -> tuple:
@@ -131,7 +139,7 @@ def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients:
             fresh = fresh.view(rows.T, rows.B)
             # The contract's resets stand at the step that begins; ours at the step before which the state is restored.
             fresh = fresh.roll(1, 0) if rows.reverse else fresh
-        input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, -1)
+        input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, x.shape[1])
         weights = dict(zip(ctx.names, tensors[:n], strict=True))
         call = Call(problem.sizes.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
         result = eager.forward(call)

@@ -30,6 +30,7 @@ def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Ten
     Returns:
         The products, [M, C] each, and the sum, [M].
     """
+    left = left if left.stride(1) == 1 else left.contiguous()
     N, M = left.shape
     total = left.new_empty(M)
     results = [left.new_empty(M, padded(right.above.shape[1])) for right in rights]

@@ -77,7 +77,7 @@ def rows_of(call: Call) -> Rows:
         fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
     if call.lengths is None:
         return replace(_full(padded, B, call.reverse), fresh=fresh.reshape(-1).contiguous())
-    lengths = call.lengths.numpy()
+    lengths = call.lengths.to(torch.int64).numpy()
     order = np.argsort(-lengths, kind="stable")
     T = int(lengths.max(initial=0))
     valid = np.arange(T)[:, None] < lengths[order]

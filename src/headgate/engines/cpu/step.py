@@ -19,11 +19,18 @@ SAMPLES = 32
 
 
 class Packed:
-    """One layer's weights, packed, with what tells whether they still are those of the layer."""
+    """One layer's weights, packed, with what tells whether they still are those of the layer.
 
-    def __init__(self, cell: Cell, weights: dict[str, Tensor], output_size: int) -> None:
+    Args:
+        cell: the equations.
+        weights: by the names of `Cell.parameter_shapes`.
+        names: what each is called as a parameter of the module.
+        output_size: O.
+    """
+
+    def __init__(self, cell: Cell, weights: dict[str, Tensor], names: dict[str, str], output_size: int) -> None:
         self.weights = list(weights.values())
-        self.versions = [_version(weight) for weight in self.weights]
+        self._watched = [(names[name], weight, weight._version) for name, weight in weights.items()]
         first = self.weights[0]
         H = len(first) // len(cell.gate_names)
         self.sizes = sizes_of(cell, first.shape[1], H, output_size, first.dtype, False)
@@ -55,19 +62,16 @@ class Packed:
                 values.append(flat[torch.from_numpy(at)].numpy().copy())
         self._places = np.concatenate(places) if places else np.empty(0, np.int64)
         self._values = np.concatenate(values) if values else np.empty(0)
+        self._unchanged = library.library().hg_unchanged
+        addresses = (self._places.ctypes.data, self._values.ctypes.data)
+        self._looks = (*map(ctypes.c_void_p, addresses), len(self._values), self._values.itemsize)
 
-    def holds(self, weights: list[Tensor]) -> bool:
-        """Whether these are the weights that were packed, unchanged."""
-        for mine, given, version in zip(self.weights, weights, self.versions, strict=True):
-            if mine is not given or version is None or given._version != version:
+    def holds(self, parameters: dict[str, Tensor]) -> bool:
+        """Whether a module's parameters still are what was packed, unchanged."""
+        for name, weight, version in self._watched:
+            if parameters.get(name) is not weight or weight._version != version:
                 return False
-        n, width = len(self._values), self._values.itemsize
-        return bool(library.library().hg_unchanged(self._places.ctypes.data, self._values.ctypes.data, n, width))
-
-
-def _version(weight: Tensor) -> int | None:
-    """None for tensors of inference mode, which keep no count of their changes."""
-    return None if weight.is_inference() else weight._version
+        return self._unchanged(*self._looks) == 1
 
 
 class Stepper:
@@ -77,7 +81,11 @@ class Stepper:
         self.packed = packed
         sizes, layout = packed.sizes, packed.layout
         self._states = (library.State * len(sizes.states))()
-        self._kept = torch.empty(0)
+        for state, size in zip(self._states, sizes.states, strict=True):
+            state.units = state.stride = padded(size)
+            state.kept = 1
+        self._each = list(self._states)
+        self._rows = -1
         names = layout.buffers
         self._pointers = (ctypes.c_void_p * len(names))()
         for k, name in enumerate(names):
@@ -105,27 +113,28 @@ class Stepper:
         self._call = library.entry("hg_run", sizes.dtype)
         self._address = ctypes.addressof(self._run)
 
-    def __call__(self, x: Tensor, before: list[Tensor], after: list[Tensor], threads: int) -> None:
+    def __call__(self, x: int, before: list[int], after: list[int], B: int, threads: int) -> None:
         """Run one step.
 
         Args:
-            x: [B, I], contiguous.
-            before: the states, [B, S] each, contiguous.
+            x: address of the input, [B, I], contiguous.
+            before: addresses of the states, [B, S] each, contiguous.
             after: where the new states are written, likewise.
+            B: rows.
             threads: how many may be used.
         """
-        B = len(x)
-        if len(self._kept) < B:
-            self._kept = torch.empty(B, self.packed.sizes.kept.width, dtype=x.dtype)
-            if self._scratch is not None:
-                self._pointers[self._scratch] = self._kept.data_ptr()
-        self._pointers[self._x] = x.data_ptr()
-        for state, old, new in zip(self._states, before, after, strict=True):
-            width = old.shape[1]
-            state.units = state.stride = width
-            state.kept = 1
-            state.initial = old.data_ptr()
-            state.new_state = state.final = new.data_ptr()
-        self._counts[0] = self._run.B = B
+        if B != self._rows:
+            self._resize(B)
+        self._pointers[self._x] = x
+        for state, old, new in zip(self._each, before, after, strict=True):
+            state.initial = old
+            state.new_state = state.final = new
         self._run.threads = threads
         self._call(self._address)
+
+    def _resize(self, B: int) -> None:
+        sizes = self.packed.sizes
+        self._rows = self._counts[0] = self._run.B = B
+        self._kept = torch.empty(B, sizes.kept.width, dtype=sizes.dtype)
+        if self._scratch is not None:
+            self._pointers[self._scratch] = self._kept.data_ptr()
