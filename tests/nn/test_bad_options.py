@@ -17,17 +17,17 @@ TABLE = {
     "stock-peephole": (
         lambda: hg.LSTM(3, 4, peephole=True, engine="stock")(X),
         RuntimeError,
-        ['engine="stock" cannot run here', "LSTM(peephole=True)", "engine=None", '"eager"'],
+        ['engine="stock" cannot run here', "LSTM(peephole=True)", "engine=None", '"cpu"'],
     ),
     "stock-reset": (
         lambda: hg.LSTM(3, 4, engine="stock")(X, reset=RESET),
         RuntimeError,
-        ['engine="stock" cannot run here', "reset", "engine=None", '"eager"'],
+        ['engine="stock" cannot run here', "reset", "engine=None", '"cpu"'],
     ),
     "stock-bf16": (
         lambda: hg.LSTM(3, 4, engine="stock", dtype=torch.bfloat16)(X.bfloat16()),
         RuntimeError,
-        ['engine="stock" cannot run here', "half precision", "engine=None", '"eager"'],
+        ['engine="stock" cannot run here', "half precision", "engine=None", '"cpu"'],
     ),
     "switch-misspelt": (
         lambda: hg.LSTM(3, 4, peepholes=True),
@@ -126,7 +126,7 @@ def test_a_wrong_option_is_refused_in_one_sentence(call, kind, parts):
 EXACT = {
     "engine-unknown": "no engine named 'stok'; did you mean 'stock'? Known: {engines}. None lets headgate choose.",
     "stock-peephole": 'engine="stock" cannot run here: torch has no kernel for LSTM(peephole=True). Leave engine=None '
-    'to let headgate choose (it would choose "eager").',
+    'to let headgate choose (it would choose "cpu").',
     "switch-of-another-family": "GRU has no switch 'peephole'; it has reset.",
     "switch-contradiction": "LSTM: coupled=True sets f = 1 - i, so it needs both gates; leave input_gate and "
     "forget_gate True.",

@@ -36,12 +36,12 @@ def test_it_begins_with_what_torch_prints(kind, options):
 
 
 def test_the_engine_chosen_and_why():
-    assert repr(hg.LSTM(3, 4)) == "LSTM(3, 4, engine=stock (torch's own kernel, for a plain cell))"
+    assert repr(hg.LSTM(3, 4)) == "LSTM(3, 4, engine=cpu (compiled, all steps in one call))"
     assert repr(hg.LSTM(3, 4, engine="eager")) == "LSTM(3, 4, engine=eager (asked for))"
-    assert repr(hg.LSTM(3, 4, peephole=True)) == (
-        "LSTM(3, 4, peephole=True, engine=eager (torch has no kernel for LSTM(peephole=True)))"
+    assert repr(hg.LSTM(3, 4, device="meta")) == (
+        "LSTM(3, 4, engine=stock (it runs on a CPU, and the input is on meta))"
     )
-    assert re.fullmatch(r"GRU\(3, 4, engine=eager \(.*half precision.*\)\)", repr(hg.GRU(3, 4, dtype=torch.bfloat16)))
+    assert repr(hg.GRU(3, 4, dtype=torch.bfloat16)) == "GRU(3, 4, engine=cpu (compiled, all steps in one call))"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=["f32", "f64", "bf16"])

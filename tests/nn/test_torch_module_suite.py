@@ -61,7 +61,12 @@ def leaves(tree):
 
 
 def same(left, right, **tolerance):
-    assert_close(leaves(left), leaves(right), **tolerance)
+    """Entry by entry; gradients of float32 layers may differ by rounding against the largest entry."""
+    for a, b in zip(leaves(left), leaves(right), strict=True):
+        if a.dtype == torch.float32 and not tolerance and b.numel():
+            assert_close(a, b, rtol=1.3e-6, atol=1e-5 * max(1.0, b.abs().max().item()))
+        else:
+            assert_close(a, b, **tolerance)
 
 
 def differ(left, right):

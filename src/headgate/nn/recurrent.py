@@ -17,8 +17,8 @@ from headgate.engines import Call, Request, operator, stock, wide
 from headgate.graph import trace
 from headgate.nn import initialise, packing
 from headgate.nn.arguments import Sequences, check_step, close_sequences, open_sequences
-from headgate.nn.stepping import fast_step
 from headgate.nn.options import cell_with_options, check_options
+from headgate.nn.stepping import fast_step
 
 
 class Recurrent(nn.Module):

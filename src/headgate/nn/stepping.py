@@ -36,9 +36,8 @@ class _Steps:
     def __init__(self, layer: Recurrent) -> None:
         names = [layer._weight_names[k] for k in range(layer.num_layers)]
         weights = [layer.weights(k) for k in range(layer.num_layers)]
-        self.steppers = [
-            Stepper(Packed(layer.cell, own, called, layer.output_size)) for own, called in zip(weights, names, strict=True)
-        ]
+        pairs = zip(weights, names, strict=True)
+        self.steppers = [Stepper(Packed(layer.cell, own, called, layer.output_size)) for own, called in pairs]
         self.engine = layer.engine
         self.dtype = weights[0]["weight_ih"].dtype
         self.sizes = layer.state_sizes

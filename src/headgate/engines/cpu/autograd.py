@@ -11,8 +11,8 @@ from headgate.engines import eager
 from headgate.engines.contract import Call, Result, wide
 from headgate.engines.cpu.back import run_back
 from headgate.engines.cpu.layout import sizes_of
-from headgate.engines.cpu.run import Memory, Problem, run_forward
 from headgate.engines.cpu.rows import Rows, rows_of
+from headgate.engines.cpu.run import Memory, Problem, run_forward
 
 
 def run_call(call: Call, split: int = 0) -> Result:
@@ -34,7 +34,7 @@ def run_call(call: Call, split: int = 0) -> Result:
     if keep:
         output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
     else:
-        output, *rest = _results(problem, run_forward(problem, weights, x, initial))[0]
+        output, *rest = _results(problem, run_forward(problem, weights, x, initial))
     final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
     histories = [output, *rest[states:]]
     return Result(
@@ -70,50 +70,46 @@ def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[T
     return found
 
 
-def _results(problem: Problem, memory: Memory) -> tuple[tuple[Tensor, ...], list[Tensor]]:
-    """The output, the final states and, if asked for, all other states at every step; and all histories unpadded."""
+def _results(problem: Problem, memory: Memory) -> tuple[Tensor, ...]:
+    """The output, the final states and, if asked for, all other states at every step; without padding."""
     sizes = problem.sizes.states
-    kept = memory.new if problem.all_states or problem.sizes.keep else memory.new[:1]
-    shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(kept, sizes, strict=False)]
+    wanted = memory.new if problem.all_states else memory.new[:1]
+    shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(wanted, sizes, strict=False)]
     final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
-    return (shown[0], *final, *(shown[1:] if problem.all_states else [])), shown
+    return (shown[0], *final, *shown[1:])
 
 
 class _Recurrence(torch.autograd.Function):
-    """Packed input, weights and initial states to the packed output, final states and, if asked for, all other states."""
+    """Packed input, weights, initial states to the packed output, final states and, if asked for, all others."""
 
     @staticmethod
     def forward(ctx: Any, problem: Problem, names: tuple[str, ...], x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         weights = dict(zip(names, tensors[: len(names)], strict=True))
         memory = run_forward(problem, weights, x, list(tensors[len(names) :]))
-        results, shown = _results(problem, memory)
-        outputs = [results[0], *results[1 + len(memory.final) :]]
-        ctx.problem, ctx.names, ctx.memory = problem, names, memory
-        # What is handed out goes through torch's books, so that changing it in place is noticed; histories with padding
-        # are our own, and those without are looked up again.
-        ctx.own = [m if m is not s else None for m, s in zip(memory.new, shown, strict=True)]
-        ctx.held = [None if k < len(outputs) else s for k, s in enumerate(shown)]
-        memory.new = []
-        ctx.save_for_backward(x, *tensors, *outputs)
+        ctx.problem, ctx.names, ctx.buffers = problem, names, tuple(memory.buffers)
+        # All through torch's books: changes in place are noticed, and what is kept goes when the way back is done.
+        old = [value for value in memory.old if value is not None]
+        ctx.save_for_backward(x, *tensors, *memory.new, *memory.initial, *old, *memory.buffers.values())
         ctx.set_materialize_grads(False)
-        return results
+        return _results(problem, memory)
 
     @staticmethod
     def backward(ctx: Any, d_output: Tensor | None, *rest: Tensor | None) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
         n, states = len(ctx.names), len(problem.sizes.states)
         x, *tensors = ctx.saved_tensors[: 1 + n + states]
+        kept = list(ctx.saved_tensors[1 + n + states :])
         if torch.is_grad_enabled() or not all(map(_in_memory, (d_output, *rest))):
             return _twice_differentiable(ctx, x, tensors, [d_output, *rest])
-        shown = ctx.saved_tensors[1 + n + states :]
-        new = [o if o is not None else shown[k] if k < len(shown) else ctx.held[k] for k, o in enumerate(ctx.own)]
-        memory: Memory = ctx.memory
-        held = Memory(memory.buffers, new, memory.old, memory.initial, memory.final)
+        new, initial, *others = (kept[k : k + states] for k in range(0, len(kept) - len(ctx.buffers), states))
+        old = others[0] if others else [None] * states
+        buffers = dict(zip(ctx.buffers, kept[len(kept) - len(ctx.buffers) :], strict=True))
+        memory = Memory(buffers, new, old, initial, initial)
         keys = ["input", *ctx.names, *(f"initial_{name}" for name in problem.sizes.cell.state_names)]
         wanted = {key for key, needed in zip(keys, ctx.needs_input_grad[2:], strict=True) if needed}
         d_states = [d_output, *(rest[states:] or [None] * (states - 1))]
         weights = dict(zip(ctx.names, tensors[:n], strict=True))
-        found = run_back(problem, weights, x, held, d_states, list(rest[:states]), wanted)
+        found = run_back(problem, weights, x, memory, d_states, list(rest[:states]), wanted)
         return None, None, *(found[key] if key in wanted else None for key in keys)
 
 

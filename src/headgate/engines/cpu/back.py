@@ -37,7 +37,8 @@ def run_back(
     x = x.contiguous()
     given = {f"y {name}": pad_units(d) for name, d in zip(names, d_states, strict=True) if d is not None}
     ends = [
-        x.new_zeros(rows.B, padded(n)) if d is None else pad_units(d) for d, n in zip(d_final, sizes.states, strict=True)
+        x.new_zeros(rows.B, padded(size)) if d is None else pad_units(d)
+        for d, size in zip(d_final, sizes.states, strict=True)
     ]
     firsts = [torch.zeros_like(end) for end in ends]
     began = int(rows.counts.max(initial=0))

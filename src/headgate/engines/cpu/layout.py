@@ -1,4 +1,4 @@
-"""A program's passes as the compiled engine reads them: where every value lies. Made once for each size, not each call."""
+"""A program's passes as the compiled engine reads them: where every value lies. Made once a size, not once a call."""
 
 from __future__ import annotations
 
@@ -201,7 +201,8 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
     """The way back; `given` names the states that have gradients at every step."""
     layout, steps, cell = Layout(sizes), sizes.program.backward, sizes.cell
     groups = sizes.program.groups
-    earlier = {store.value: (item.level, store.key) for item in steps.passes for store in item.stores if store.kind == "earlier"}
+    stores = [(item.level, store) for item in steps.passes for store in item.stores]
+    earlier = {store.value: (level, store.key) for level, store in stores if store.kind == "earlier"}
 
     def product(k: int) -> Product:
         columns = [steps.blocks[block] for block in groups[k].blocks]

@@ -19,6 +19,8 @@ PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT =
 
 
 class Place(Structure):
+    """`hg_place` of headgate.h."""
+
     _fields_ = [
         ("where", c_int32),
         ("index", c_int32),
@@ -30,6 +32,8 @@ class Place(Structure):
 
 
 class Product(Structure):
+    """`hg_product` of headgate.h."""
+
     _fields_ = [
         ("vector", Place),
         ("segments", c_int32),
@@ -42,6 +46,8 @@ class Product(Structure):
 
 
 class Pass(Structure):
+    """`hg_pass` of headgate.h."""
+
     _fields_ = [
         ("point", c_void_p),
         ("units", c_int64),
@@ -57,6 +63,8 @@ class Pass(Structure):
 
 
 class State(Structure):
+    """`hg_state` of headgate.h."""
+
     _fields_ = [
         ("units", c_int64),
         ("initial", c_void_p),
@@ -73,6 +81,8 @@ class State(Structure):
 
 
 class Run(Structure):
+    """`hg_run` of headgate.h."""
+
     _fields_ = [
         ("T", c_int64),
         ("B", c_int64),
@@ -97,6 +107,8 @@ class Run(Structure):
 
 
 class Packing(Structure):
+    """`hg_packing` of headgate.h."""
+
     _fields_ = [
         ("weight", c_void_p),
         ("bias", c_void_p),
@@ -112,6 +124,8 @@ class Packing(Structure):
 
 
 class Right(Structure):
+    """`hg_right` of headgate.h."""
+
     _fields_ = [
         ("part", c_void_p * 2),
         ("stride", c_int64 * 2),
@@ -122,6 +136,8 @@ class Right(Structure):
 
 
 class Summing(Structure):
+    """`hg_summing` of headgate.h."""
+
     _fields_ = [
         ("left", c_void_p),
         ("stride", c_int64),
@@ -142,7 +158,9 @@ def library() -> ctypes.CDLL | None:
         return None
     loaded = ctypes.CDLL(str(found[0]))
     if loaded.hg_interface() != INTERFACE:
-        raise ImportError(f"{found[0]} was built for another version of headgate; install headgate again to build it anew.")
+        raise ImportError(
+            f"{found[0]} was built for another version of headgate; install headgate again to build it anew."
+        )
     loaded.hg_unchanged.argtypes = [c_void_p, c_void_p, c_int64, c_int64]
     _lend_threads(loaded)
     return loaded
@@ -156,7 +174,7 @@ def places() -> list[str]:
 
 
 def _lend_threads(loaded: ctypes.CDLL) -> None:
-    """torch's OpenMP runtime, if it is one whose entry points are known; without it the library makes its own threads."""
+    """torch's OpenMP runtime, if its entry points are the known ones; the library makes its own threads otherwise."""
     everything = ctypes.CDLL(None)
     try:
         entries = [everything.GOMP_parallel, everything.omp_get_thread_num, everything.omp_get_num_threads]

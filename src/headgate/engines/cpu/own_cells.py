@@ -1,8 +1,8 @@
 """A user's own cell, compiled once by the system's compiler and kept.
 
-The folder is `$XDG_CACHE_HOME/headgate` (by default `~/.cache/headgate`). A library's name is a digest of all that it is
-made from, so it is never stale; a lock keeps two processes from doing the work twice, and a library appears there whole
-or not at all.
+The folder is `$XDG_CACHE_HOME/headgate` (by default `~/.cache/headgate`). A library's name is a digest of all that it
+is made from, so it is never stale; a lock keeps two processes from doing the work twice, and a library appears there
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ NAME = "own"
 @cache
 def compiler() -> str | None:
     """The system's C++ compiler: $CXX, or what it is usually called."""
-    return next((found for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and (found := shutil.which(name))), None)
+    names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
+    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 def folder() -> Path:
@@ -76,14 +77,16 @@ def compiled(cell: Cell) -> ctypes.CDLL:
 
 def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
     if compiler() is None:
-        raise RuntimeError(f"{cell.name} cannot be compiled: there is no C++ compiler; install one or use engine='eager'.")
+        raise RuntimeError(
+            f"{cell.name} cannot be compiled: there is no C++ compiler; install one or use engine='eager'."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 - held until the library is there
     except OSError as reason:
         raise RuntimeError(
-            f"{cell.name} cannot be compiled: {path.parent} cannot be written ({reason.strerror}); set XDG_CACHE_HOME to a "
-            "folder that can, or use engine='eager'."
+            f"{cell.name} cannot be compiled: {path.parent} cannot be written ({reason.strerror}); set XDG_CACHE_HOME "
+            "to a folder that can, or use engine='eager'."
         ) from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -92,8 +95,8 @@ def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
             source.write_text(text)
-            command = [compiler(), *COMMON, *FLAGS[isa], f"-DHG_ISA={isa}", f"-I{_headers()}", str(source), "-o", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            command = [compiler(), *COMMON, *FLAGS[isa], f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
+            done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
             if done.returncode:
                 said = done.stderr.strip().splitlines()
                 raise RuntimeError(

@@ -22,7 +22,7 @@ class Rows:
         counts: rows that take each step, [T].
         offset: where each step's rows begin, [T].
         order: the batch's row at each place, [B], or None if they are as they came.
-        index: where each valid step stands in the padded batch, flattened, [N]; None if all steps are valid and in order.
+        index: where each valid step stands in the padded batch, flattened, [N]; None if it is all of it.
         fresh: whether a row starts afresh before that step, [N] bool, or None.
         reverse: steps are run from the last to the first.
     """

@@ -127,7 +127,13 @@ def kept_states(sizes: Sizes, memory: Memory) -> list[library.State]:
 
 
 def start(
-    problem: Problem, layout: Layout, buffers: Mapping[str, Tensor | None], states: list[library.State], *, keep, back=False
+    problem: Problem,
+    layout: Layout,
+    buffers: Mapping[str, Tensor | None],
+    states: list[library.State],
+    *,
+    keep: bool,
+    back: bool = False,
 ) -> None:
     """Have the library run a layout's passes over all steps."""
     rows, sizes = problem.rows, problem.sizes

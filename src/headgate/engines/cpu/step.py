@@ -1,4 +1,4 @@
-"""One step at a time, on weights that were packed before: for streaming, where packing would cost more than the step."""
+"""One step at a time, on weights packed before: for streaming, where packing would cost more than the step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headgate.engines.cpu.buffers import pad_units, padded
 from headgate.engines.cpu.layout import forward_layout, sizes_of
 from headgate.engines.cpu.weights import pack
 
-# Values of each weight that are looked at before every step, since a write through `.data` leaves the version as it was.
+# Values of each weight that are looked at before every step: a write through `.data` leaves the version as it was.
 SAMPLES = 32
 
 
@@ -123,7 +123,7 @@ class Stepper:
             B: rows.
             threads: how many may be used.
         """
-        if B != self._rows:
+        if self._rows != B:
             self._resize(B)
         self._pointers[self._x] = x
         for state, old, new in zip(self._each, before, after, strict=True):
