@@ -1,0 +1,207 @@
+"""The compiled engine: how threads share its work, what memory it trusts, who may call it, and mistakes to be seen."""
+
+import multiprocessing
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from comparing import assert_all_close
+from engines.mutant_cells import MinusLSTM
+from engines.running import call_of, value_and_gradients, variables_of, with_gradients
+from engines.test_engine_mutants import refused
+from reference.cases import CELLS, SMALL, case_of, traced, truth
+from tolerances import TOLERANCE
+
+import headgate as hg
+from headgate.engines.cpu import back, layout, library, run, weights
+from headgate.engines.cpu.autograd import run_call
+
+pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
+SPLITS = pytest.mark.parametrize("split", [1, 2], ids=["by rows", "by units"])
+LARGE = (9, 7, 83)  # several strips of units, a part of one, and rows that no number of threads divides
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def split_values(case, split, dtype=torch.float64):
+    call = call_of(case, dtype)
+    result = run_call(call, split)
+    values = {"output": result.output}
+    values |= {f"final_{name}": value for name, value in zip(call.cell.state_names, result.final, strict=True)}
+    return with_gradients(case, values, variables_of(call))
+
+
+@SPLITS
+@pytest.mark.parametrize("options", ["plain", "lengths reset reverse no bias", "lengths", "reverse"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "reset_before_gru", "lstmp", "greff_fgrp", "peephole_lstm", "rnn"])
+def test_threads_share_the_work_and_change_nothing(name, options, split, three_threads):
+    case = case_of(name, LARGE, options)
+    assert_all_close(split_values(case, split), traced(case), TOLERANCE["cpu", torch.float64])
+
+
+@SPLITS
+def test_repeating_a_call_gives_the_same_bits(split, three_threads):
+    case = case_of("lstm", LARGE, "lengths")
+    first, second = (split_values(case, split, torch.float32) for _ in range(2))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_memory_that_nobody_has_written_is_never_read(name):
+    """torch.empty gives NaN here, so that whatever leaks out of it shows."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.empty(3).isnan().all()
+        for options in ("plain", "lengths reset reverse no bias", "lengths"):
+            expected = truth(name, SMALL, options)
+            found = value_and_gradients(case_of(name, SMALL, options), "cpu", torch.float64)
+            assert_all_close(found, expected, TOLERANCE["cpu", torch.float64])
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_more_steps_than_sixteen_bits_can_count():
+    layer = hg.GRU(1, 2, engine="cpu").double()
+    T = 70_001
+    x = torch.randn(T, 1, 1, dtype=torch.float64)
+    with torch.no_grad():
+        whole = layer(x)[0]
+        _, state = layer(x[:70_000])
+        assert torch.equal(layer(x[70_000:], state)[0][0], whole[-1])
+
+
+def test_what_was_kept_goes_when_the_way_back_is_done():
+    layer = hg.LSTM(3, 4, engine="cpu")
+    loss = layer(torch.randn(5, 2, 3))[0].sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+
+
+def test_an_output_changed_in_place_is_noticed():
+    layer = hg.LSTM(3, 16, engine="cpu")
+    output = layer(torch.randn(5, 2, 3))[0]
+    with torch.no_grad():
+        output.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.sum().backward()
+
+
+def test_many_threads_may_call_one_layer_at_once():
+    layer = hg.LSTM(8, 33, engine="cpu")
+    inputs = [torch.randn(20, 3, 8) for _ in range(8)]
+    expected = [layer(x)[0].detach() for x in inputs]
+    found = [None] * len(inputs)
+
+    def work(k):
+        for _ in range(5):
+            found[k] = layer(inputs[k])[0].detach()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(inputs))]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def _in_a_child(state, x, queue):
+    layer = hg.LSTM(64, 64, engine="cpu")
+    layer.load_state_dict(state)
+    queue.put(layer(x)[0].detach().sum().item())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_can_run_it():
+    """The parent's threads are gone in the child, where waiting for them would last for ever."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    layer, x = hg.LSTM(64, 64, engine="cpu"), torch.randn(4, 64, 64)
+    expected = layer(x)[0].detach().sum().item()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_a_child, args=(layer.state_dict(), x, queue))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-4)
+    finally:
+        child.join(timeout=10)
+        child.kill()
+        torch.set_num_threads(before)
+
+
+def test_every_instruction_set_that_runs_here_computes_the_same():
+    rest = library.INSTRUCTIONS[: library.INSTRUCTIONS.index(library.instructions())]
+    weight = torch.randn(4 * 19, 21)
+    expected = weights.pack(weight, None, 4)[0]
+    for isa in rest:
+        packed = torch.empty_like(expected)
+        job = library.Packing(weight.data_ptr(), None, 19, 21, 4, 0, 1, 0, packed.data_ptr(), None)
+        library.entry("hg_pack", torch.float32, isa)(library.ctypes.byref(job))
+        assert torch.equal(packed, expected)
+
+
+@pytest.mark.parametrize("isa", library.INSTRUCTIONS)
+@pytest.mark.parametrize("name", ["lstm", "gru", "greff_fgr"])
+def test_narrower_instruction_sets_are_right_too(name, isa, monkeypatch):
+    if library.INSTRUCTIONS.index(isa) > library.INSTRUCTIONS.index(library.instructions()):
+        pytest.skip(f"this processor has no {isa}")
+    monkeypatch.setattr(library, "instructions", lambda: isa)
+    caches = (library.entry, layout.point_of, layout.forward_layout, layout.backward_layout)
+    [cache.cache_clear() for cache in caches]
+    try:
+        for dtype in (torch.float64, torch.float32):
+            case = case_of(name, LARGE, "lengths reverse")
+            assert_all_close(value_and_gradients(case, "cpu", dtype), traced(case), TOLERANCE["cpu", dtype])
+    finally:
+        [cache.cache_clear() for cache in caches]
+
+
+# --- mistakes made on purpose -----------------------------------------------------------------------------------
+
+
+def test_a_wrong_equation():
+    assert refused("lstm", "plain", "cpu", as_cell=MinusLSTM()) >= {"output", "final_c", "d_weight_hh", "d_input"}
+
+
+def test_a_transposed_pack(monkeypatch):
+    right = weights.pack
+
+    def wrong(weight, bias, blocks, back=False):
+        square = weight.unflatten(0, (blocks, -1))
+        turned = square.mT.flatten(0, 1).contiguous() if square.shape[1] == square.shape[2] else weight
+        return right(turned, bias, blocks, back)
+
+    monkeypatch.setattr(run, "pack", wrong)
+    assert refused("lstm", "plain", "cpu") >= {"output", "final_h", "d_weight_hh"}
+    monkeypatch.setattr(run, "pack", right)
+    monkeypatch.setattr(back, "pack", wrong)
+    found = refused("gru", "plain", "cpu")
+    assert found >= {"d_weight_hh", "d_input", "d_initial_h"}
+    assert "output" not in found
+
+
+def test_old_states_that_are_a_step_off(monkeypatch):
+    right = back._Products._vectors
+
+    def after_the_step(self, argument):
+        width = right(self, argument).above.shape[1]
+        return back.Stacked(self.memory.new[0][:, :width])
+
+    monkeypatch.setattr(back._Products, "_vectors", after_the_step)
+    assert refused("lstm", "plain", "cpu") == {"d_weight_hh"}
+
+
+def test_resets_that_are_not_made(monkeypatch):
+    from headgate.engines.cpu import autograd
+
+    right = autograd.rows_of
+    monkeypatch.setattr(autograd, "rows_of", lambda call: right(replace(call, reset=None)))
+    assert refused("gru", "reset", "cpu") >= {"output", "final_h", "d_initial_h"}
