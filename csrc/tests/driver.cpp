@@ -1,0 +1,261 @@
+// Runs the engine over random shapes with a small cell of its own, forward and back, and compares with plain loops.
+// Built with a sanitizer, it shows what memory and which threads the engine touches. Exit status 1 if numbers differ.
+//
+// The cell: b = x_b + U_b h, h' = 0.5 (x_a + U_a h) + 0.1 b h.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "headgate.h"
+#include "step.h"
+
+namespace {
+
+std::mt19937 generator(7);
+int draw(int from, int to) { return std::uniform_int_distribution<int>(from, to)(generator); }
+
+template <class T>
+std::vector<T> normal(int64_t count) {
+  std::normal_distribution<double> distribution(0.0, 0.3);
+  std::vector<T> values(count);
+  for (T& value : values) value = static_cast<T>(distribution(generator));
+  return values;
+}
+
+template <class T>
+struct at_tile {
+  const hg_tile* tile;
+  T in(int k, int64_t row, int64_t unit) const { return static_cast<const T*>(tile->in[k])[row * tile->in_stride[k] + unit]; }
+  T& out(int k, int64_t row, int64_t unit) const { return static_cast<T*>(tile->out[k])[row * tile->out_stride[k] + unit]; }
+  template <class Work>
+  void each(const Work& work) const {
+    for (int64_t row = 0; row < tile->rows; ++row)
+      for (int64_t unit = 0; unit < tile->units; ++unit) work(row, unit);
+  }
+};
+
+template <class T>
+void forward(const hg_tile* tile) {  // x_a, U_a h, x_b, U_b h, h -> h', b
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) {
+    const T b = at.in(2, r, u) + at.in(3, r, u), old = at.in(4, r, u);
+    at.out(0, r, u) = T(0.5) * (at.in(0, r, u) + at.in(1, r, u)) + T(0.1) * b * old;
+    if (tile->keep) at.out(1, r, u) = b;
+  });
+}
+template <class T>
+void back_columns(const hg_tile* tile) {  // later, dy, h -> da, db
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) {
+    const T d = at.in(0, r, u) + at.in(1, r, u);
+    at.out(0, r, u) = T(0.5) * d;
+    at.out(1, r, u) = T(0.1) * d * at.in(2, r, u);
+  });
+}
+template <class T>
+void back_state(const hg_tile* tile) {  // U^T (da, db), later, dy, b -> earlier
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) {
+    at.out(0, r, u) = at.in(0, r, u) + T(0.1) * (at.in(1, r, u) + at.in(2, r, u)) * at.in(3, r, u);
+  });
+}
+
+template <class T>
+struct entries;
+template <>
+struct entries<float> {
+  static constexpr auto run = HG_JOIN(hg_run, HG_ISA, f32);
+  static constexpr auto pack = HG_JOIN(hg_pack, HG_ISA, f32);
+  static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f32);
+};
+template <>
+struct entries<double> {
+  static constexpr auto run = HG_JOIN(hg_run, HG_ISA, f64);
+  static constexpr auto pack = HG_JOIN(hg_pack, HG_ISA, f64);
+  static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f64);
+};
+
+int64_t padded(int64_t units) { return (units + HG_BLOCK - 1) / HG_BLOCK * HG_BLOCK; }
+
+template <class T>
+struct trial {
+  int T_ = draw(1, 9), B = draw(1, 12), H = draw(1, 150), I = draw(1, 20), threads = draw(1, 3), split = draw(0, 2);
+  bool descending = draw(0, 1), resets = draw(0, 1), compose = false;
+  int64_t P = padded(H), N = 0;
+  std::vector<int64_t> offset, rows;
+  std::vector<uint8_t> fresh;
+  std::vector<T> x, w_in, u, bias, initial, old_state, new_state, kept, final_state;
+  std::vector<T> dy, d_final, d_initial, d_state, columns;
+
+  int64_t time(int64_t step) const { return descending ? T_ - 1 - step : step; }
+
+  trial() {
+    std::vector<int> lengths(B);
+    for (int& length : lengths) length = draw(0, T_);
+    std::sort(lengths.rbegin(), lengths.rend());
+    for (int t = 0; t < T_; ++t) {
+      offset.push_back(N);
+      rows.push_back(std::count_if(lengths.begin(), lengths.end(), [&](int length) { return length > t; }));
+      N += rows.back();
+    }
+    for (int64_t k = 0; k < N; ++k) fresh.push_back(resets && draw(0, 3) == 0);
+    compose = resets || descending;
+    x = normal<T>(N * I), w_in = normal<T>(2 * H * I), u = normal<T>(2 * H * H), bias = normal<T>(2 * H);
+    initial = padded_rows(B), d_final = padded_rows(B), dy = padded_rows(N);
+    old_state.assign(N * P, NAN), new_state.assign(N * P, NAN), kept.assign(N * P, NAN), columns.assign(N * 2 * P, NAN);
+    final_state = initial;
+    d_initial.assign(B * P, T(0)), d_state.assign(2 * B * P, NAN);
+  }
+  std::vector<T> padded_rows(int64_t count) const {
+    std::vector<T> values = normal<T>(count * P);
+    for (int64_t k = 0; k < count; ++k) std::fill(values.begin() + k * P + H, values.begin() + (k + 1) * P, T(0));
+    return values;
+  }
+
+  std::vector<T> pack(const std::vector<T>& weight, int64_t columns_, bool back, std::vector<T>* packed_bias) const {
+    std::vector<T> packed(back ? padded(columns_) * 2 * H : 2 * P * columns_);
+    if (packed_bias) packed_bias->assign(2 * P, NAN);
+    hg_packing job{weight.data(), packed_bias ? bias.data() : nullptr, H, columns_, 2, back, threads, 0, packed.data(),
+                   packed_bias ? packed_bias->data() : nullptr};
+    entries<T>::pack(&job);
+    return packed;
+  }
+
+  void run(bool back, hg_pass* passes, int n_passes, const std::vector<void*>& buffers, const hg_product* input) {
+    hg_state state{P, initial.data(), old_state.data(), new_state.data(), P, 1, 0, final_state.data(),
+                   d_final.data(), d_initial.data(), d_state.data()};
+    hg_run all{};
+    all.T = T_, all.B = B, all.offset = offset.data(), all.rows = rows.data();
+    all.fresh = resets ? fresh.data() : nullptr;
+    all.descending = descending != back, all.back = back, all.keep = 1, all.compose = compose;
+    all.n_states = 1, all.n_passes = n_passes, all.states = &state, all.passes = passes;
+    all.buffers = buffers.data(), all.input = input, all.input_units = P;
+    all.threads = threads, all.split = split, all.weight_bytes = 2 * H * H * sizeof(T);
+    entries<T>::run(&all);
+  }
+
+  void forward_run() {
+    std::vector<T> packed_bias;
+    std::vector<T> packed_in = pack(w_in, I, false, nullptr), packed = pack(u, H, false, &packed_bias);
+    const int64_t zero = 0, in_length = I, length = H;
+    const hg_product input{{HG_PACKED, 0, 0, 0, 0, I}, 1, 2, &zero, &in_length, 1, -1};
+    const hg_product product{{HG_OLD_STATE, 0, 0, 0, 0, 0}, 1, 2, &zero, &length, 2, 3};
+    const hg_place in[] = {{HG_INPUT, 0, 0, 0, 0, 0}, {HG_PRODUCT, 0, 0, 0, 0, 0}, {HG_INPUT, 0, 1, 0, 0, 0},
+                           {HG_PRODUCT, 0, 1, 0, 0, 0}, {HG_OLD_STATE, 0, 0, 0, 0, 0}};
+    const hg_place out[] = {{HG_NEW_STATE, 0, 0, 0, 0, 0}, {HG_PACKED, 0, 0, 4, 0, P}};
+    hg_pass pass{forward<T>, P, H, 1, 5, 2, 1, &product, in, out};
+    run(false, &pass, 1, {x.data(), packed_in.data(), packed.data(), packed_bias.data(), kept.data()}, &input);
+  }
+
+  void backward_run() {
+    std::vector<T> packed = pack(u, H, true, nullptr);
+    const int64_t start[] = {0, P}, length[] = {H, H};
+    const hg_product product{{HG_PACKED, 0, 0, 0, 0, 2 * P}, 2, 1, start, length, 1, -1};
+    const hg_place later{HG_LATER, 0, 0, 0, 0, 0}, given{HG_PACKED, 0, 0, 2, 0, P};
+    const hg_place in0[] = {later, given, {HG_OLD_STATE, 0, 0, 0, 0, 0}};
+    const hg_place out0[] = {{HG_PACKED, 0, 0, 0, 0, 2 * P}, {HG_PACKED, 0, 0, 0, P, 2 * P}};
+    const hg_place in1[] = {{HG_PRODUCT, 0, 0, 0, 0, 0}, later, given, {HG_PACKED, 0, 0, 3, 0, P}};
+    const hg_place out1[] = {{HG_EARLIER, 0, 0, 0, 0, 0}};
+    hg_pass passes[] = {{back_columns<T>, P, H, 0, 3, 2, 1, nullptr, in0, out0}, {back_state<T>, P, H, 1, 4, 1, 0, &product, in1, out1}};
+    run(true, passes, 2, {columns.data(), packed.data(), dy.data(), kept.data()}, nullptr);
+  }
+
+  // --- the same in plain loops ------------------------------------------------------------------------------------
+
+  std::vector<double> old_states() const {
+    std::vector<double> all(N * H);
+    for (int64_t step = 0; step < T_; ++step)
+      for (int64_t r = 0; r < rows[time(step)]; ++r) {
+        const int64_t at = offset[time(step)] + r, before = step ? time(step - 1) : -1;
+        const bool starts = before < 0 || r >= rows[before] || fresh[at];
+        for (int64_t k = 0; k < H; ++k) all[at * H + k] = starts ? initial[r * P + k] : new_state[(offset[before] + r) * P + k];
+      }
+    return all;
+  }
+
+  double worst(const std::vector<T>& actual, const std::vector<double>& expected, int64_t stride, int64_t width) const {
+    double difference = 0, size = 1e-3;
+    for (size_t k = 0; k < expected.size(); ++k) {
+      const double found = actual[k / width * stride + k % width];
+      difference = std::isfinite(found) ? std::max(difference, std::fabs(found - expected[k])) : INFINITY;
+      size = std::max(size, std::fabs(expected[k]));
+    }
+    return difference / size;
+  }
+
+  double check() {
+    forward_run();
+    const std::vector<double> old = old_states();
+    std::vector<double> h(N * H), b(N * H);
+    for (int64_t n = 0; n < N; ++n)
+      for (int64_t j = 0; j < H; ++j) {
+        double a = bias[j], c = bias[H + j];
+        for (int64_t k = 0; k < H; ++k) a += u[j * H + k] * old[n * H + k], c += u[(H + j) * H + k] * old[n * H + k];
+        for (int64_t k = 0; k < I; ++k) a += w_in[j * I + k] * x[n * I + k], c += w_in[(H + j) * I + k] * x[n * I + k];
+        b[n * H + j] = c, h[n * H + j] = 0.5 * a + 0.1 * c * old[n * H + j];
+      }
+    double error = std::max(worst(new_state, h, P, H), worst(kept, b, P, H));
+    backward_run();
+    return std::max(error, check_back(old, b));
+  }
+
+  double check_back(const std::vector<double>& old, const std::vector<double>& b) {
+    std::vector<double> later(B * H), first(B * H), da(N * H), db(N * H), total(2 * H * H);
+    for (int64_t k = 0; k < B * H; ++k) later[k] = d_final[k / H * P + k % H];
+    for (int64_t step = T_ - 1; step >= 0; --step)
+      for (int64_t r = 0; r < rows[time(step)]; ++r) {
+        const int64_t n = offset[time(step)] + r;
+        std::vector<double> earlier(H, 0.0);
+        for (int64_t j = 0; j < H; ++j) {
+          const double d = later[r * H + j] + dy[n * P + j];
+          da[n * H + j] = 0.5 * d, db[n * H + j] = 0.1 * d * old[n * H + j];
+          earlier[j] += 0.1 * d * b[n * H + j];
+          for (int64_t k = 0; k < H; ++k) {
+            earlier[k] += da[n * H + j] * u[j * H + k] + db[n * H + j] * u[(H + j) * H + k];
+            total[j * H + k] += da[n * H + j] * old[n * H + k], total[(H + j) * H + k] += db[n * H + j] * old[n * H + k];
+          }
+        }
+        const bool starts = step == 0 || r >= rows[time(step - 1)] || fresh[n];
+        for (int64_t k = 0; k < H; ++k) {
+          if (starts) first[r * H + k] += earlier[k];
+          later[r * H + k] = starts ? 0.0 : earlier[k];
+        }
+      }
+    std::vector<T> vectors(N * P), sums(2 * P * P, NAN), column_sum(2 * P, NAN);
+    for (int64_t k = 0; k < N * H; ++k) vectors[k / H * P + k % H] = static_cast<T>(old[k]);
+    const int64_t above = N / 3;
+    hg_right right{{vectors.data(), vectors.data() + above * P}, {P, P}, above, H, sums.data()};
+    hg_summing job{columns.data(), 2 * P, N, 2 * P, column_sum.data(), &right, 1, threads};
+    entries<T>::sum(&job);
+    const std::vector<double> upper(total.begin(), total.begin() + H * H), lower(total.begin() + H * H, total.end());
+    const std::vector<T> sums_b(sums.begin() + P * P, sums.end());
+    const double of_sums = std::max(worst(sums, upper, P, H), worst(sums_b, lower, P, H));
+    return std::max({worst(columns, da, 2 * P, H), worst(d_initial, first, P, H), of_sums});
+  }
+};
+
+template <class T>
+bool all_right(int trials, double tolerance) {
+  for (int k = 0; k < trials; ++k) {
+    trial<T> one;
+    const double error = one.check();
+    if (!(error < tolerance)) {
+      std::printf("trial %d: T=%d B=%d H=%d I=%d threads=%d split=%d descending=%d resets=%d: error %g\n", k, one.T_, one.B, one.H,
+                  one.I, one.threads, one.split, one.descending, one.resets, error);
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int trials = argc > 1 ? std::atoi(argv[1]) : 40;
+  const bool right = all_right<double>(trials, 1e-10) && all_right<float>(trials, 2e-4);
+  std::puts(right ? "all right" : "wrong");
+  return right ? 0 : 1;
+}

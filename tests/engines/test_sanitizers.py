@@ -1,0 +1,56 @@
+"""The compiled engine under the sanitizers: a driver in C++ over random shapes, splits and numbers of threads."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from headgate.engines.cpu import library, own_cells
+
+CSRC = Path(__file__).resolve().parents[2] / "csrc"
+SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "sum.cpp", "threads.cpp"]
+SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
+
+pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
+
+
+def build(folder, isa, sanitizer, sources=CSRC):
+    made = folder / "driver"
+    flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    flags += [*own_cells.FLAGS[isa], f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
+    command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES), "-o", str(made)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "cannot find" in done.stderr and "san" in done.stderr:
+        pytest.skip(f"this compiler has no -fsanitize={sanitizer}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return made
+
+
+def run(driver, trials):
+    return subprocess.run([driver, str(trials)], capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
+def test_the_engine_is_clean(sanitizer, tmp_path):
+    done = run(build(tmp_path, library.instructions() if library.library() else "portable", sanitizer), 40)
+    assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "complaint"),
+    [
+        ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
+        ("pack.cpp", "std::clamp<int64_t>(units() - unit, 0, HG_BLOCK)", "HG_BLOCK", "heap-buffer-overflow"),
+    ],
+    ids=["no barrier", "rows beyond the end"],
+)
+def test_the_sanitizers_see_mistakes(file, right, wrong, complaint, tmp_path):
+    copy = tmp_path / "csrc"
+    subprocess.run(["cp", "-r", str(CSRC), str(copy)], check=True)
+    source = (copy / file).read_text()
+    assert right in source
+    (copy / file).write_text(source.replace(right, wrong))
+    sanitizer = SANITIZERS["threads" if complaint == "data race" else "memory"]
+    done = run(build(tmp_path, "portable", sanitizer, copy), 40)
+    assert done.returncode != 0
+    assert complaint in done.stdout + done.stderr
