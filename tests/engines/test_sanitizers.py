@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is n
 
 def build(folder, isa, sanitizer, sources=CSRC):
     made = folder / "driver"
-    flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
+    flags.append(f"-fsanitize={sanitizer}")
     flags += [*own_cells.FLAGS[isa], f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
     command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
