@@ -164,6 +164,45 @@ def test_narrower_instruction_sets_are_right_too(name, isa, monkeypatch):
         [cache.cache_clear() for cache in caches]
 
 
+CHANGES = {
+    "optimizer": lambda w: torch.optim.SGD([w], 0.1).step() if w.grad is not None else w.data.mul_(1.5),
+    "copy_": lambda w: w.copy_(2 * w),
+    "data": lambda w: w.data.mul_(0.5),
+    "data replaced": lambda w: setattr(w, "data", 3 * w.data),
+    "requires_grad_": lambda w: w.requires_grad_(False),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_hh_l0"])
+def test_packed_weights_that_were_kept_are_never_stale(name, change):
+    layer = hg.LSTM(16, 32, engine="cpu")
+    other = hg.LSTM(16, 32, engine="eager")
+    x = torch.randn(3, 2, 16)
+    for _ in range(2):
+        layer(x)[0].sum().backward()
+        with torch.no_grad():
+            layer.step(x[0])
+            change(getattr(layer, name))
+            other.load_state_dict(layer.state_dict())
+            torch.testing.assert_close(layer(x)[0], other(x)[0])
+            torch.testing.assert_close(layer.step(x[0])[0], other(x[:1])[0][0])
+
+
+def test_packed_weights_do_not_keep_a_layer_alive():
+    import gc
+    import weakref
+
+    layer = hg.LSTM(16, 32, engine="cpu")
+    with torch.no_grad():
+        layer.step(torch.randn(1, 16))
+        layer(torch.randn(2, 1, 16))
+    gone = weakref.ref(layer.weight_hh_l0)
+    del layer
+    gc.collect()
+    assert gone() is None
+
+
 # --- mistakes made on purpose -----------------------------------------------------------------------------------
 
 
@@ -172,17 +211,17 @@ def test_a_wrong_equation():
 
 
 def test_a_transposed_pack(monkeypatch):
-    right = weights.pack
+    right = weights.packed
 
-    def wrong(weight, bias, blocks, back=False):
+    def wrong(weight, bias, part, blocks, rows, back=False):
         square = weight.unflatten(0, (blocks, -1))
         turned = square.mT.flatten(0, 1).contiguous() if square.shape[1] == square.shape[2] else weight
-        return right(turned, bias, blocks, back)
+        return right(turned, bias, part, blocks, rows, back)
 
-    monkeypatch.setattr(run, "pack", wrong)
+    monkeypatch.setattr(run, "packed", wrong)
     assert refused("lstm", "plain", "cpu") >= {"output", "final_h", "d_weight_hh"}
-    monkeypatch.setattr(run, "pack", right)
-    monkeypatch.setattr(back, "pack", wrong)
+    monkeypatch.setattr(run, "packed", right)
+    monkeypatch.setattr(back, "packed", wrong)
     found = refused("gru", "plain", "cpu")
     assert found >= {"d_weight_hh", "d_input", "d_initial_h"}
     assert "output" not in found

@@ -13,6 +13,7 @@ from headgate import engines
 from headgate.engines import Request, in_transform
 from headgate.engines.cpu.library import BLOCK
 from headgate.engines.cpu.step import Packed, Stepper
+from headgate.engines.cpu.weights import can_be_watched
 
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
@@ -100,7 +101,7 @@ def fast_step(layer: Recurrent, input: Tensor, states: States | None) -> States 
 def _possible(layer: Recurrent, input: Tensor) -> bool:
     """Whether the compiled engine is the one to run this, on weights that are plain parameters of the input's kind."""
     weights = [layer._parameters.get(name) for names in layer._weight_names for name in names.values()]
-    if any(w is None or w.is_inference() or w.dtype != input.dtype or w.device.type != "cpu" for w in weights):
+    if any(w is None or w.dtype != input.dtype or w.device.type != "cpu" or not can_be_watched(w) for w in weights):
         return False
     if any(size % BLOCK for size in layer.state_sizes) or input.dtype not in (torch.float32, torch.float64):
         return False

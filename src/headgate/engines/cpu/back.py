@@ -11,7 +11,7 @@ from headgate.engines.cpu.buffers import pad_units, padded
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.products import Stacked, sum_products
 from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
-from headgate.engines.cpu.weights import pack
+from headgate.engines.cpu.weights import packed
 from headgate.graph.expression import Node
 
 
@@ -50,8 +50,8 @@ def run_back(
     buffers["carried"] = x.new_empty(rows.B, sizes.carried.width)
     buffers["sums"] = x.new_zeros(torch.get_num_threads(), vectors)
     for k, group in enumerate(sizes.program.groups):
-        weight = weights[f"weight_{group.matrix.name}"][sizes.rows_of(group)]
-        buffers[f"w {k}"], _ = pack(weight, None, len(group.blocks), back=True)
+        weight = weights[f"weight_{group.matrix.name}"]
+        buffers[f"w {k}"], _ = packed(weight, None, sizes.rows_of(group), len(group.blocks), rows.N, back=True)
     states = kept_states(sizes, memory)
     between = [x.new_empty(2, *end.shape) for end in ends]
     for state, end, first, scratch in zip(states, ends, firsts, between, strict=True):

@@ -13,7 +13,7 @@ from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, with_slack
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout
 from headgate.engines.cpu.rows import Rows
-from headgate.engines.cpu.weights import pack
+from headgate.engines.cpu.weights import packed
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     if sizes.program.backward.reads_x:
         buffers["parts"] = _input_parts(weights, x)
     else:
-        gates = len(sizes.cell.gate_names)
-        buffers["w input"], buffers["b input"] = pack(weights["weight_ih"], weights.get("bias_ih"), gates)
+        gates, weight = len(sizes.cell.gate_names), weights["weight_ih"]
+        whole = slice(0, len(weight))
+        buffers["w input"], buffers["b input"] = packed(weight, weights.get("bias_ih"), whole, gates, rows.N)
     for k, group in enumerate(sizes.program.groups):
-        part, bias = sizes.rows_of(group), weights.get(f"bias_{group.matrix.name}")
-        weight = weights[f"weight_{group.matrix.name}"][part]
-        buffers[f"w {k}"], buffers[f"b {k}"] = pack(weight, None if bias is None else bias[part], len(group.blocks))
+        weight, bias = weights[f"weight_{group.matrix.name}"], weights.get(f"bias_{group.matrix.name}")
+        buffers[f"w {k}"], buffers[f"b {k}"] = packed(weight, bias, sizes.rows_of(group), len(group.blocks), rows.N)
     kept = [k == 0 or sizes.keep or problem.all_states for k in range(len(sizes.states))]
     first = [pad_units(value) for value in initial]
     memory = Memory(

@@ -12,10 +12,7 @@ from headgate.cells import Cell
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import pad_units, padded
 from headgate.engines.cpu.layout import forward_layout, sizes_of
-from headgate.engines.cpu.weights import pack
-
-# Values of each weight that are looked at before every step: a write through `.data` leaves the version as it was.
-SAMPLES = 32
+from headgate.engines.cpu.weights import Snapshot, pack
 
 
 class Packed:
@@ -29,9 +26,9 @@ class Packed:
     """
 
     def __init__(self, cell: Cell, weights: dict[str, Tensor], names: dict[str, str], output_size: int) -> None:
-        self.weights = list(weights.values())
-        self._watched = [(names[name], weight, weight._version) for name, weight in weights.items()]
-        first = self.weights[0]
+        self._names = [names[name] for name in weights]
+        self._snapshot = Snapshot(weights.values())
+        first = weights["weight_ih"]
         H = len(first) // len(cell.gate_names)
         self.sizes = sizes_of(cell, first.shape[1], H, output_size, first.dtype, False)
         biases = frozenset(name for name in weights if name.startswith("bias"))
@@ -49,29 +46,10 @@ class Packed:
             )
         if cell.vector_names:
             self.buffers["p"] = pad_units(own["weight_p"].view(len(cell.vector_names), H))
-        self._sample()
-
-    def _sample(self) -> None:
-        places, values = [], []
-        for weight in self.weights:
-            # Only what lies as it was packed has an address to look at.
-            flat = weight.detach().reshape(-1)
-            if flat.data_ptr() == weight.data_ptr():
-                at = np.unique(np.linspace(0, flat.numel() - 1, SAMPLES).astype(np.int64))
-                places.append(flat.data_ptr() + at * flat.element_size())
-                values.append(flat[torch.from_numpy(at)].numpy().copy())
-        self._places = np.concatenate(places) if places else np.empty(0, np.int64)
-        self._values = np.concatenate(values) if values else np.empty(0)
-        self._unchanged = library.library().hg_unchanged
-        addresses = (self._places.ctypes.data, self._values.ctypes.data)
-        self._looks = (*map(ctypes.c_void_p, addresses), len(self._values), self._values.itemsize)
 
     def holds(self, parameters: dict[str, Tensor]) -> bool:
         """Whether a module's parameters still are what was packed, unchanged."""
-        for name, weight, version in self._watched:
-            if parameters.get(name) is not weight or weight._version != version:
-                return False
-        return self._unchanged(*self._looks) == 1
+        return self._snapshot.holds([parameters.get(name) for name in self._names])
 
 
 class Stepper:

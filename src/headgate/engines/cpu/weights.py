@@ -1,21 +1,29 @@
-"""Recurrent weights in the order in which the compiled products read them."""
+"""Recurrent weights in the order in which the compiled products read them, kept while they do not change."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import padded
+
+# Values of a weight that are looked at before it is taken as unchanged: a write through `.data` leaves its version.
+SAMPLES = 32
+# Packing costs about as much as this many rows of a product; where many more follow, it is done anew and not kept.
+ROWS_WORTH_KEEPING = 512
 
 
 def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -> tuple[Tensor, Tensor | None]:
     """Rows of a weight matrix, packed.
 
     Args:
-        weight: [blocks * rows, columns], contiguous.
+        weight: [blocks * rows, columns].
         bias: [blocks * rows], or None; not with `back`.
         blocks: row blocks.
         back: pack for the product with the transposed matrix.
@@ -43,3 +51,61 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     )
     library.entry("hg_pack", weight.dtype)(ctypes.byref(job))
     return packed, packed_bias
+
+
+def can_be_watched(weight: Tensor) -> bool:
+    """Whether a change of a tensor can be told: it counts its versions, and its values have an address."""
+    return weight.grad_fn is None and not weight.is_inference() and weight.is_contiguous() and weight.numel() > 0
+
+
+class Snapshot:
+    """What tells whether tensors, for which `can_be_watched`, still hold the values they held; it keeps none alive."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        tensors = list(tensors)
+        self._watched = [(TensorWeakRef(value), value._version, value.data_ptr()) for value in tensors]
+        places, values = [], []
+        for value in tensors:
+            flat = value.detach().view(-1)
+            at = np.unique(np.linspace(0, len(flat) - 1, SAMPLES).astype(np.int64))
+            places.append(flat.data_ptr() + at * flat.element_size())
+            values.append(flat[torch.from_numpy(at)].numpy())
+        self._places, self._values = np.concatenate(places), np.concatenate(values)
+        addresses = (self._places.ctypes.data, self._values.ctypes.data)
+        self._looks = (*map(ctypes.c_void_p, addresses), len(self._values), self._values.itemsize)
+        self._unchanged = library.library().hg_unchanged
+
+    def holds(self, tensors: Iterable[Tensor | None]) -> bool:
+        """Whether these are the very tensors, unchanged."""
+        for (mine, version, start), given in zip(self._watched, tensors, strict=True):
+            # The address is compared before it is looked at: `.data = ...` gives a tensor other memory.
+            if mine() is not given or given._version != version or given.data_ptr() != start:
+                return False
+        return self._unchanged(*self._looks) == 1
+
+
+_kept: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def packed(
+    weight: Tensor, bias: Tensor | None, part: slice, blocks: int, rows: int, back: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """As `pack` for a part of a weight's rows; kept from call to call where few rows follow that would pay for it.
+
+    Args:
+        weight, bias: whole.
+        part: the rows to pack.
+        blocks: row blocks of the part.
+        rows: rows that will be multiplied.
+        back: as in `pack`.
+    """
+    own = [weight] if bias is None else [weight, bias]
+    if rows > ROWS_WORTH_KEEPING or not all(map(can_be_watched, own)):
+        return pack(weight[part], None if bias is None else bias[part], blocks, back)
+    known = _kept.setdefault(weight, {})
+    key = part.start, part.stop, back, bias is None
+    found = known.get(key)
+    if found is None or not found[0].holds(own):
+        made = pack(weight[part], None if bias is None else bias[part], blocks, back)
+        found = known[key] = (Snapshot(own), *made)
+    return found[1:]
