@@ -2,8 +2,8 @@
 
     python benchmarks/engine.py [--threads 2] [--rows WORD] [--grid] [--compile]
 
-Each row: the same weights in both; outputs and all gradients compared first, and what differs is not timed. Then both are
-run in turn, after warm-up; medians. A ratio above 1 is how many times faster ours is; below 1 it is a loss.
+Each row: the same weights in both; outputs and all gradients compared first, and what differs is not timed. Then both
+are run in turn, after warm-up; medians. A ratio above 1 is how many times faster ours is; below 1 it is a loss.
 """
 
 from __future__ import annotations
@@ -212,7 +212,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, {options.threads} threads, load {os.getloadavg()[0]:.2f}; medians of {REPEATS}\n")
+    load = os.getloadavg()[0]
+    print(f"torch {torch.__version__}, {options.threads} threads, load {load:.2f}; medians of {REPEATS}\n")
     print("| beside | engine | ours, ms | peer, ms | peer / ours | goal | deviation |\n|---|---|---|---|---|---|---|")
     for make in rows(options.grid, options.compile):
         row = make()
@@ -222,11 +223,8 @@ def main() -> None:
         ours, theirs = medians(row.ours, row.theirs)
         ratio = theirs / ours
         verdict = " (loss)" if ratio < 1 else ""
-        print(
-            f"| {row.name} | {row.engine} | {ours * 1e3:.2f} | {theirs * 1e3:.2f} | {ratio:.2f}{verdict} | {row.goal:g} | "
-            f"{deviation:.0e} |",
-            flush=True,
-        )
+        figures = f"{ours * 1e3:.2f} | {theirs * 1e3:.2f} | {ratio:.2f}{verdict} | {row.goal:g} | {deviation:.0e}"
+        print(f"| {row.name} | {row.engine} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":
