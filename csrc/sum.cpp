@@ -54,9 +54,7 @@ class summing {
       const T* from = row_of(right, row + k) + column;
       for (int64_t c = 0; c < padded; c += STRIP_WIDTH) {
         const int64_t panels = std::min(STRIP_WIDTH, padded - c), valid = std::clamp<int64_t>(width - c, 0, panels);
-        T* to = right_.get() + c * depth + k * panels;
-        std::copy_n(from + c, valid, to);
-        std::fill(to + valid, to + panels, T(0));
+        copy(from + c, right_.get() + c * depth + k * panels, valid, panels);
       }
     }
     for (int64_t unit = from_; unit < to_; unit += HG_BLOCK) {
@@ -74,16 +72,25 @@ class summing {
   }
 
   void pack_left(int64_t row, int64_t depth, int64_t unit, int64_t units, bool sum) {
+    using V = lanes_of<T>;
+    constexpr int VECTORS = HG_BLOCK / lanes<V>;
     const T* from = static_cast<const T*>(job_.left) + row * job_.stride + unit;
     T* to = left_.get();
-    T total[HG_BLOCK] = {};
+    V total[VECTORS] = {};
     for (int64_t k = 0; k < depth; ++k, from += job_.stride, to += HG_BLOCK) {
-      std::copy_n(from, units, to);
-      if (sum && job_.sum)
-        for (int64_t u = 0; u < units; ++u) total[u] += from[u];
+      copy(from, to, units, HG_BLOCK);
+      for (int v = 0; v < VECTORS; ++v) total[v] += load<V>(to + v * lanes<V>);
     }
     if (sum && job_.sum)
-      for (int64_t u = 0; u < units; ++u) static_cast<T*>(job_.sum)[unit + u] += total[u];
+      for (int64_t u = 0; u < units; ++u) static_cast<T*>(job_.sum)[unit + u] += total[u / lanes<V>][u % lanes<V>];
+  }
+
+  // Whole vectors where there are enough values, which a call of memcpy for each few would cost more than.
+  static void copy(const T* from, T* to, int64_t valid, int64_t width) {
+    using V = lanes_of<T>;
+    int64_t u = 0;
+    for (; u + lanes<V> <= valid; u += lanes<V>) store<V>(to + u, load<V>(from + u));
+    for (; u < width; ++u) to[u] = u < valid ? from[u] : T(0);
   }
 
   const hg_summing& job_;
