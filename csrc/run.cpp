@@ -17,7 +17,7 @@
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 48, MAX_PLACES = 64;
+constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128, MAX_PLACES = 64;
 
 struct range {
   int64_t from, to;
