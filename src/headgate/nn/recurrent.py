@@ -195,10 +195,10 @@ class Recurrent(nn.Module):
                 f"{self.call}: a bidirectional layer cannot be stepped, since its reverse direction starts at the end; "
                 "use bidirectional=False for streaming."
             )
-        batched = check_step(self, input)
-        stepped = self._fast_step(input, state, batched)
+        stepped = fast_step(self, input, state)
         if stepped is not None:
             return stepped
+        batched = check_step(self, input)
         if state is None:
             state = self.initial_state(input.shape[0] if batched else 1, dtype=wide(input.dtype))
             state = state if batched else tuple(value.squeeze(1) for value in state)
@@ -206,26 +206,6 @@ class Recurrent(nn.Module):
         time = 1 if batched and self.batch_first else 0
         output, state = self(input.unsqueeze(time), state)
         return output.squeeze(time), state
-
-    def _fast_step(self, input: Tensor, state: Any, batched: bool) -> tuple[Tensor, Any] | None:
-        """`step` on weights packed before; None where that cannot be, as for an argument that forward would refuse."""
-        states = (state,) if isinstance(state, Tensor) else state
-        if states is not None:
-            wanted = len(self.cell.state_names)
-            if not isinstance(states, tuple) or len(states) != wanted or (isinstance(state, Tensor) and wanted > 1):
-                return None
-            if not all(isinstance(value, Tensor) for value in states):
-                return None
-        if not batched:
-            states = None if states is None else tuple(value.unsqueeze(1) for value in states)
-            input = input.unsqueeze(0)
-        new = fast_step(self, input, states)
-        if new is None:
-            return None
-        output = new[0][-1]
-        if not batched:
-            output, new = output.squeeze(0), tuple(value.squeeze(1) for value in new)
-        return output.clone(), new if len(new) > 1 else new[0]
 
     def initial_state(
         self, batch_size: int, dtype: torch.dtype | None = None, device: Any = None

@@ -91,13 +91,14 @@ class Stepper:
         self._call = library.entry("hg_run", sizes.dtype)
         self._address = ctypes.addressof(self._run)
 
-    def __call__(self, x: int, before: list[int], after: list[int], B: int, threads: int) -> None:
+    def __call__(self, x: int, before: list[int], after: list[int], output: int, B: int, threads: int) -> None:
         """Run one step.
 
         Args:
             x: address of the input, [B, I], contiguous.
             before: addresses of the states, [B, S] each, contiguous.
             after: where the new states are written, likewise.
+            output: where the output is written beside the first of them; may be the same place.
             B: rows.
             threads: how many may be used.
         """
@@ -107,6 +108,7 @@ class Stepper:
         for state, old, new in zip(self._each, before, after, strict=True):
             state.initial = old
             state.new_state = state.final = new
+        self._each[0].new_state = output
         self._run.threads = threads
         self._call(self._address)
 
