@@ -18,7 +18,7 @@ def build(folder, isa, sanitizer, sources=CSRC):
     made = folder / "driver"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
     flags.append(f"-fsanitize={sanitizer}")
-    flags += [*own_cells.FLAGS[isa], f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
+    flags += [*own_cells.flags(isa, sources / "include"), f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
     command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "cannot find" in done.stderr and "san" in done.stderr:

@@ -22,13 +22,7 @@ from headgate.cells import Cell
 from headgate.engines.cpu import library
 from headgate.graph.cpp import cpp
 
-# As in CMakeLists.txt.
-FLAGS = {
-    "portable": [],
-    "avx2": ["-mavx2", "-mfma"],
-    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
-}
-COMMON = ["-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno", "-Wno-psabi"]
+COMMON = ["-std=c++17", "-O3", "-fPIC", "-shared"]
 NAME = "own"
 
 
@@ -49,6 +43,13 @@ def _headers() -> Path:
     return next(found for place in library.places() if (found := Path(place) / "include").is_dir())
 
 
+def flags(isa: str, headers: Path | None = None) -> list[str]:
+    """The compiler's options for an instruction set, as the library was compiled with."""
+    lines = ((headers or _headers()) / "instructions.txt").read_text().splitlines()
+    options = {words[0]: words[1:] for words in map(str.split, lines)}
+    return options["all"] + options[isa]
+
+
 @cache
 def say_once(reason: str) -> None:
     """Tell the user, the first time."""
@@ -65,7 +66,7 @@ def compiled(cell: Cell) -> ctypes.CDLL:
     isa = library.instructions()
     text = cpp(cell, NAME)
     digest = hashlib.sha256()
-    for part in (text, isa, *COMMON, *FLAGS[isa], compiler() or ""):
+    for part in (text, isa, *COMMON, *flags(isa), compiler() or ""):
         digest.update(part.encode() + b"\0")
     for header in sorted(_headers().glob("*.h")):
         digest.update(header.read_bytes())
@@ -95,7 +96,7 @@ def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
             source.write_text(text)
-            command = [compiler(), *COMMON, *FLAGS[isa], f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
+            command = [compiler(), *COMMON, *flags(isa), f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
             done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
             if done.returncode:
                 said = done.stderr.strip().splitlines()
