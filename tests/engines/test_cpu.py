@@ -15,6 +15,7 @@ from reference.cases import CELLS, SMALL, case_of, traced, truth
 from tolerances import TOLERANCE
 
 import headgate as hg
+from headgate.cells import Cell, Matrix, State, sigmoid, tanh
 from headgate.engines.cpu import back, layout, library, run, weights
 from headgate.engines.cpu.autograd import run_call
 
@@ -201,6 +202,33 @@ def test_packed_weights_do_not_keep_a_layer_alive():
     del layer
     gc.collect()
     assert gone() is None
+
+
+class Unusual(Cell):
+    """Products of an input part, of a parameter and of a new state; one state handed on as it is."""
+
+    gates = "a n"
+    states = "h c d"
+    vectors = "v"
+    recurrent = (Matrix("hh", "a n m k", columns="H"),)
+
+    def step(self, x, U, s, p):
+        c = sigmoid(x.a + U.a(x.n)) * s.c + U.n(p.v)
+        return State(h=tanh(c + U.m(c)) + s.d, c=c, d=s.h * U.k(s.h))
+
+
+@pytest.mark.parametrize("options", ["plain", "lengths reset reverse no bias"])
+def test_products_of_anything(options):
+    case = replace(case_of("lstm", (5, 3, 19), options), cell=Unusual())
+    random = np.random.default_rng(2)
+    shapes = Unusual().parameter_shapes(case.input.shape[2], 19, 19, bias="bias_ih" in case.weights)
+    case = replace(
+        case,
+        weights={name: random.normal(size=shape) / 5 for name, shape in shapes.items()},
+        initial={name: random.normal(size=(3, 19)) for name in "hcd"},
+        cotangents=case.cotangents | {"final_d": random.normal(size=(3, 19))},
+    )
+    assert_all_close(value_and_gradients(case, "cpu", torch.float64), traced(case), TOLERANCE["cpu", torch.float64])
 
 
 # --- mistakes made on purpose -----------------------------------------------------------------------------------

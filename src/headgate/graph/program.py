@@ -117,6 +117,11 @@ def product_gradient(k: int) -> Node:
     return leaf("dv", k)
 
 
+def is_old_state(node: Node) -> bool:
+    """Whether a value is a state before the step, which a product can be applied to where it lies."""
+    return node.kind == "leaf" and node.label[0] == "s"
+
+
 @cache
 def program(cell: Cell) -> Program:
     """The passes of a cell's step."""
@@ -273,7 +278,7 @@ def _forward(graph: Graph, groups: tuple[Group, ...], wanted: dict[Node, None], 
     level = _levels(lambda node: 1 + level(node.arguments[0]) if node.kind == "product" else None, frozenset())
     plan = _Schedule(level, space, lambda node: node.kind == "product", frozenset())
     states = dict.fromkeys(graph.states.values())
-    vectors = dict.fromkeys(group.argument for group in groups if group.argument.kind != "leaf")
+    vectors = dict.fromkeys(group.argument for group in groups if not is_old_state(group.argument))
     always = vectors | plan.carried([*states, *vectors])
     kept = always | wanted
     kept |= plan.carried([*states, *kept])

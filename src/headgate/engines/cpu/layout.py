@@ -15,7 +15,7 @@ from headgate.engines.cpu.buffers import Columns, padded
 from headgate.engines.cpu.library import Place, Product
 from headgate.engines.cpu.printed import point_of
 from headgate.graph.expression import Node
-from headgate.graph.program import Pass, Program, Store, program
+from headgate.graph.program import Pass, Program, Store, is_old_state, program
 from headgate.graph.trace import Group
 
 
@@ -138,9 +138,13 @@ class Layout:
 
     def value(self, node: Node) -> Place:
         """Where a value of the forward step lies, once it is there."""
+        if node in self.sizes.kept_of:
+            return self.kept(self.sizes.kept_of[node])
+        return self.source(node)
+
+    def source(self, node: Node) -> Place:
+        """Where a value comes from that nobody had to keep."""
         sizes, cell = self.sizes, self.sizes.cell
-        if node in sizes.kept_of:
-            return self.kept(sizes.kept_of[node])
         if node.kind != "leaf":
             return self.place(library.NEW_STATE, index=sizes.state_of[node])
         namespace, name = node.label
@@ -162,7 +166,7 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
     """The way forward; `biases` names the weights that have one."""
     layout, steps = Layout(sizes), sizes.program
     arguments = {group.argument for group in steps.groups}
-    fed_back = {node.label[1] for node in arguments if node.kind == "leaf"}
+    fed_back = {node.label[1] for node in arguments if is_old_state(node)}
 
     def product(k: int) -> Product:
         group = steps.groups[k]
@@ -175,7 +179,8 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
             for index, k in enumerate(item.products):
                 if node.label in steps.groups[k].blocks:
                     return layout.place(library.PRODUCT, index=index, block=steps.groups[k].blocks.index(node.label))
-        return layout.value(node)
+        kept_here = any(store.kind == "kept" and store.value is node for store in item.stores)
+        return layout.source(node) if kept_here else layout.value(node)
 
     def target(store: Store) -> Place:
         if store.kind == "state":
