@@ -6,45 +6,31 @@
 #include <new>
 #include <vector>
 
-#include <unistd.h>
-
 #include "barrier.h"
 #include "headgate.h"
 #include "lanes.h"
 #include "product.h"
+#include "share.h"
 #include "step.h"
 
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128, MAX_PLACES = 64;
-
-struct range {
-  int64_t from, to;
-  int64_t size() const { return std::max<int64_t>(to - from, 0); }
-};
-
-// Which rows or units are a thread's own; with rows split nothing is shared, with units all rows are everyone's.
-struct share {
-  bool by_units;
-  int32_t thread, threads;
-  range rows;
-
-  range units(int64_t padded) const {
-    const int64_t blocks = padded / HG_BLOCK, together = strip_units(blocks);
-    if (!by_units) return {0, padded};
-    const int64_t groups = (blocks + together - 1) / together;
-    const auto edge = [&](int64_t k) { return std::min(groups * k / threads * together, blocks) * HG_BLOCK; };
-    return {edge(thread), edge(thread + 1)};
-  }
-};
+constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128;
 
 template <class T>
 class worker {
  public:
   worker(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {
     int64_t largest = 0;
-    for (int p = 0; p < run.n_passes; ++p) largest = std::max(largest, tile_size(run.passes[p]));
+    size_t places = 0;
+    for (int p = 0; p < run.n_passes; ++p) {
+      const hg_pass& pass = run.passes[p];
+      largest = std::max(largest, tile_size(pass));
+      places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
+    }
+    in_.resize(places), out_.resize(places), results_.resize(places);
+    in_stride_.resize(places), out_stride_.resize(places);
     memory_.reset(allocate(largest));
     if (run.input) {
       const range own = mine.units(run.input_units);
@@ -228,34 +214,30 @@ class worker {
   }
 
   void tile(const hg_pass& pass, range rows, range units, int64_t width) {
-    T* results[MAX_PLACES];
     T* next = memory_.get();
     for (int k = 0; k < pass.n_products; ++k) {
-      results[k] = next;
+      results_[k] = next;
       multiply(pass.products[k], rows, units, width, next);
       next += rows.size() * pass.products[k].blocks * width;
     }
-    const void* in[MAX_PLACES];
-    void* out[MAX_PLACES];
-    int64_t in_stride[MAX_PLACES], out_stride[MAX_PLACES];
     for (int k = 0; k < pass.n_in; ++k) {
       const hg_place& place = pass.in[k];
       if (place.where == HG_PRODUCT) {
-        in[k] = results[place.index] + place.block * width;
-        in_stride[k] = pass.products[place.index].blocks * width;
+        in_[k] = results_[place.index] + place.block * width;
+        in_stride_[k] = pass.products[place.index].blocks * width;
       } else if (place.where == HG_INPUT) {
         const range own = mine_.units(run_.input_units);
-        in_stride[k] = run_.input->blocks * own.size();
-        in[k] = ahead_.get() + (base_[at_ - low_] + rows.from - mine_.rows.from) * in_stride[k] + place.block * own.size() +
+        in_stride_[k] = run_.input->blocks * own.size();
+        in_[k] = ahead_.get() + (base_[at_ - low_] + rows.from - mine_.rows.from) * in_stride_[k] + place.block * own.size() +
                 units.from - own.from;
       } else {
-        in[k] = find(place, rows.from, units.from, &in_stride[k]);
+        in_[k] = find(place, rows.from, units.from, &in_stride_[k]);
       }
     }
-    for (int k = 0; k < pass.n_out; ++k) out[k] = find(pass.out[k], rows.from, units.from, &out_stride[k]);
-    const hg_tile at{rows.size(), units.size(), in, in_stride, out, out_stride, run_.keep};
+    for (int k = 0; k < pass.n_out; ++k) out_[k] = find(pass.out[k], rows.from, units.from, &out_stride_[k]);
+    const hg_tile at{rows.size(), units.size(), in_.data(), in_stride_.data(), out_.data(), out_stride_.data(), run_.keep};
     pass.point(&at);
-    if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out, out_stride);
+    if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out_.data(), out_stride_.data());
   }
 
   // What stands beyond a row's end is multiplied with zeros in the products after the loop, so it must be finite.
@@ -370,48 +352,14 @@ class worker {
   const share mine_;
   barrier& meeting_;
   std::unique_ptr<T, release> memory_, ahead_;
-  std::vector<int64_t> base_;
+  std::vector<int64_t> base_, in_stride_, out_stride_;
+  std::vector<const void*> in_;
+  std::vector<void*> out_;
+  std::vector<T*> results_;
   int64_t steps_ahead_ = 1, low_ = 0;
   int64_t at_ = 0, step_ = 0, unit_blocks_ = 0;
   range rows_{};
 };
-
-// Rows are sorted from the longest to the shortest: shares of about as many steps each.
-range rows_of(const hg_run& run, int32_t thread, int32_t threads) {
-  int64_t total = 0;
-  for (int64_t t = 0; t < run.T; ++t) total += run.rows[t];
-  std::vector<int64_t> length(run.B, 0);
-  for (int64_t t = 0; t < run.T; ++t)
-    if (run.rows[t]) ++length[run.rows[t] - 1];
-  for (int64_t row = run.B - 1; row > 0; --row) length[row - 1] += length[row];
-  const auto edge = [&](int64_t k) {
-    int64_t row = 0, sum = 0;
-    for (; row < run.B && (sum + length[row] / 2) * threads < total * k; ++row) sum += length[row];
-    return k == threads ? run.B : row;
-  };
-  return {edge(thread), edge(thread + 1)};
-}
-
-enum split { AS_SEEMS_BEST, BY_ROWS, BY_UNITS };
-
-// Rows share nothing, so they are split where their weights fit in one core's second cache and there are enough of them.
-// Otherwise each thread keeps its own units' weights, for a meeting at every step.
-int32_t best_split(const hg_run& run) {
-  if (run.split != AS_SEEMS_BEST) return run.split;
-  const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  const bool fits = run.weight_bytes <= (cache > 0 ? cache : 1 << 20) * 6 / 10;
-  return fits && run.B >= 2 * run.threads ? BY_ROWS : BY_UNITS;
-}
-
-int32_t threads_worth(const hg_run& run, int32_t split) {
-  // A meeting costs about what a core reads of its second cache in the meantime.
-  constexpr int64_t BYTES_A_MEETING = 65536;
-  if (run.T == 0 || run.B == 0) return 1;
-  if (split == BY_ROWS) return static_cast<int32_t>(std::min<int64_t>(run.threads, run.B));
-  if (run.split == BY_UNITS) return run.threads;
-  const int64_t work = run.weight_bytes * std::max<int64_t>(1, run.B / 2);
-  return static_cast<int32_t>(std::max<int64_t>(1, std::min<int64_t>(run.threads, work / BYTES_A_MEETING)));
-}
 
 template <class T>
 void run_all(const hg_run& run) {

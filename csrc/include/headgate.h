@@ -15,7 +15,6 @@ extern "C" {
 
 #define HG_INTERFACE 1
 #define HG_BLOCK 16
-#define HG_MAX_STATES 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 
 /* What one call of a printed pass works on: `rows` times `units` (a multiple of HG_BLOCK) values of each input and

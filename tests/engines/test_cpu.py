@@ -231,6 +231,24 @@ def test_products_of_anything(options):
     assert_all_close(value_and_gradients(case, "cpu", torch.float64), traced(case), TOLERANCE["cpu", torch.float64])
 
 
+class Wide(Cell):
+    """Seventy gates: more values in one pass than any cell of the catalogue has."""
+
+    gates = " ".join(f"g{k}" for k in range(70))
+    states = "h"
+
+    def step(self, x, U, s):
+        return State(h=tanh(sum(x[name] * sigmoid(U[name](s.h)) for name in self.gate_names)))
+
+
+def test_a_cell_of_many_gates():
+    case = replace(case_of("rnn", (3, 2, 17)), cell=Wide())
+    shapes = Wide().parameter_shapes(case.input.shape[2], 17, 17)
+    random = np.random.default_rng(3)
+    case = replace(case, weights={name: random.normal(size=shape) / 9 for name, shape in shapes.items()})
+    assert_all_close(value_and_gradients(case, "cpu", torch.float64), traced(case), TOLERANCE["cpu", torch.float64])
+
+
 # --- mistakes made on purpose -----------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from headgate.cells.cell import State as State
 from headgate.cells.operations import exp as exp
 from headgate.cells.operations import identity as identity
 from headgate.cells.operations import log as log
+from headgate.cells.operations import mean as mean
 from headgate.cells.operations import relu as relu
 from headgate.cells.operations import sigmoid as sigmoid
 from headgate.cells.operations import sqrt as sqrt

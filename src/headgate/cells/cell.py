@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -25,6 +25,10 @@ class State(Named):
     """What a step hands to the next, by name; the first entry is the output."""
 
     __slots__ = ()
+
+    def read(self, memory: Any) -> Any:
+        """A new memory as the new output reads it: itself, where no wrapper (`LayerNorm`) changes what is read."""
+        return memory
 
 
 class Gates(Named):
@@ -56,7 +60,7 @@ class Matrix:
         return tuple(self.blocks.split())
 
 
-_RESERVED = frozenset(dir(dict))
+_RESERVED = frozenset(dir(State))
 
 
 class Cell:
@@ -71,6 +75,12 @@ class Cell:
         timescale: gates whose bias sets how long the memory lasts, with the sign that makes it longer; the first
             one keeps (forget-gate bias), all of them take part in chrono initialisation.
         produces_projection: whether the output has a size of its own (`proj_size`).
+        vector_starts: what per-unit parameters start from, by name, where that is not drawn like a weight.
+        input_bias: whether `b` is added to `W x`, where the layer has biases at all.
+        bias_vectors: per-unit parameters that are a gate's bias in the place of `b` and `b'`, by gate.
+        masks: states with a mask, `m.<state>`: ones and zeros in training, afresh for every row, unit and step; in
+            evaluation their expectation. A cell that has them takes `m` in its step, after `p`.
+        rates: by state, how often its mask is 1, in (0, 1).
     """
 
     gates: ClassVar[Any] = ""
@@ -78,8 +88,13 @@ class Cell:
     vectors: ClassVar[Any] = ""
     timescale: ClassVar[Any] = {}
     produces_projection: ClassVar[Any] = False
+    vector_starts: ClassVar[Any] = {}
+    input_bias: ClassVar[Any] = True
+    bias_vectors: ClassVar[Any] = {}
+    masks: ClassVar[Any] = ""
+    rates: ClassVar[Any] = {}
 
-    def step(self, x: Named, U: Any, s: State, p: Named) -> tuple[State, Gates]:
+    def step(self, x: Named, U: Any, s: State, p: Named, m: Named) -> tuple[State, Gates]:
         """One time step. `x.g` is `W_g x + b_g`, `U.g(v)` is `U_g v + b'_g`, `s` the states before it."""
         raise TypeError(f"{type(self).__name__} is a Cell without a step; write step(self, x, U, s).")
 
@@ -95,7 +110,12 @@ class Cell:
     def name(self) -> str:
         """The class's name and the switches that differ from their defaults, as one would write them."""
         changed = ", ".join(f"{switch}={value!r}" for switch, value in self.changed_switches.items())
-        return f"{type(self).__name__}({changed})" if changed else type(self).__name__
+        return f"{self.family.__name__}({changed})" if changed else self.family.__name__
+
+    @property
+    def family(self) -> type[Cell]:
+        """The class whose equations these are, whatever is wrapped around them."""
+        return type(self)
 
     @cached_property
     def switches(self) -> dict[str, Any]:
@@ -107,6 +127,14 @@ class Cell:
         """The switches that differ from their defaults."""
         values = {switch: getattr(self, switch) for switch in self.switches}
         return {switch: value for switch, value in values.items() if value != self.switches[switch]}
+
+    def with_switches(self, **switches: Any) -> Cell:
+        """The same cell with some of its switches set anew."""
+        return replace(self, **switches)
+
+    def without_bias(self) -> Cell:
+        """The cell of a layer without biases: itself, unless it has biases of its own among its vectors."""
+        return self
 
     def __eq__(self, other: object) -> bool:
         """A class without settings makes equal cells; one with settings is a dataclass, which compares them."""
@@ -154,6 +182,23 @@ class Cell:
     def vector_names(self) -> tuple[str, ...]:
         return _split(self, "vectors", self.vectors)
 
+    @cached_property
+    def mask_names(self) -> tuple[str, ...]:
+        """States with a mask.
+
+        Raises:
+            ValueError: one of them is no state, or has no rate in (0, 1).
+        """
+        names = _split(self, "masks", self.masks)
+        for name in names:
+            if name not in self.state_names:
+                known = ", ".join(self.state_names)
+                raise ValueError(f"{self.name}.masks: there is no state {name!r}; the states are {known}.")
+            rate = self.rates.get(name)
+            if not (isinstance(rate, float) and 0.0 < rate < 1.0):
+                raise ValueError(f"{self.name}.rates[{name!r}] is {rate!r}; give a float between 0 and 1 for each mask.")
+        return names
+
     def state_size(self, state: str, hidden_size: int, output_size: int) -> int:
         """Units of a state: the output may be projected, every other state has hidden_size."""
         return output_size if state == self.state_names[0] else hidden_size
@@ -170,15 +215,20 @@ class Cell:
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (len(self.gate_names) * hidden_size, input_size)}
         shapes |= {f"weight_{m.name}": weights[f"weight_{m.name}"] for m in biased}
         if bias:
-            shapes["bias_ih"] = shapes["weight_ih"][:1]
+            if self.input_bias:
+                shapes["bias_ih"] = shapes["weight_ih"][:1]
             shapes |= {f"bias_{m.name}": weights[f"weight_{m.name}"][:1] for m in biased}
         shapes |= weights
         if self.vector_names:
             shapes["weight_p"] = (len(self.vector_names) * hidden_size,)
         return shapes
 
-    def __call__(self, x: Named, U: Any, s: State, p: Named | None = None) -> tuple[State, Gates]:
-        result = self.step(x, U, s, p) if self._takes_vectors else self.step(x, U, s)
+    def __call__(
+        self, x: Named, U: Any, s: State, p: Named | None = None, m: Named | None = None
+    ) -> tuple[State, Gates]:
+        if m is None and self.mask_names:
+            m = Named((name, self.rates[name]) for name in self.mask_names)
+        result = self.step(x, U, s, *(p, m)[: self._takes_beside])
         state, gates = (result, Gates()) if isinstance(result, State) else result
         if tuple(state) != self.state_names:
             if set(state) != set(self.state_names):
@@ -190,15 +240,16 @@ class Cell:
         return state, gates
 
     @cached_property
-    def _takes_vectors(self) -> bool:
-        return len(inspect.signature(self.step).parameters) >= 4
+    def _takes_beside(self) -> int:
+        """How many of p and m the step takes."""
+        return len(inspect.signature(self.step).parameters) - 3
 
 
 def _split(cell: Cell, what: str, text: str) -> tuple[str, ...]:
     names = tuple(text.split())
     if len(set(names)) != len(names):
         raise ValueError(f"{cell.name}.{what} = {text!r} names something twice; each name stands once.")
-    if what != "vectors" and not names:
+    if what not in ("vectors", "masks") and not names:
         raise ValueError(f"{cell.name}.{what} is empty; name at least one, as in {what} = 'h'.")
     for name in names:
         if not name.isidentifier() or name in _RESERVED or name.startswith("_"):

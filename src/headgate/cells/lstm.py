@@ -113,7 +113,7 @@ class LSTM(Cell):
         g = ACTIVATIONS[self.input_activation](x.g + U.g(s.h))
         c = f * s.c + i * g
         o = gate("o", c) if self.output_gate else 1.0
-        h = o * ACTIVATIONS[self.output_activation](c)
+        h = o * ACTIVATIONS[self.output_activation](s.read(c))
         if self.projection:
             h = U.r(h)
 

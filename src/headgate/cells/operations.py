@@ -60,6 +60,16 @@ def positive(value: Any) -> Any:
     _unknown("positive", value)
 
 
+@singledispatch
+def mean(first: Any, *others: Any) -> Any:
+    """The joint mean over the units of one or several equally long vectors: one value a row, [B, 1], to be used with
+    vectors of that length.
+
+    It is the mean of the vectors' own means, so a value that is the same for all units stands for itself.
+    """
+    _unknown("mean", first)
+
+
 def identity(value: Any) -> Any:
     """The value itself: an activation switched off."""
     return value
@@ -79,3 +89,15 @@ _ON_NUMBERS = {
 for _function, _on_numbers in _ON_NUMBERS.items():
     for _type in (int, float):
         _function.register(_type)(_on_numbers)
+
+
+def _mean_of_numbers(first: float, *others: float) -> float:
+    """A number is a vector of one unit."""
+    for other in others:
+        if not isinstance(other, (int, float)):
+            raise TypeError(f"mean: a number stands beside a {type(other).__name__}; give vectors, or numbers alone.")
+    return (first + sum(others)) / (1 + len(others))
+
+
+for _type in (int, float):
+    mean.register(_type)(_mean_of_numbers)

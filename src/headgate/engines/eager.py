@@ -32,6 +32,15 @@ for _name, _function in _ON_TENSORS.items():
     operations.FUNCTIONS[_name].register(Tensor)(_function)
 
 
+@operations.mean.register(Tensor)
+def _mean(first: Tensor, *others: Tensor) -> Tensor:
+    """The vectors' own means, kept as a last axis of one."""
+    total = first.mean(-1, keepdim=True)
+    for other in others:
+        total = total + other.mean(-1, keepdim=True)
+    return total / (1 + len(others))
+
+
 ADVANTAGE = "any cell, device and dtype, twice differentiable"
 
 

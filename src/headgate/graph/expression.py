@@ -24,7 +24,8 @@ class Node:
     """One operation on other nodes. Made by `constant`, `leaf`, `product`, `transposed` and by arithmetic.
 
     Attributes:
-        kind: "constant", "leaf", "product", "transposed", "neg", one of BINARY, or one of operations.FUNCTIONS.
+        kind: "constant", "leaf", "product", "transposed", "neg", "mean", one of BINARY, or one of
+            operations.FUNCTIONS.
         arguments: the nodes it works on.
         label: a constant's value; a leaf's (namespace, name), as ("x", "i") or ("s", "h"); a product's block name.
     """
@@ -199,6 +200,17 @@ def _register_functions() -> None:
 _register_functions()
 
 
+@operations.mean.register(Node)
+def _mean(first: Node, *others: Operand) -> Node:
+    vectors = (first, *map(as_node, others))
+    if all(vector.kind == "constant" for vector in vectors):
+        return constant(operations.mean(*(vector.label for vector in vectors)))
+    for vector in vectors:
+        if vector.kind == "constant":
+            raise TypeError(f"mean: the number {vector!r} stands among vectors, and has no units; leave it out.")
+    return Node("mean", vectors)
+
+
 def in_order(outputs: Iterable[Node], stop: frozenset[Node] = frozenset()) -> list[Node]:
     """All nodes that the outputs depend on, each after its arguments; not looking behind `stop`."""
     order: list[Node] = []
@@ -261,5 +273,7 @@ def _apply(node: Node, arguments: list[Any]) -> Any:
             return -arguments[0]
         case "leaf":
             raise KeyError(f"no value was given for {node!r}.")
+        case "mean":
+            return operations.mean(*arguments)
         case function:
             return operations.FUNCTIONS[function](arguments[0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from headgate.cells import Cell
-from headgate.cells.operations import positive
+from headgate.cells.operations import mean, positive
 from headgate.graph.expression import ONE, ZERO, Node, in_order, leaf, transposed
 from headgate.graph.trace import Graph, trace
 
@@ -49,11 +49,24 @@ def reverse(seeds: Mapping[Node, Node], cut: frozenset[Node] = frozenset()) -> d
             continue
         if node.kind == "product":
             parts = [transposed(node.label, upstream)]
+        elif node.kind == "mean":
+            parts = _mean_parts(upstream, len(node.arguments))
         else:
             parts = [upstream * derivative(node) for derivative in DERIVATIVES[node.kind]]
         for argument, part in zip(node.arguments, parts, strict=True):
             adjoint[argument] = adjoint.get(argument, ZERO) + part
     return adjoint
+
+
+def _mean_parts(upstream: Node, vectors: int) -> list[Node]:
+    """What a mean passes on to each of its vectors.
+
+    The adjoint of a value that a row has once, used at every unit, is the sum of what comes from the units. It is
+    carried as that: a contribution per unit, through whatever is done to the row's value, and summed only here. Each
+    unit of each of n vectors of H units has part 1/(n H) in the mean, so it receives the contributions' sum over n H:
+    their mean over n. (A mean of a mean is one more such value, the same at all units, and the same holds.)
+    """
+    return [mean(upstream) / vectors] * vectors
 
 
 @dataclass(frozen=True)
@@ -98,18 +111,21 @@ def gradient(cell: Cell) -> Gradient:
 class Linear:
     """One step as a network of elementwise coefficients between which only the matrices stand.
 
-    Its points are the new states, the vectors that products are applied to, the products' results, and the leaves.
+    Its points are the new states, the vectors that products are applied to, the products' results, and the leaves; and,
+    since a mean couples the units of a row as a matrix does, the vectors that means are taken of, and the means.
     `coefficient[u][v]` is du/dv per unit with every other point held still: for an LSTM, `[c][s.c]` is f, the
     highway, and `[c][U.i(h)]` is g i (1 - i).
 
     Attributes:
         graph: the step.
-        points: new states and product arguments, each after all points it depends on.
+        points: new states and arguments of products and means, each after all points it depends on.
+        means: the means, each after all it depends on; every unit of a mean's vectors has the same part in it.
         coefficient: per point, the points it depends on directly.
     """
 
     graph: Graph
     points: tuple[Node, ...]
+    means: tuple[Node, ...]
     coefficient: dict[Node, dict[Node, Node]]
 
 
@@ -118,19 +134,20 @@ def linearise(cell: Cell) -> Linear:
     """The elementwise partial derivatives of a step, which with the matrices make up its Jacobian."""
     graph = trace(cell)
     states = set(graph.states.values())
-    arguments = {node.arguments[0] for node in graph.products.values()}
-    # In a fixed order, not a set's, so that sums come out the same in every process.
-    ends = dict.fromkeys([*graph.leaves(), *graph.states.values(), *graph.products.values()])
     ordered = in_order([*graph.states.values(), *graph.products.values()])
+    means = tuple(node for node in ordered if node.kind == "mean")
+    arguments = {argument for node in (*graph.products.values(), *means) for argument in node.arguments}
+    # In a fixed order, not a set's, so that sums come out the same in every process.
+    ends = dict.fromkeys([*graph.leaves(), *graph.states.values(), *graph.products.values(), *means])
     points = [node for node in ordered if node in states | arguments]
     coefficient = {}
     for point in points:
-        if point.kind in ("leaf", "product"):
+        if point.kind in ("leaf", "product", "mean"):
             coefficient[point] = {point: ONE}
             continue
         others = [end for end in ends if end is not point]
         adjoint = reverse({point: ONE}, cut=frozenset(others))
         coefficient[point] = {end: adjoint[end] for end in others if adjoint.get(end, ZERO) is not ZERO}
-    return Linear(graph, tuple(points), coefficient)
+    return Linear(graph, tuple(points), means, coefficient)
 
 

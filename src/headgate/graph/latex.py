@@ -19,7 +19,8 @@ _FUNCTIONS = {
 
 
 def equations(cell: Cell) -> list[str]:
-    r"""One LaTeX equation for each gate the cell shows and each of its states, in the order of computation.
+    r"""One LaTeX equation for each gate the cell shows, each of its states and each mean `\mu_k` over the units of a row,
+    in the order of computation.
 
     `\odot` is the product per unit, `b'` the recurrent bias, primes on nothing else; `U_i h_{t-1}` is a matrix product.
     """
@@ -30,6 +31,8 @@ def equations(cell: Cell) -> list[str]:
         here = symbol(name) + "_t"
         if node.kind in ("constant", "leaf") or named.setdefault(node, here) != here:
             aliases.append(f"{here} = {named.get(node) or _Printer(graph, {})(node)}")
+    means = [node for node in in_order(graph.states.values()) if node.kind == "mean"]
+    named |= {node: rf"\mu_{_index(str(k))}" for k, node in enumerate(means, 1)}
     return [f"{named[node]} = {_Printer(graph, named)(node)}" for node in in_order(named) if node in named] + aliases
 
 
@@ -86,6 +89,9 @@ class _Printer:
                 return sign.join(self._print(a, _PRODUCT) for a in arguments), _PRODUCT
             case "div":
                 return rf"\frac{{{self._print(arguments[0], _SUM)}}}{{{self._print(arguments[1], _SUM)}}}", _ATOM
+            case "mean":
+                inside = ", ".join(self._print(argument, _SUM) for argument in arguments)
+                return rf"\operatorname{{mean}}\left({inside}\right)", _ATOM
             case function:
                 return rf"{_FUNCTIONS[function]}\left({self._print(arguments[0], _SUM)}\right)", _ATOM
 

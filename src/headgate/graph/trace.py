@@ -10,6 +10,7 @@ from itertools import groupby
 from headgate.cells import Cell, Matrix, State
 from headgate.cells.cell import Named
 from headgate.graph.expression import Node, Operand, as_node, in_order, leaf, product
+from headgate.graph.units import check_means
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,15 @@ class Graph:
         """The leaf `p.vector`, a per-unit parameter."""
         return leaf("p", vector)
 
+    def m(self, state: str) -> Node:
+        """The leaf `m.state`, a state's mask."""
+        return leaf("m", state)
+
     def leaves(self) -> Iterator[Node]:
         yield from map(self.x, self.cell.gate_names)
         yield from map(self.s, self.cell.state_names)
         yield from map(self.p, self.cell.vector_names)
+        yield from map(self.m, self.cell.mask_names)
 
 
 class _Products:
@@ -104,9 +110,11 @@ def trace(cell: Cell) -> Graph:
     x = Named((name, leaf("x", name)) for name in cell.gate_names)
     s = State((name, leaf("s", name)) for name in cell.state_names)
     p = Named((name, leaf("p", name)) for name in cell.vector_names)
-    states, gates = cell(x, U, s, p)
+    m = Named((name, leaf("m", name)) for name in cell.mask_names)
+    states, gates = cell(x, U, s, p, m)
     new_states = {name: as_node(value) for name, value in states.items()}
-    _check_all_used(cell, new_states, U._applied, [*x.values(), *p.values()])
+    _check_all_used(cell, new_states, U._applied, [*x.values(), *p.values(), *m.values()])
+    check_means(cell, new_states, U._applied.values())
     gate_nodes = {name: as_node(value) for name, value in gates.items()}
     return Graph(cell, new_states, gate_nodes, dict(U._applied), _stages(cell, U._applied))
 
@@ -118,7 +126,8 @@ def _check_all_used(cell: Cell, states: dict[str, Node], applied: dict[str, Node
             raise ValueError(f"{cell.name}.step: U.{block} reaches no state, so its rows would do nothing; drop it.")
     for node in leaves:
         if node not in used:
-            raise ValueError(f"{cell.name}.step never uses {node!r}, so its weights would do nothing; drop the name.")
+            idle = "its mask" if node.label[0] == "m" else "its weights"
+            raise ValueError(f"{cell.name}.step never uses {node!r}, so {idle} would do nothing; drop the name.")
 
 
 def _stages(cell: Cell, applied: dict[str, Node]) -> tuple[tuple[Group, ...], ...]:

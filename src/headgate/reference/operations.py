@@ -13,6 +13,16 @@ _ON_ARRAYS = {
     "sqrt": np.sqrt,
     "positive": lambda v: (np.real(v) > 0).astype(np.float64),
 }
+
+
+def _mean(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """The vectors' own means, kept as a last axis of one."""
+    means = [np.mean(vector, axis=-1, keepdims=True) for vector in (first, *others)]
+    return sum(means) / len(means)
+
+
+for _type in (np.ndarray, np.generic):
+    operations.mean.register(_type)(_mean)
 for _name, _function in _ON_ARRAYS.items():
     for _type in (np.ndarray, np.generic):
         operations.FUNCTIONS[_name].register(_type)(_function)
