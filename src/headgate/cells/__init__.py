@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +22,9 @@ from headgate.cells.operations import relu as relu
 from headgate.cells.operations import sigmoid as sigmoid
 from headgate.cells.operations import sqrt as sqrt
 from headgate.cells.operations import tanh as tanh
+from headgate.cells.wrappers import LayerNorm as LayerNorm
+from headgate.cells.wrappers import Zoneout as Zoneout
+from headgate.cells.wrappers import wrap
 
 
 @cache
@@ -41,16 +43,21 @@ def names() -> list[str]:
     return list(_catalogue())
 
 
-def get(cell: str | Cell | type[Cell], **switches: object) -> Cell:
+def get(
+    cell: str | Cell | type[Cell], *, layer_norm: object = False, zoneout: object = 0.0, **switches: object
+) -> Cell:
     """A cell by name, class or object, with switches set.
 
     Args:
         cell: a name of the catalogue ("lstm"), a user's cell object, or its class.
+        layer_norm: True for `LayerNorm` around it, or that wrapper's settings, such as `{"eps": 1e-3}`.
+        zoneout: rates of `Zoneout` around it: a number, or one a state, such as `{"h": 0.1, "c": 0.5}`; 0 for none.
         switches: fields of the cell's family, such as `peephole=True`.
 
     Raises:
         KeyError: no such name.
-        TypeError: not a cell, or a switch it does not have.
+        TypeError: not a cell, a switch it does not have, or a setting of the wrong type.
+        ValueError: a setting out of range, or a wrapper that does not fit the cell.
     """
     if isinstance(cell, str):
         known = _catalogue()
@@ -68,12 +75,10 @@ def get(cell: str | Cell | type[Cell], **switches: object) -> Cell:
         raise TypeError(f"a cell is a name, a Cell or its class, but got {came}; see headgate.cells.names().")
     if type(found).__hash__ is None:
         raise TypeError(f"{type(found).__name__} can change, and a cell may not: make it a @dataclass(frozen=True).")
-    if not switches:
-        return found
     for switch in switches:
         if switch not in found.switches:
             raise TypeError(f"{found.name} has no switch {switch!r}; it has {', '.join(found.switches) or 'none'}.")
-    return replace(found, **switches)
+    return wrap(found.with_switches(**switches) if switches else found, layer_norm, zoneout)
 
 
 def load(where: str) -> Cell:

@@ -196,7 +196,7 @@ class Cell:
                 raise ValueError(f"{self.name}.masks: there is no state {name!r}; the states are {known}.")
             rate = self.rates.get(name)
             if not (isinstance(rate, float) and 0.0 < rate < 1.0):
-                raise ValueError(f"{self.name}.rates[{name!r}] is {rate!r}; give a float between 0 and 1 for each mask.")
+                raise ValueError(f"{self.name}.rates[{name!r}] is {rate!r}; give each mask a float between 0 and 1.")
         return names
 
     def state_size(self, state: str, hidden_size: int, output_size: int) -> int:

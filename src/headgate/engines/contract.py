@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from headgate.cells import Cell
+from headgate.cells.cell import Named
+from headgate.graph import trace
+from headgate.graph.expression import in_order
+from headgate.reference.masks import masks
 
 HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What an engine has to be able to do, known before any number is: the ground on which one is chosen."""
+    """What an engine has to be able to do, known before any number is: the ground on which one is chosen.
+
+    `masks` says that they are to be drawn; otherwise they are their rates.
+    """
 
     cell: Cell
     device: torch.device
@@ -24,6 +32,19 @@ class Request:
     lengths: bool = False
     reset: bool = False
     all_states: bool = False
+    masks: bool = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the step asks for beyond arithmetic on each unit by itself: "mean" over the units of a row, "mask"."""
+        return _needs(self.cell)
+
+
+@cache
+def _needs(cell: Cell) -> frozenset[str]:
+    nodes = in_order(trace(cell).states.values())
+    kinds = {"mean"} if any(node.kind == "mean" for node in nodes) else set()
+    return frozenset(kinds | ({"mask"} if cell.mask_names else set()))
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,9 @@ class Call:
             between that step and the one before it, in either direction.
         reverse: from each row's end to its beginning; the output stays aligned with the input.
         all_states: ask for every state at every step, not the output alone.
+        seed: what the masks are drawn from (`headgate.reference.masks`; t is the time in `input`, b its row), int64
+            with one element, on the CPU; None for evaluation, where the masks are their rates. A cell without masks
+            draws none.
     """
 
     cell: Cell
@@ -52,6 +76,7 @@ class Call:
     reset: Tensor | None = None
     reverse: bool = False
     all_states: bool = False
+    seed: Tensor | None = None
 
     @property
     def request(self) -> Request:
@@ -62,6 +87,7 @@ class Call:
             self.lengths is not None,
             self.reset is not None,
             self.all_states,
+            self.seed is not None,
         )
 
 
@@ -88,3 +114,14 @@ def in_transform() -> bool:
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The dtype in which states are carried: float32 for half precision, where bf16 would lose small additions."""
     return torch.float32 if dtype in HALF else dtype
+
+
+def step_masks(call: Call, t: int) -> Named | None:
+    """`m` at one step of training, in the dtype of the states; None in evaluation, where the cell takes the rates."""
+    cell = call.cell
+    if call.seed is None or not cell.mask_names:
+        return None
+    size = {name: value.shape[-1] for name, value in zip(cell.state_names, call.initial, strict=True)}
+    drawn = masks(cell, int(call.seed), t, call.input.shape[1], size.__getitem__)
+    kind = {"device": call.input.device, "dtype": wide(call.input.dtype)}
+    return Named((name, torch.from_numpy(value).to(**kind)) for name, value in drawn.items())

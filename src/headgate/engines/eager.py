@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from headgate.cells import operations
 from headgate.cells.cell import Named, State
-from headgate.engines.contract import Call, Request, Result, wide
+from headgate.engines.contract import Call, Request, Result, step_masks, wide
 from headgate.graph import trace
 
 PRIORITY = 0
+CAN = frozenset({"mean", "mask"})
 
 _ON_TENSORS = {
     "sigmoid": torch.sigmoid,
@@ -140,7 +141,7 @@ def forward(call: Call) -> Result:
         if fresh is not None:
             state = State((name, torch.where(fresh, first[name], state[name])) for name in state)
         x = Named((gate, part[t]) for gate, part in zip(cell.gate_names, per_step, strict=True))
-        after, _ = cell(x, U, state, p)
+        after, _ = cell(x, U, state, p, step_masks(call, t))
         if active is not None:
             after = State((name, torch.where(active, after[name], state[name])) for name in state)
         state = after

@@ -25,7 +25,7 @@ def key(cell: Cell) -> str:
     It says where the class is and how its switches are set, so that another process, which loads an exported program,
     can make the cell anew.
     """
-    kind = type(cell)
+    kind = cell.family
     base = name = f"{kind.__module__}:{kind.__qualname__} {json.dumps(cell.changed_switches, default=repr)}"
     count = 1
     while _CELLS.setdefault(name, cell) != cell:
@@ -63,7 +63,7 @@ def forward(call: Call, cell_key: str, engine: str | None) -> Result:
         engine: the engine asked for; None has it chosen when the operator runs.
     """
     weights, initial = list(call.weights.values()), list(call.initial)
-    how = cell_key, engine or "", call.reverse
+    how = cell_key, engine or "", call.reverse, call.seed
     output, *final = _recurrent(call.input, weights, initial, call.lengths, call.reset, *how)
     return Result(output, tuple(final))
 
@@ -86,16 +86,17 @@ def _recurrent(
     cell: str,
     engine: str,
     reverse: bool,
+    seed: Tensor | None = None,
 ) -> list[Tensor]:
     if lengths is not None and lengths.device.type == "cpu" and ((lengths < 0) | (lengths > len(input))).any():
         raise ValueError(f"headgate::recurrent: lengths {lengths.tolist()} do not all lie in 0..{len(input)} = 0..T.")
-    result = _run(_call(input, weights, initial, lengths, reset, cell, reverse), engine)
+    result = _run(_call(input, weights, initial, lengths, reset, cell, reverse, seed), engine)
     # An operator's results may share no memory with its arguments or with each other.
     return [result.output.contiguous(), *(_dense_copy(state) for state in result.final)]
 
 
 @_recurrent.register_fake
-def _(input, weights, initial, lengths, reset, cell, engine, reverse):
+def _(input, weights, initial, lengths, reset, cell, engine, reverse, seed=None):
     output = input.new_empty(*input.shape[:2], initial[0].shape[-1])
     return [output, *(torch.empty_like(state, memory_format=torch.contiguous_format) for state in initial)]
 
@@ -111,12 +112,13 @@ def _recurrent_backward(
     cell: str,
     engine: str,
     reverse: bool,
+    seed: Tensor | None = None,
 ) -> list[Tensor]:
     variables = [value.detach().requires_grad_() for value in (input, *weights, *initial)]
     # Inside an operator autograd is switched off by dispatch key; this run of the engine needs it back.
     with torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False), torch.enable_grad():
         inner = variables[1 : 1 + len(weights)], variables[1 + len(weights) :]
-        result = _run(_call(variables[0], *inner, lengths, reset, cell, reverse), engine)
+        result = _run(_call(variables[0], *inner, lengths, reset, cell, reverse, seed), engine)
         found = torch.autograd.grad(
             (result.output, *result.final), variables, gradients, allow_unused=True, materialize_grads=True
         )
@@ -124,36 +126,36 @@ def _recurrent_backward(
 
 
 @_recurrent_backward.register_fake
-def _(gradients, input, weights, initial, lengths, reset, cell, engine, reverse):
+def _(gradients, input, weights, initial, lengths, reset, cell, engine, reverse, seed=None):
     return [torch.empty_like(value, memory_format=torch.contiguous_format) for value in (input, *weights, *initial)]
 
 
 def _keep(ctx, inputs, output) -> None:
-    input, weights, initial, lengths, reset, cell, engine, reverse = inputs
+    input, weights, initial, lengths, reset, cell, engine, reverse, seed = inputs
     ctx.sizes = len(weights), len(initial)
     ctx.how = cell, engine, reverse
-    ctx.masks = lengths is not None, reset is not None
-    masks = [mask for mask in (lengths, reset) if mask is not None]
-    ctx.save_for_backward(input, *weights, *initial, *masks)
+    optional = lengths, reset, seed
+    ctx.there = [value is not None for value in optional]
+    ctx.save_for_backward(input, *weights, *initial, *(value for value in optional if value is not None))
 
 
 def _backward(ctx, gradients):
     n, m = ctx.sizes
     input, *rest = ctx.saved_tensors
-    weights, initial, masks = rest[:n], rest[n : n + m], rest[n + m :]
-    lengths = masks.pop(0) if ctx.masks[0] else None
-    reset = masks.pop(0) if ctx.masks[1] else None
+    weights, initial, saved = rest[:n], rest[n : n + m], iter(rest[n + m :])
+    lengths, reset, seed = (next(saved) if there else None for there in ctx.there)
     dense = [gradient.contiguous() for gradient in gradients]
-    found = _recurrent_backward(dense, input, weights, initial, lengths, reset, *ctx.how)
-    return found[0], found[1 : 1 + n], found[1 + n :], None, None, None, None, None
+    found = _recurrent_backward(dense, input, weights, initial, lengths, reset, *ctx.how, seed)
+    return found[0], found[1 : 1 + n], found[1 + n :], None, None, None, None, None, None
 
 
 _recurrent.register_autograd(_backward, setup_context=_keep)
 
 
-def _call(input, weights, initial, lengths, reset, cell: str, reverse: bool) -> Call:
+def _call(input, weights, initial, lengths, reset, cell: str, reverse: bool, seed: Tensor | None) -> Call:
     found = cell_of(cell)
     names = list(found.parameter_shapes(1, 1, 1, bias=True))
     if len(names) != len(weights):
         names = list(found.parameter_shapes(1, 1, 1, bias=False))
-    return Call(found, dict(zip(names, weights, strict=True)), input, tuple(initial), lengths, reset, reverse)
+    named = dict(zip(names, weights, strict=True))
+    return Call(found, named, input, tuple(initial), lengths, reset, reverse, seed=seed)

@@ -26,7 +26,7 @@ def names() -> list[str]:
 
 
 def engine_named(name: str) -> ModuleType:
-    """An engine's module: `refusal(request)`, `forward(call)`, PRIORITY, ADVANTAGE.
+    """An engine's module: `refusal(request)`, `forward(call)`, PRIORITY, ADVANTAGE, CAN.
 
     Raises:
         ValueError: no such engine.
@@ -38,6 +38,18 @@ def engine_named(name: str) -> ModuleType:
     return _engines()[name]
 
 
+def refusal(name: str, request: Request) -> str | None:
+    """Why an engine cannot run a request, in its own words where it has them, or None."""
+    module = engine_named(name)
+    reason = module.refusal(request)
+    if reason is not None:
+        return reason
+    missing = request.needs - getattr(module, "CAN", frozenset())
+    if "mean" in missing:
+        return f"its kernels compute each unit by itself, and {request.cell.name} takes means over the units of a row"
+    return f"its kernels know no masks, which {request.cell.name} has" if missing else None
+
+
 def choose(request: Request, engine: str | None = None) -> str:
     """The engine to run a request: the one asked for, or the first that can.
 
@@ -45,10 +57,10 @@ def choose(request: Request, engine: str | None = None) -> str:
         ValueError: no engine of that name.
         RuntimeError: the one asked for cannot run this; the message says which would.
     """
-    able = next(name for name in names() if engine_named(name).refusal(request) is None)
+    able = next(name for name in names() if refusal(name, request) is None)
     if engine is None:
         return able
-    reason = engine_named(engine).refusal(request)
+    reason = refusal(engine, request)
     if reason is not None:
         raise RuntimeError(
             f'engine="{engine}" cannot run here: {reason}. Leave engine=None to let headgate choose '
@@ -62,5 +74,5 @@ def explain(request: Request, engine: str | None = None) -> str:
     if engine is not None:
         return f"{engine} (asked for)"
     able = choose(request)
-    preferred = engine_named(names()[0])
-    return f"{able} ({preferred.refusal(request) or preferred.ADVANTAGE})"
+    preferred = names()[0]
+    return f"{able} ({refusal(preferred, request) or engine_named(preferred).ADVANTAGE})"

@@ -19,8 +19,8 @@ _FUNCTIONS = {
 
 
 def equations(cell: Cell) -> list[str]:
-    r"""One LaTeX equation for each gate the cell shows, each of its states and each mean `\mu_k` over the units of a row,
-    in the order of computation.
+    r"""One LaTeX equation for each gate the cell shows, each of its states, and each mean `\mu_k` over the units of a
+    row, in the order of computation.
 
     `\odot` is the product per unit, `b'` the recurrent bias, primes on nothing else; `U_i h_{t-1}` is a matrix product.
     """
@@ -52,6 +52,7 @@ class _Printer:
 
     def __init__(self, graph: Graph, named: dict[Node, str]) -> None:
         self._named = named
+        self._input_bias = graph.cell.input_bias
         self._biased = {block for matrix in graph.cell.recurrent if matrix.bias for block in matrix.block_names}
         self._top: Node | None = None
 
@@ -97,7 +98,8 @@ class _Printer:
 
     def _leaf(self, namespace: str, name: str) -> tuple[str, int]:
         if namespace == "x":
-            return f"W_{_index(name)} x_t + b_{_index(name)}", _SUM
+            text = f"W_{_index(name)} x_t"
+            return (f"{text} + b_{_index(name)}", _SUM) if self._input_bias else (text, _PRODUCT)
         if namespace == "s":
             return f"{symbol(name)}_{{t-1}}", _ATOM
         return f"{namespace}_{_index(name)}", _ATOM

@@ -1,14 +1,14 @@
 """The exact gradient through time, and the split of it by path: one reverse pass over one layer and direction.
 
 Between the new states of a step and its old ones stand only elementwise coefficients, computed for all steps at once,
-and the matrices. The reverse pass is linear in what it carries, so the parts of a gradient can be carried side by side:
-the split by path is exact, and its parts sum to the whole.
+the matrices, and, in a normalised cell, means over the units of a row. The reverse pass is linear in what it carries,
+so the parts of a gradient can be carried side by side: the split by path is exact, and its parts sum to the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class Run:
         states: states after each step, by name, [T, B, ...]; frozen where a row takes no step.
         active: rows that take each step, [T, B, 1] bool.
         fresh: rows whose state was restored to `initial` before a step, [T, B, 1] bool.
+        masks: the cell's masks by state: as they were drawn, [T, B, ...], or their rates.
     """
 
     cell: Cell
@@ -44,6 +45,7 @@ class Run:
     states: dict[str, Tensor]
     active: Tensor
     fresh: Tensor
+    masks: Mapping[str, Tensor | float] = field(default_factory=dict)
 
     def before(self) -> dict[str, Tensor]:
         """The states that each step started from, by name, [T, B, ...]."""
@@ -60,6 +62,7 @@ class Run:
             states={name: value[here] for name, value in self.states.items()},
             active=self.active[here],
             fresh=torch.zeros_like(self.fresh[here]),
+            masks={name: value[here] if isinstance(value, Tensor) else value for name, value in self.masks.items()},
         )
 
 
@@ -93,7 +96,7 @@ class Adjoint:
         self._graph = graph = self._linear.graph
         self._states = {node: name for name, node in graph.states.items()}
         self._matrix = _block_matrices(run)
-        ends = dict.fromkeys([*self._states, *graph.products.values()])
+        ends = dict.fromkeys([*self._states, *graph.products.values(), *self._linear.means])
         self._order = [node for node in in_order(ends) if node in ends]
         self._linking = {node for node in self._order if set(self._states) & set(in_order([node])) - {node}}
         parts = dict.fromkeys(part for ends in self._linear.coefficient.values() for part in ends.values())
@@ -163,6 +166,7 @@ class Adjoint:
         parts = functional.linear(run.input, run.weights["weight_ih"], run.weights.get("bias_ih"))
         values = {graph.x(gate): part for gate, part in zip(gates, parts.chunk(len(gates), -1), strict=True)}
         values |= {graph.s(name): value for name, value in run.before().items()}
+        values |= {graph.m(name): run.masks[name] for name in run.cell.mask_names}
         if names := run.cell.vector_names:
             vectors = run.weights["weight_p"].chunk(len(names))
             values |= {graph.p(name): part for name, part in zip(names, vectors, strict=True)}
@@ -201,17 +205,22 @@ class Adjoint:
             if node not in adjoint:
                 continue
             upstream = adjoint[node] if node in self._linking else adjoint[node][:narrow]
-            point, label = node, HIGHWAY
+            points, label = (node,), HIGHWAY
             if node.kind == "product":
-                upstream, point, label = upstream @ self._matrix[node.label][0], node.arguments[0], node.label
-            handed = point is not node and point in self._states
-            for end, value in [(point, 1.0)] if handed else self._coefficients(point, t):
-                part = upstream * value
-                if end.kind == "leaf" and end.label[0] == "s":
-                    part, home = part[:narrow], leaves[end.label[1]]
-                    home[label] = home[label] + part if label in home else part
-                else:
-                    _add(adjoint, end, part if end in self._states or end in self._linking else part[:narrow])
+                upstream, points, label = upstream @ self._matrix[node.label][0], node.arguments, node.label
+            elif node.kind == "mean":
+                # As a matrix with 1/(n H) everywhere: no weight is crossed, so this is no gate's path.
+                upstream, points = upstream.mean(-1, keepdim=True).expand_as(upstream), node.arguments
+                upstream = upstream / len(points)
+            for point in points:
+                handed = point is not node and point in self._states
+                for end, value in [(point, 1.0)] if handed else self._coefficients(point, t):
+                    part = upstream * value
+                    if end.kind == "leaf" and end.label[0] == "s":
+                        part, home = part[:narrow], leaves[end.label[1]]
+                        home[label] = home[label] + part if label in home else part
+                    else:
+                        _add(adjoint, end, part if end in self._states or end in self._linking else part[:narrow])
         totals = {name: adjoint[self._graph.states[name]] for name in seeds}
         some = next(iter(totals.values()))[:narrow]
         width = self.run.weights["weight_ih"].shape[0] // len(self.run.cell.gate_names)

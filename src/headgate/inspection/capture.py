@@ -288,7 +288,7 @@ def watch(model: nn.Module) -> Watch:
 
 
 class _Before:
-    """What has to be known before a layer runs: the random state its dropout starts from, and weights that it computes.
+    """What has to be known before a layer runs: the random state of its masks, and weights that it computes.
 
     Parametrised weights are computed when they are read. Held in torch's cache for the time of the call, they are the
     layer's own, and a random one draws no second time.
@@ -300,8 +300,9 @@ class _Before:
         if isinstance(module, Recurrent) and parametrize.is_parametrized(module):
             self._cache.enter_context(parametrize.cached())
             self.weights = _weights(module)
-        # After the weights, which may be drawn: this is where the layer's own dropout begins.
+        # After the weights, which may be drawn: this is where the layer's own dropout and zoneout begin.
         draws = module.training and module.num_layers > 1 and module.dropout > 0
+        draws = draws or (isinstance(module, Recurrent) and module.draws_masks)
         self.random_state = torch.get_rng_state() if draws else None
 
     def close(self) -> None:

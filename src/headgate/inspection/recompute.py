@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from headgate.engines import Call, choose, engine_named
+from headgate.engines import Call, choose, engine_named, step_masks
 from headgate.inspection.adjoint import Run
 from headgate.nn import Recurrent, packing
 from headgate.nn.arguments import Sequences, close_sequences, open_sequences
@@ -109,14 +109,16 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
         input, lengths = packing.unpack(opened.input)
         input, lengths = _in_users_order(input, opened.input), _in_users_order(lengths[None], opened.input)[0]
         first = tuple(_in_users_order(state, opened.input) for state in first)
-    masks = _dropout_masks(capture, layer, opened, input)
+    seeds, masks = _drawn_again(capture, layer, opened, input)
     layers: list[list[LayerRun]] = []
     for k in range(layer.num_layers):
         runs = []
         for direction in range(layer.num_directions):
             index = k * layer.num_directions + direction
             initial = tuple(state[index] for state in first)
-            run = _run(layer, layer.weights(k, direction), input, initial, lengths, opened.reset, direction == 1)
+            seed = None if seeds is None else seeds[index]
+            call = Call(layer.cell, layer.weights(k, direction), input, initial, lengths, opened.reset, direction == 1)
+            run = _run(replace(call, all_states=True, seed=seed), opened)
             runs.append(LayerRun(run, layer, opened, index, masks[k] if k < len(masks) else None))
         layers.append(runs)
         outputs = [_in_time(r.run.states[layer.cell.state_names[0]] * r.run.active, d) for d, r in enumerate(runs)]
@@ -143,27 +145,49 @@ def _as_called(arguments: dict, dtype: torch.dtype) -> dict:
     return {key: value if key in ("lengths", "reset") else converted(value) for key, value in arguments.items()}
 
 
-def _run(layer: Recurrent, weights, input, initial, lengths, reset, reverse: bool) -> Run:
-    cell = layer.cell
-    call = Call(cell, weights, input, initial, lengths, reset, reverse, all_states=True)
-    result = engine_named(choose(call.request)).forward(call)
-    T, B = input.shape[:2]
-    steps = torch.arange(T, device=input.device)[:, None]
-    active = steps < lengths if lengths is not None else torch.ones(T, B, dtype=torch.bool, device=input.device)
+def _run(call: Call, opened: Sequences) -> Run:
+    T, B = call.input.shape[:2]
+    states, masks = _states_and_masks(call, opened)
+    steps = torch.arange(T, device=call.input.device)[:, None]
+    everywhere = torch.ones(T, B, dtype=torch.bool, device=call.input.device)
+    active = everywhere if call.lengths is None else steps < call.lengths
     # What stands in the padding is nobody's, and NaN there would get through every mask that multiplies.
-    input = torch.where(active[..., None], input, torch.zeros_like(input))
-    fresh = torch.zeros_like(active) if reset is None else reset & active
-    if reverse:
+    input = torch.where(active[..., None], call.input, torch.zeros_like(call.input))
+    fresh = torch.zeros_like(active) if call.reset is None else call.reset & active
+    if call.reverse:
         fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
     return Run(
-        cell,
-        weights,
-        _in_time(input, reverse),
-        dict(zip(cell.state_names, initial, strict=True)),
-        {name: _in_time(value, reverse) for name, value in result.states.items()},
-        _in_time(active, reverse)[..., None],
-        _in_time(fresh, reverse)[..., None],
+        call.cell,
+        call.weights,
+        _in_time(input, call.reverse),
+        dict(zip(call.cell.state_names, call.initial, strict=True)),
+        {name: _in_time(value, call.reverse) for name, value in states.items()},
+        _in_time(active, call.reverse)[..., None],
+        _in_time(fresh, call.reverse)[..., None],
+        {name: _in_time(m, call.reverse) if isinstance(m, Tensor) else m for name, m in masks.items()},
     )
+
+
+def _states_and_masks(call: Call, opened: Sequences) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
+    """Every state at every step, and the cell's masks, by name.
+
+    A mask belongs to a row's place in the batch, so the rows go to the places they had in the captured call, and back.
+    """
+    packed = opened.input if isinstance(opened.input, PackedSequence) else None
+    if packed is not None and packed.sorted_indices is not None:
+        order = packed.sorted_indices
+        initial = tuple(state.index_select(0, order) for state in call.initial)
+        lengths = call.lengths.index_select(0, order)
+        call = replace(call, input=call.input.index_select(1, order), initial=initial, lengths=lengths)
+    states = engine_named(choose(call.request)).forward(call).states
+    masks: dict[str, Tensor | float] = dict(call.cell.rates)
+    if call.seed is not None:
+        drawn = [step_masks(call, t) for t in range(len(call.input))]
+        masks = {name: torch.stack([m[name] for m in drawn]) for name in call.cell.mask_names}
+    if packed is not None:
+        states = {name: _in_users_order(value, packed) for name, value in states.items()}
+        masks = {n: _in_users_order(m, packed) if isinstance(m, Tensor) else m for n, m in masks.items()}
+    return states, masks
 
 
 def _in_users_order(rows: Tensor, packed: PackedSequence) -> Tensor:
@@ -175,23 +199,26 @@ def _in_time(value: Tensor, reverse: bool | int) -> Tensor:
     return value.flip(0) if reverse else value
 
 
-def _dropout_masks(capture: Capture, layer: Recurrent, opened: Sequences, input: Tensor) -> list[Tensor]:
-    """The masks between layers, drawn again from the random state the call began with."""
+def _drawn_again(
+    capture: Capture, layer: Recurrent, opened: Sequences, input: Tensor
+) -> tuple[tuple[Tensor, ...] | None, list[Tensor]]:
+    """The seeds of the cell's masks, and the masks between layers, from the random state the call began with."""
     if capture.random_state is None:
-        return []
+        return None, []
     width = layer.output_size * layer.num_directions
     packed_draw = isinstance(opened.input, PackedSequence) and not isinstance(capture.module, Recurrent)
     shape = (len(opened.input.data), width) if packed_draw else (*input.shape[:2], width)
     p = float(capture.module.dropout)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(capture.random_state)
+        seeds = layer.train().draw_seeds()
         ones = torch.ones(shape, dtype=capture.output.dtype, device=input.device)
         masks = [functional.dropout(ones, p, True).to(input.dtype) for _ in range(layer.num_layers - 1)]
     if packed_draw:
         masks = [packing.unpack(opened.input._replace(data=mask))[0] for mask in masks]
     if isinstance(opened.input, PackedSequence):
         masks = [_in_users_order(mask, opened.input) for mask in masks]
-    return masks
+    return seeds, masks
 
 
 def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: str) -> None:

@@ -18,7 +18,7 @@ def gate_bias_(layer: Recurrent, gate: str, value: float | Tensor) -> Recurrent:
     """Set the bias of one gate in all layers and directions.
 
     torch.nn adds two biases to every gate; the value goes into `bias_ih`, and the gate's part of every other bias is
-    zeroed, so that the gate really starts there.
+    zeroed, so that the gate really starts there. With layer norm it goes into the one bias there is.
 
     Args:
         layer: changed in place and returned.
@@ -31,7 +31,7 @@ def gate_bias_(layer: Recurrent, gate: str, value: float | Tensor) -> Recurrent:
     cell = _cell_of(layer)
     if gate not in cell.gate_names:
         raise ValueError(f"{layer.call} has no gate {gate!r}; its gates are {', '.join(cell.gate_names)}.")
-    if not layer.bias:
+    if not _has_biases(layer):
         raise ValueError(f"{layer.call} has no biases, so gate {gate!r} cannot be given one; build it with bias=True.")
     value = torch.as_tensor(value)
     if value.shape not in ((), (layer.hidden_size,)):
@@ -69,10 +69,10 @@ def chrono_(layer: Recurrent, longest: float) -> Recurrent:
     if not longest > 2:
         raise ValueError(f"{layer.call}: chrono={longest!r} is the longest timescale in steps and must be above 2.")
     signs = _timescale(layer, "chrono")
-    if not layer.bias:
+    if not _has_biases(layer):
         raise ValueError(f"{layer.call} has no biases, which set the timescales; build it with bias=True.")
     for weights in _all_weights(layer):
-        logarithms = torch.empty_like(weights["bias_ih"][: layer.hidden_size]).uniform_(1.0, longest - 1.0).log_()
+        logarithms = weights["weight_ih"].new_empty(layer.hidden_size).uniform_(1.0, longest - 1.0).log_()
         for gate, sign in signs.items():
             _set_gate_bias(layer.cell, weights, gate, sign * logarithms)
     return layer
@@ -89,7 +89,25 @@ def orthogonal_(layer: Recurrent) -> Recurrent:
     return layer
 
 
+@torch.no_grad()
+def vectors_(layer: Recurrent) -> Recurrent:
+    """Per-unit parameters at the values that their cell has them start from, such as a layer norm's gains at 1."""
+    cell = _cell_of(layer)
+    for weights in _all_weights(layer):
+        for name, value in cell.vector_starts.items():
+            _rows(weights["weight_p"], cell.vector_names, name).fill_(value)
+    return layer
+
+
+def _has_biases(layer: Recurrent) -> bool:
+    return layer.bias and (layer.cell.input_bias or bool(layer.cell.bias_vectors))
+
+
 def _set_gate_bias(cell: Cell, weights: dict[str, Tensor], gate: str, value: float | Tensor) -> None:
+    if gate in cell.bias_vectors:
+        own = _rows(weights["weight_p"], cell.vector_names, cell.bias_vectors[gate])
+        own.copy_(torch.as_tensor(value).to(own))
+        return
     bias = weights["bias_ih"]
     _rows(bias, cell.gate_names, gate).copy_(torch.as_tensor(value).to(bias))
     for matrix in cell.recurrent:

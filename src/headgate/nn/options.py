@@ -66,8 +66,8 @@ def _check_ours(values: dict[str, Any]) -> None:
         raise ValueError("forget_bias and chrono both set the bias of the gate that keeps the memory; give one.")
 
 
-def cell_with_options(cell: str | Cell | type[Cell], switches: dict[str, Any], proj_size: int) -> Cell:
-    """The cell with its switches set, projected if a projection's size was given.
+def cell_with_options(cell: str | Cell | type[Cell], switches: dict[str, Any], proj_size: int, bias: bool) -> Cell:
+    """The cell with its switches and wrappers set, projected if a projection's size was given.
 
     Raises:
         ValueError: a projection without a size, or a size for a cell that cannot project.
@@ -76,6 +76,8 @@ def cell_with_options(cell: str | Cell | type[Cell], switches: dict[str, Any], p
     if "projection" in switches:
         raise TypeError("projection is switched on by proj_size, the projected output's size; give that instead.")
     found = cells.get(cell, **switches)
+    if not bias:
+        found = found.without_bias()
     if found.produces_projection and not proj_size:
         raise ValueError(f"{found.name} projects its output, so it needs a proj_size greater than zero.")
     if not proj_size or found.produces_projection:

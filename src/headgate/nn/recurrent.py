@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -42,6 +43,11 @@ class Recurrent(nn.Module):
         forget_bias: start the gate that keeps the memory at this bias.
         chrono: start its timescales log-uniform up to this many steps (see `initialise.chrono_`).
         orthogonal: start the recurrent blocks orthogonal.
+        layer_norm: True for layer normalisation around the cell, or its settings, as in `{"eps": 1e-3}`; see
+            `headgate.cells.LayerNorm`. Its gains and biases take the place of `bias_ih` and `bias_hh`; with bias=False
+            only the gains are there.
+        zoneout: probability that a unit keeps its old value in training: a number, or one a state, as in
+            `{"h": 0.1, "c": 0.5}`; see `headgate.cells.Zoneout`. `torch.manual_seed` repeats it.
         switches: fields of the cell's family, such as `peephole=True`.
 
     Shape:
@@ -69,6 +75,8 @@ class Recurrent(nn.Module):
         forget_bias: float | None = None,
         chrono: float | None = None,
         orthogonal: bool = False,
+        layer_norm: bool | Mapping[str, Any] = False,
+        zoneout: float | Mapping[str, float] = 0.0,
         **switches: Any,
     ) -> None:
         super().__init__()
@@ -81,7 +89,8 @@ class Recurrent(nn.Module):
             setattr(self, name, value)
         self.dropout = float(dropout)
         # A cell that cannot be run is refused here, not at the first batch.
-        self.cell = trace(cell_with_options(cell, switches, proj_size)).cell
+        switches |= {"layer_norm": layer_norm, "zoneout": zoneout}
+        self.cell = trace(cell_with_options(cell, switches, proj_size, bias)).cell
         self._cell_key = operator.key(self.cell)
         self._make_parameters(device, dtype)
         self.reset_parameters()
@@ -111,6 +120,7 @@ class Recurrent(nn.Module):
         for names in self._weight_names:
             for name in names.values():
                 nn.init.uniform_(getattr(self, name), -bound, bound)
+        initialise.vectors_(self)
         for names in self._initial_names:
             for name in names:
                 nn.init.zeros_(getattr(self, name))
@@ -219,6 +229,17 @@ class Recurrent(nn.Module):
         learned = (torch.stack([getattr(self, name) for name in names]) for names in by_state)
         return tuple(value[:, None].expand(-1, batch_size, -1).to(device, dtype) for value in learned)
 
+    @property
+    def draws_masks(self) -> bool:
+        """Whether a call now, in training, draws masks."""
+        return self.training and bool(self.cell.mask_names)
+
+    def draw_seeds(self) -> tuple[Tensor, ...] | None:
+        """A seed of its own for each layer and direction, from torch's default generator; None where none is needed."""
+        if not self.draws_masks:
+            return None
+        return torch.randint(0, 2**63 - 1, (self.num_layers * self.num_directions, 1), device="cpu").unbind(0)
+
     def _run(
         self, opened: Sequences, weights: list[dict[str, Tensor]]
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
@@ -226,7 +247,8 @@ class Recurrent(nn.Module):
             return self._run_layers(opened, weights, None)
         packed = isinstance(opened.input, PackedSequence)
         data = opened.input.data if packed else opened.input
-        request = Request(self.cell, data.device, data.dtype, opened.lengths is not None, opened.reset is not None)
+        asked = opened.lengths is not None, opened.reset is not None
+        request = Request(self.cell, data.device, data.dtype, *asked, masks=self.draws_masks)
         engine = engines.choose(request, self.engine)
         drops = self.training and self.dropout > 0 and self.num_layers > 1
         # torch's kernel would draw its masks over a packed batch; ours are drawn over time and rows, for any engine.
@@ -254,12 +276,14 @@ class Recurrent(nn.Module):
         else:
             input, lengths = opened.input, opened.lengths
         final = []
+        seeds = self.draw_seeds()
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.num_directions):
                 initial = tuple(state[len(final)] for state in opened.initial)
                 own = {name: weight.to(input.dtype) for name, weight in weights[len(final)].items()}
-                call = Call(self.cell, own, input, initial, lengths, opened.reset, direction == 1)
+                seed = None if seeds is None else seeds[len(final)]
+                call = Call(self.cell, own, input, initial, lengths, opened.reset, direction == 1, seed=seed)
                 if engine is None:
                     result = operator.forward(call, self._cell_key, self.engine)
                 else:
@@ -278,7 +302,7 @@ class Recurrent(nn.Module):
     @property
     def family(self) -> str:
         """The name torch.nn's messages use."""
-        return type(self.cell).__name__
+        return self.cell.family.__name__
 
     @property
     def mode(self) -> str:

@@ -126,7 +126,7 @@ def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any]
 
 
 def _usual(layer: Recurrent, states: Any) -> bool:
-    if layer.training and layer.dropout and layer.num_layers > 1:
+    if layer.draws_masks or (layer.training and layer.dropout and layer.num_layers > 1):
         return False
     if states is None:
         return not layer.learnable_state

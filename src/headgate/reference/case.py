@@ -23,6 +23,7 @@ class Case:
         lengths: valid steps of each row, [B], or None for T.
         reset: True where a new sequence begins at that step, [T, B], or None.
         reverse: run from each row's end to its beginning.
+        mask_seed: what the masks of a training step are drawn from; None for evaluation, where they are their rates.
         cotangents: the loss is the sum over `output` and the final states of value times cotangent.
     """
 
@@ -33,6 +34,7 @@ class Case:
     lengths: np.ndarray | None = None
     reset: np.ndarray | None = None
     reverse: bool = False
+    mask_seed: int | None = None
     cotangents: Arrays = field(default_factory=dict)
 
     @property

@@ -11,6 +11,7 @@ from headgate.reference.case import Arrays, Case
 from headgate.reference.unroll import (
     Blocks,
     input_parts,
+    step_masks,
     steps_in_order,
     transposed,
     unroll,
@@ -37,7 +38,8 @@ def traced_gradients(case: Case, step_gradient: Gradient | None = None) -> Array
         before = State((n, np.where(fresh & active, case.initial[n], previous[n])) for n in cell.state_names)
         coming = dict(later)
         coming[cell.state_names[0]] = coming[cell.state_names[0]] + case.cotangents["output"][t] * active
-        step = _step(backward, cell, U, Named((g, part[t]) for g, part in x.items()), before, p, coming)
+        here = Named((gate, part[t]) for gate, part in x.items())
+        step = _step(backward, U, here, before, p, step_masks(case, t) or Named(cell.rates), coming)
         _accumulate(gradients, case, t, active, step)
         for name in cell.state_names:
             passed = np.where(active, step[f"s.{name}"], coming[name])
@@ -48,15 +50,16 @@ def traced_gradients(case: Case, step_gradient: Gradient | None = None) -> Array
     return gradients
 
 
-def _step(backward: Gradient, cell, U: Blocks, x: Named, s: State, p: Named, coming: Arrays) -> Arrays:
+def _step(backward: Gradient, U: Blocks, x: Named, s: State, p: Named, m: Named, coming: Arrays) -> Arrays:
     """All the step's gradients at one time, and the vectors its products were applied to."""
-    graph = trace(cell)
+    graph, cell = trace(U.cell), U.cell
 
     def multiply(node: Node, vector: np.ndarray) -> np.ndarray:
         return U[node.label](vector) if node.kind == "product" else transposed(U, node.label, vector)
 
     values = {graph.x(n): v for n, v in x.items()} | {graph.s(n): v for n, v in s.items()}
-    values |= {graph.p(n): v for n, v in p.items()} | {seed(n): v for n, v in coming.items()}
+    values |= {graph.p(n): v for n, v in p.items()} | {graph.m(n): v for n, v in m.items()}
+    values |= {seed(n): v for n, v in coming.items()}
     wanted: dict[str, Node] = {f"s.{n}": node for n, node in backward.states.items()}
     wanted |= {f"x.{n}": node for n, node in backward.x.items()}
     wanted |= {f"U.{n}": node for n, node in backward.products.items()}
@@ -67,15 +70,14 @@ def _step(backward: Gradient, cell, U: Blocks, x: Named, s: State, p: Named, com
 
 
 def _whole(cell, name: str, value, x: np.ndarray, s: State) -> np.ndarray:
-    """A value that is the same for all rows or units, such as a gradient of zero, in full size."""
+    """A value that is the same for all rows or units, such as a gradient of zero or a mean, in full size."""
     namespace, _, key = name.partition(".")
-    size = x.shape[-1]
+    sizes = {"H": x.shape[-1], "O": s[cell.state_names[0]].shape[-1]}
+    size = sizes["H"]
     if namespace == "s":
         size = s[key].shape[-1]
-    elif namespace == "U" and cell.blocks[key].rows == "O":
-        size = s[cell.state_names[0]].shape[-1]
-    elif np.ndim(value):
-        size = np.shape(value)[-1]
+    elif namespace in "Uv":
+        size = sizes[cell.blocks[key].rows if namespace == "U" else cell.blocks[key].columns]
     return np.broadcast_to(value, (len(x), size))
 
 

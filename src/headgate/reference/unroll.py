@@ -7,12 +7,14 @@ import numpy as np
 import headgate.reference.operations  # noqa: F401 - gives the equations' functions their meaning on arrays
 from headgate.cells.cell import Cell, Named, State
 from headgate.reference.case import Arrays, Case
+from headgate.reference.masks import masks
 
 
 class Blocks:
     """`U` on arrays: `U.i(v)` is `U_i v + b'_i` for every row of v."""
 
     def __init__(self, cell: Cell, weights: Arrays) -> None:
+        self.cell = cell
         self._matrix: Arrays = {}
         self._bias: Arrays = {}
         for matrix in cell.recurrent:
@@ -46,6 +48,14 @@ def vectors(cell: Cell, weights: Arrays) -> Named:
     return Named(zip(names, np.split(weights["weight_p"], len(names)), strict=True)) if names else Named()
 
 
+def step_masks(case: Case, t: int) -> Named | None:
+    """`m` at one step of training; None for evaluation."""
+    if case.mask_seed is None:
+        return None
+    drawn = masks(case.cell, case.mask_seed, t, case.input.shape[1], lambda name: case.initial[name].shape[1])
+    return Named((name, value.astype(np.float64)) for name, value in drawn.items())
+
+
 def steps_in_order(case: Case) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """For each step in the order it is run: its time, which rows take it, which rows start afresh before it.
 
@@ -76,7 +86,7 @@ def unroll(case: Case) -> Arrays:
     output = {}
     for t, active, fresh in steps_in_order(case):
         before = State((name, np.where(fresh & active, first[name], state[name])) for name in state)
-        after, _ = cell(Named((gate, part[t]) for gate, part in x.items()), U, before, p)
+        after, _ = cell(Named((gate, part[t]) for gate, part in x.items()), U, before, p, step_masks(case, t))
         state = State((name, np.where(active, after[name], before[name])) for name in state)
         trajectory[t] = state
         output[t] = np.where(active, state[cell.state_names[0]], 0.0)
