@@ -1,0 +1,146 @@
+"""First whether two compute the same, then how long each takes: in turn, after warm-up, medians."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.peers import Contender
+from benchmarks.problem import SEED
+
+# The largest deviation of a result, relative to its largest entry: a rounding error, never another equation.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
+
+
+class Differs(Exception):
+    """Two do not compute the same; the message names what differs most. There is nothing to time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to measure.
+
+    Attributes:
+        turns: how often each gets its turn.
+        turn_s: calls are repeated until a turn has lasted this long.
+        pause_s: between turns, so that threads of the one that wait spinning do not take from the other.
+    """
+
+    turns: int = 11
+    turn_s: float = 0.1
+    pause_s: float = 0.02
+
+
+QUICK = Plan(turns=3, turn_s=0.0)
+# A call as long as this needs no untimed one before it in every turn.
+LONG_S = 0.2
+
+
+def results(contender: Contender) -> dict[str, np.ndarray]:
+    """What it computes, by name, drawn masks included: the seed is set first."""
+    torch.manual_seed(SEED)
+    return contender.named(contender.run())
+
+
+def deviations(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The largest deviation of each result, relative to the largest entry of what is expected.
+
+    Raises:
+        Differs: one of them has another result, or another shape.
+    """
+    if list(found) != list(expected):
+        raise Differs(f"it returns {', '.join(found)}, not {', '.join(expected)}")
+    for name, value in found.items():
+        if value.shape != expected[name].shape:
+            raise Differs(f"{name} has shape {list(value.shape)}, not {list(expected[name].shape)}")
+    smallest = np.finfo(np.float32).tiny
+    return {
+        name: float(np.abs(value - expected[name]).max() / max(np.abs(expected[name]).max(), smallest))
+        for name, value in found.items()
+    }
+
+
+def check(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], dtype: str) -> dict[str, float]:
+    """The deviations between two, if they are roundings.
+
+    Raises:
+        Differs: the two do not compute the same.
+    """
+    found = deviations(theirs, ours)
+    for name, value in found.items():
+        if not value <= TOLERANCE[dtype]:  # a NaN is not a rounding either
+            raise Differs(f"{name} differs by {value:.1e} of its largest entry (allowed {TOLERANCE[dtype]:.0e})")
+    return found
+
+
+def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
+    """Seconds a call of each, one median for every turn, after a turn of warm-up; turns A, B, A, B, ..."""
+    found: list[list[float]] = [[] for _ in contenders]
+    for turn in range(plan.turns + 1):
+        for contender, kept in zip(contenders, found, strict=True):
+            time.sleep(plan.pause_s)
+            seconds = _turn(contender.run, plan.turn_s, settle=not kept or kept[-1] < LONG_S)
+            if turn:
+                kept.append(seconds)
+    return found
+
+
+def _turn(run: Callable[[], Any], least_s: float, settle: bool) -> float:
+    if settle:
+        run()  # brings its own data back into the caches that the other has just used
+    calls, start = [], time.perf_counter()
+    while not calls or time.perf_counter() - start < least_s:
+        before = time.perf_counter()
+        run()
+        calls.append(time.perf_counter() - before)
+    return statistics.median(calls)
+
+
+def first_call(prepare: Callable[[], Contender]) -> dict[str, float | None]:
+    """Of a fresh process: seconds from weights to the first result, and the memory that calls then take at their peak.
+
+    Returns:
+        first_s: preparing and the first call, compiling included, importing not.
+        memory_bytes: the peak of resident memory over three more calls, less what was resident before preparing: what
+            the layer holds, packed weights and compiled code, and what a call needs on its way. None outside Linux.
+    """
+    gc.collect()
+    before, start = _resident("VmRSS"), time.perf_counter()
+    contender = prepare()
+    contender.run()
+    first_s = time.perf_counter() - start
+    gc.collect()
+    _reset_peak()
+    for _ in range(3):
+        contender.run()
+    peak = _resident("VmHWM")
+    return {"first_s": first_s, "memory_bytes": None if before is None or peak is None else max(peak - before, 0)}
+
+
+def _resident(field: str) -> int | None:
+    """Resident memory of this process in bytes, now ("VmRSS") or at its peak ("VmHWM")."""
+    if not sys.platform.startswith("linux"):
+        return None
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    # Some sandboxes leave the peak out of that file.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if field == "VmHWM" else None
+
+
+def _reset_peak() -> None:
+    """Begin the peak anew, where Linux lets us; without it, the peak includes compiling and importing."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
