@@ -27,6 +27,7 @@ def call_of(case: Case, dtype: torch.dtype, device: str = "cpu") -> Call:
         None if case.lengths is None else torch.tensor(case.lengths, device=device),
         None if case.reset is None else torch.tensor(case.reset, device=device),
         case.reverse,
+        seed=None if case.mask_seed is None else torch.tensor([case.mask_seed], dtype=torch.uint64).view(torch.int64),
     )
 
 
@@ -76,6 +77,6 @@ def scattered(value: torch.Tensor) -> torch.Tensor:
 
 def skip_if_refused(call: Call, engine: str) -> None:
     """Skip the test, with the engine's own words, where the engine refuses the call."""
-    reason = engines.engine_named(engine).refusal(call.request)
+    reason = engines.refusal(engine, call.request)
     if reason is not None:
         pytest.skip(f"{engine}: {reason}")

@@ -92,7 +92,7 @@ class OneStep:
 
     Attributes:
         graph: the cell's step.
-        x, U, s, p: what the step is called with; vectors are [1, H].
+        x, U, s, p, m: what the step is called with; vectors are [1, H], masks their rates.
         matrix, bias: the recurrent weights by block.
         values: the numbers by leaf, for `evaluate`.
     """
@@ -113,16 +113,18 @@ class OneStep:
             self.matrix |= zip(matrix.block_names, np.split(weight, number), strict=True)
             self.bias |= zip(matrix.block_names, np.split(bias, number), strict=True)
         self.U = Products(self.matrix, self.bias)
+        self.m = Named((name, cell.rates[name]) for name in cell.mask_names)
         self.values = {self.graph.x(name): value for name, value in self.x.items()}
         self.values |= {self.graph.s(name): value for name, value in self.s.items()}
         self.values |= {self.graph.p(name): value for name, value in self.p.items()}
+        self.values |= {self.graph.m(name): value for name, value in self.m.items()}
 
     def multiply(self, node: Node, vector: np.ndarray) -> np.ndarray:
         """A product of the graph, for `evaluate`."""
         return self.U[node.label](vector)
 
     def run(self, s: State | None = None) -> tuple[State, Gates]:
-        return self.cell(self.x, self.U, self.s if s is None else s, self.p)
+        return self.cell(self.x, self.U, self.s if s is None else s, self.p, self.m)
 
     def jacobian(self) -> dict[tuple[str, str], np.ndarray]:
         """d(new state)/d(old state) by complex-step differences, [units of the new, units of the old] by names."""

@@ -9,7 +9,7 @@ from reference.cases import CELLS
 from tolerances import TOLERANCE
 from torch import float64
 
-from headgate.cells import Cell, Gates, State, exp, log, relu, sigmoid, sqrt, tanh
+from headgate.cells import Cell, Gates, State, exp, log, mean, relu, sigmoid, sqrt, tanh
 from headgate.cells.operations import positive
 from headgate.graph import equations
 from headgate.graph.latex import symbol
@@ -67,7 +67,9 @@ def test_every_gate_and_every_state_has_its_line(name):
     _, gates = OneStep(cell).run()
     left = [line.partition(" = ")[0] for line in equations(cell)]
     assert len(left) == len(set(left))
-    assert set(left) == {f"{symbol(name)}_t" for name in (*gates, *cell.state_names)}
+    means = {rf"\mu_{k}" for k in range(1, 1 + sum(name.startswith(r"\mu") for name in left))}
+    assert bool(means) == ("layer_norm" in cell.name)
+    assert set(left) - means == {f"{symbol(name)}_t" for name in (*gates, *cell.state_names)}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -76,6 +78,7 @@ def test_a_line_uses_only_what_stands_above_it(name):
     for line in equations(ALL[name]):
         left, _, right = line.partition(" = ")
         assert set(re.findall(r"(?:\\mathrm\{\w+\}|\b\w)_t\b", right)) - {"x_t"} <= known
+        assert set(re.findall(r"\\mu_\w+", right)) <= known
         known.add(left)
 
 
@@ -117,6 +120,7 @@ class Product:
 def as_python(latex):
     """One side of an equation as a Python expression with the same precedences."""
     latex = latex.replace(r"\_", "_")
+    latex = re.sub(r" \\times 10\^\{(-?\d+)\}", r"e\1", latex)
     while r"\frac" in latex:
         start = latex.index(r"\frac")
         above, middle = braced(latex, start + len(r"\frac"))
@@ -150,7 +154,8 @@ def computed(step, lines):
     numbers |= {f"U_{short[block]}": Product(matrix) for block, matrix in step.matrix.items()}
     numbers |= {f"recurrent_b_{short[block]}": bias for block, bias in step.bias.items()}
     numbers |= {f"{state}_old": value for state, value in step.s.items()}
-    numbers |= {f"p_{vector}": value for vector, value in step.p.items()}
+    numbers |= {f"p_{vector.replace('_', '')}": value for vector, value in step.p.items()}
+    numbers |= {f"m_{state}": value for state, value in step.m.items()} | {"mean": mean}
     found = {}
     for line in lines:
         left, right = map(as_python, line.split(" = "))
@@ -176,7 +181,8 @@ def test_the_printed_lines_compute_what_the_step_computes(name):
     step = OneStep(Precedence() if name == "precedence" else ALL[name])
     state, gates = step.run()
     expected = {as_python(f"{symbol(name)}_t"): value for name, value in {**gates, **state}.items()}
-    assert_all_close(computed(step, equations(step.cell)), expected, TOLERANCE["restated", float64])
+    found = {name: value for name, value in computed(step, equations(step.cell)).items() if name[:3] != "mu_"}
+    assert_all_close(found, expected, TOLERANCE["restated", float64])
 
 
 def test_a_printed_line_without_its_brackets_computes_something_else():

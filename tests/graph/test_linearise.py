@@ -38,6 +38,12 @@ def assembled(step):
         """d(node)/d(old states), by state; a leaf that is no state has none."""
         if node not in jacobian and node.kind == "product":
             jacobian[node] = {name: step.matrix[node.label] @ J for name, J in of(node.arguments[0]).items()}
+        if node not in jacobian and node.kind == "mean":
+            jacobian[node] = {}
+            for argument in node.arguments:
+                for name, J in of(argument).items():
+                    part = np.tile(J.mean(0) / len(node.arguments), (len(J), 1))
+                    jacobian[node][name] = jacobian[node].get(name, 0.0) + part
         return jacobian.get(node, {})
 
     for point in linear.points:
@@ -72,7 +78,7 @@ def test_points_come_after_the_points_they_depend_on(name):
     for point in linear.points:
         for end in linear.coefficient[point]:
             if end is not point:
-                assert end in known or end.arguments[0] in known
+                assert end in known or set(end.arguments) <= known
         known.add(point)
     assert set(linear.graph.states.values()) <= known
 

@@ -262,6 +262,7 @@ def test_a_graph_has_the_names_of_its_cell(name):
         *(("x", gate) for gate in cell.gate_names),
         *(("s", state) for state in cell.state_names),
         *(("p", vector) for vector in cell.vector_names),
+        *(("m", state) for state in cell.mask_names),
     ]
 
 

@@ -14,6 +14,14 @@ from headgate.reference import Case
 CELLS: dict[str, Cell] = {name: cells.get(name) for name in cells.names()}
 CELLS["lstmp"] = cells.get("lstm", projection=True)
 CELLS["greff_fgrp"] = cells.get("greff_fgr", projection=True)
+CELLS["layer_norm_lstm"] = cells.get("lstm", layer_norm=True)
+CELLS["layer_norm_lstmp"] = cells.get("lstm", projection=True, layer_norm=True)
+CELLS["layer_norm_gru"] = cells.get("gru", layer_norm=True)
+CELLS["zoneout_lstm"] = cells.get("lstm", zoneout={"h": 0.25, "c": 0.5})
+CELLS["zoneout_lstm_training"] = CELLS["zoneout_lstm"]
+CELLS["zoneout_layer_norm_peephole_lstm"] = cells.get("peephole_lstm", layer_norm=True, zoneout=0.3)
+# Those whose masks are drawn; elsewhere they are their rates.
+MASK_SEED = {"zoneout_lstm_training": 2**63 + 11}
 
 OPTIONS: dict[str, dict[str, bool]] = {
     "plain": {},
@@ -46,6 +54,7 @@ def case_of(name: str, shape: tuple[int, int, int] = SMALL, options: str = "plai
         case,
         lengths=None if case.lengths is None else lengths,
         reset=None if case.reset is None else reset,
+        mask_seed=MASK_SEED.get(name),
     )
 
 
