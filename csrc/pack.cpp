@@ -5,27 +5,28 @@
 #include "headgate.h"
 #include "lanes.h"
 #include "product.h"
+#include "product_tiles.h"
 #include "step.h"
 
 namespace headgate {
 namespace {
 
+// The order in which products of numbers as they are read weights: [k][panel][16].
 template <class T>
-struct packer {
-  const hg_packing& job;
-  const T* weight = static_cast<const T*>(job.weight);
-  T* packed = static_cast<T*>(job.packed);
+struct plain_order {
+  using weight = T;
+  using bias = T;
 
-  // Result units and the length of the products.
-  int64_t units() const { return job.back ? job.columns : job.rows; }
-  int64_t K() const { return job.back ? job.blocks * job.rows : job.columns; }
-  int64_t blocks() const { return job.back ? 1 : job.blocks; }
+  static constexpr int64_t panel_step = HG_BLOCK;  // from one panel of a strip to the next
+  static int64_t depth(int64_t K) { return K; }
+  static T bias_of(T value) { return value; }
 
   // One panel: 16 units of block b, lying `panels` apart in its strip.
-  void panel(int64_t block, int64_t unit, T* to, int64_t panels) const {
-    const int64_t valid = std::clamp<int64_t>(units() - unit, 0, HG_BLOCK), step = panels * HG_BLOCK;
+  static void panel(const hg_packing& job, int64_t K, int64_t block, int64_t unit, int64_t valid, T* to, int64_t panels) {
+    const T* weight = static_cast<const T*>(job.weight);
+    const int64_t step = panels * HG_BLOCK;
     if (job.back) {
-      for (int64_t k = 0; k < K(); ++k, to += step) {
+      for (int64_t k = 0; k < K; ++k, to += step) {
         std::copy_n(weight + k * job.columns + unit, valid, to);
         std::fill(to + valid, to + HG_BLOCK, T(0));
       }
@@ -34,12 +35,60 @@ struct packer {
     const T* from = weight + (block * job.rows + unit) * job.columns;
     // By square pieces, which are turned in the first cache.
     T piece[HG_BLOCK][HG_BLOCK] = {};
-    for (int64_t k0 = 0; k0 < K(); k0 += HG_BLOCK) {
-      const int64_t count = std::min<int64_t>(HG_BLOCK, K() - k0);
+    for (int64_t k0 = 0; k0 < K; k0 += HG_BLOCK) {
+      const int64_t count = std::min<int64_t>(HG_BLOCK, K - k0);
       for (int64_t u = 0; u < valid; ++u) std::copy_n(from + u * job.columns + k0, count, piece[u]);
       for (int64_t k = 0; k < count; ++k, to += step)
         for (int64_t u = 0; u < HG_BLOCK; ++u) to[u] = piece[u][k];
     }
+  }
+};
+
+// The order in which tiles of bfloat16 do: [k / 32][panel][16 pairs][16][2], zeros beyond K.
+struct tile_order {
+  using weight = uint16_t;
+  using bias = float;
+
+  static constexpr int64_t panel_step = TILE_VALUES;
+  static int64_t depth(int64_t K) { return tiled_depth(K); }
+  static float bias_of(uint16_t half) {
+    const uint32_t bits = uint32_t(half) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+  static void panel(const hg_packing& job, int64_t K, int64_t block, int64_t unit, int64_t valid, uint16_t* to, int64_t panels) {
+    const uint16_t* weight = static_cast<const uint16_t*>(job.weight);
+    for (int64_t k0 = 0; k0 < K; k0 += TILE_DEPTH, to += panels * TILE_VALUES) {
+      const int64_t count = std::min(TILE_DEPTH, K - k0);
+      uint16_t piece[TILE_DEPTH][HG_BLOCK] = {};
+      if (job.back) {
+        for (int64_t k = 0; k < count; ++k) std::copy_n(weight + (k0 + k) * job.columns + unit, valid, piece[k]);
+      } else {
+        const uint16_t* from = weight + (block * job.rows + unit) * job.columns + k0;
+        for (int64_t u = 0; u < valid; ++u)
+          for (int64_t k = 0; k < count; ++k) piece[k][u] = from[u * job.columns + k];
+      }
+      for (int64_t k = 0; k < TILE_DEPTH; ++k)
+        for (int64_t u = 0; u < HG_BLOCK; ++u) to[(k / 2 * HG_BLOCK + u) * 2 + k % 2] = piece[k][u];
+    }
+  }
+};
+
+template <class Order>
+struct packer {
+  using weight = typename Order::weight;
+  const hg_packing& job;
+  weight* packed = static_cast<weight*>(job.packed);
+
+  // Result units and the length of the products.
+  int64_t units() const { return job.back ? job.columns : job.rows; }
+  int64_t K() const { return job.back ? job.blocks * job.rows : job.columns; }
+  int64_t blocks() const { return job.back ? 1 : job.blocks; }
+
+  void panel(int64_t block, int64_t unit, weight* to, int64_t panels) const {
+    Order::panel(job, K(), block, unit, std::clamp<int64_t>(units() - unit, 0, HG_BLOCK), to, panels);
   }
 
   void strips(int64_t from, int64_t to) const {
@@ -50,9 +99,9 @@ struct packer {
       for (int64_t b = 0; b < blocks(); b += STRIP) {
         const bool alone = blocks() == 1;
         const int64_t panels = alone ? std::min(step, n - j) : std::min<int64_t>(STRIP, blocks() - b);
-        T* strip = packed + (j * blocks() + b) * HG_BLOCK * K();
+        weight* strip = packed + (j * blocks() + b) * HG_BLOCK * Order::depth(K());
         for (int64_t p = 0; p < panels; ++p)
-          panel(alone ? 0 : b + p, (alone ? j + p : j) * HG_BLOCK, strip + p * HG_BLOCK, panels);
+          panel(alone ? 0 : b + p, (alone ? j + p : j) * HG_BLOCK, strip + p * Order::panel_step, panels);
       }
       if (job.bias) biases(j, std::min(j + step, n));
     }
@@ -63,22 +112,22 @@ struct packer {
   }
 
   void biases(int64_t from, int64_t to) const {
-    const T* bias = static_cast<const T*>(job.bias);
-    T* out = static_cast<T*>(job.packed_bias);
+    const weight* bias = static_cast<const weight*>(job.bias);
+    auto* out = static_cast<typename Order::bias*>(job.packed_bias);
     for (int64_t j = from; j < to; ++j)
       for (int64_t b = 0; b < job.blocks; ++b)
         for (int64_t u = 0; u < HG_BLOCK; ++u) {
           const int64_t unit = j * HG_BLOCK + u;
-          out[(j * job.blocks + b) * HG_BLOCK + u] = unit < job.rows ? bias[b * job.rows + unit] : T(0);
+          out[(j * job.blocks + b) * HG_BLOCK + u] = unit < job.rows ? Order::bias_of(bias[b * job.rows + unit]) : 0;
         }
   }
 };
 
-template <class T>
+template <class Order>
 void pack(const hg_packing& job) {
-  packer<T> all{job};
+  packer<Order> all{job};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
-    const packer<T>& all = *static_cast<packer<T>*>(argument);
+    const packer<Order>& all = *static_cast<packer<Order>*>(argument);
     all.strips(all.count() * thread / threads, all.count() * (thread + 1) / threads);
   };
   constexpr int64_t WORTH_A_THREAD = 1 << 16;
@@ -90,5 +139,9 @@ void pack(const hg_packing& job) {
 }  // namespace
 }  // namespace headgate
 
-extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f32)(const hg_packing* job) { headgate::pack<float>(*job); }
-extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f64)(const hg_packing* job) { headgate::pack<double>(*job); }
+#if defined(HG_TILES)
+extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, bf16)(const hg_packing* job) { headgate::pack<headgate::tile_order>(*job); }
+#else
+extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f32)(const hg_packing* job) { headgate::pack<headgate::plain_order<float>>(*job); }
+extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f64)(const hg_packing* job) { headgate::pack<headgate::plain_order<double>>(*job); }
+#endif

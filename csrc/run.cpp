@@ -10,17 +10,21 @@
 #include "headgate.h"
 #include "lanes.h"
 #include "product.h"
+#include "product_tiles.h"
 #include "share.h"
 #include "step.h"
 
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, STRIP_BYTES = 32768, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128;
+constexpr int64_t TILE_BYTES = 16384, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128;
 
-template <class T>
+// `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles.
+template <class T, class Products>
 class worker {
  public:
+  using operand = typename Products::operand;
+
   worker(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {
     int64_t largest = 0;
     size_t places = 0;
@@ -29,7 +33,7 @@ class worker {
       largest = std::max(largest, tile_size(pass));
       places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
     }
-    in_.resize(places), out_.resize(places), results_.resize(places);
+    in_.resize(places), out_.resize(places), results_.resize(places), vectors_.resize(places);
     in_stride_.resize(places), out_stride_.resize(places);
     memory_.reset(allocate(largest));
     if (run.input) {
@@ -37,7 +41,7 @@ class worker {
       const int64_t step = std::max<int64_t>(mine.rows.size() * own.size() * run.input->blocks, 1);
       steps_ahead_ = std::clamp<int64_t>(AHEAD_BYTES / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       ahead_.reset(allocate(steps_ahead_ * step));
-      base_.resize(steps_ahead_);
+      base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
     }
   }
 
@@ -165,16 +169,19 @@ class worker {
     unit_blocks_ = run_.input_units / HG_BLOCK;
     start_with_bias(product, sum, own, own.size(), ahead_.get());
     const T* vector = buffer(product.vector.buffer);
-    each_strip(product, own, own.size(), [&](product_task<T>& task, const T* weight, int panels, T* const* result) {
+    products_.make_room(INPUT_SLOT, sum, product);
+    const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low + i).size(); };
+    for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
+      const T* from = vector + (run_.offset[low + i] + own_rows(low + i).from) * product.vector.stride;
+      vectors_ahead_[i] = products_.vectors(INPUT_SLOT, base_[i], {from, product.vector.stride}, rows_ahead(i), product);
+    }
+    each_strip(product, own, own.size(), [&](auto& task, const operand* weight, int panels, T* const* result) {
       task.result_stride = stride;
-      task.vector_stride = product.vector.stride;
       for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
-        const range rows = own_rows(low + i);
-        const int64_t count = together ? sum : rows.size();
-        if (count == 0) continue;
-        task.vector = vector + (run_.offset[low + i] + rows.from) * product.vector.stride;
+        if (rows_ahead(i) == 0) continue;
+        task.vector = vectors_ahead_[i].first, task.vector_stride = vectors_ahead_[i].stride;
         for (int p = 0; p < panels; ++p) task.result[p] = result[p] + base_[i] * stride;
-        strip(product, task, weight, panels, count);
+        products_.strip(product, task, weight, panels, rows_ahead(i));
       }
     }, ahead_.get());
   }
@@ -208,6 +215,7 @@ class worker {
     for (int64_t g = 0; g < groups; ++g) {
       const range rows{rows_.from + rows_.size() * g / groups, rows_.from + rows_.size() * (g + 1) / groups};
       const int64_t width = tile_units(pass, rows.size());
+      for (int k = 0; k < pass.n_products; ++k) vectors_[k] = vectors(pass.products[k], INPUT_SLOT + 1 + k, rows);
       for (int64_t unit = own.from; unit < own.to; unit += width)
         tile(pass, rows, {unit, std::min(unit + width, own.to)}, width);
     }
@@ -217,7 +225,7 @@ class worker {
     T* next = memory_.get();
     for (int k = 0; k < pass.n_products; ++k) {
       results_[k] = next;
-      multiply(pass.products[k], rows, units, width, next);
+      multiply(pass.products[k], vectors_[k], rows.size(), units, width, next);
       next += rows.size() * pass.products[k].blocks * width;
     }
     for (int k = 0; k < pass.n_in; ++k) {
@@ -287,16 +295,20 @@ class worker {
     }
   }
 
-  void multiply(const hg_product& product, range rows, range units, int64_t width, T* result) const {
-    start_with_bias(product, rows.size(), units, width, result);
-    int64_t vector_stride;
-    const T* vector = find(product.vector, rows.from, 0, &vector_stride);
-    each_strip(product, units, width, [&](product_task<T>& task, const T* weight, int panels, T* const* at) {
+  vectors_of<operand> vectors(const hg_product& product, int slot, range rows) {
+    vectors_of<T> found;
+    found.first = find(product.vector, rows.from, 0, &found.stride);
+    products_.make_room(slot, rows.size(), product);
+    return products_.vectors(slot, 0, found, rows.size(), product);
+  }
+
+  void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
+    start_with_bias(product, rows, units, width, result);
+    each_strip(product, units, width, [&](auto& task, const operand* weight, int panels, T* const* at) {
       std::copy(at, at + panels, task.result);
       task.result_stride = product.blocks * width;
-      task.vector = vector;
-      task.vector_stride = vector_stride;
-      strip(product, task, weight, panels, rows.size());
+      task.vector = vectors.first, task.vector_stride = vectors.stride;
+      products_.strip(product, task, weight, panels, rows);
     }, result);
   }
 
@@ -316,10 +328,9 @@ class worker {
   // Every strip of some units' weights, and where its panels' results begin.
   template <class Work>
   void each_strip(const hg_product& product, range units, int64_t width, const Work& work, T* result) const {
-    int64_t K = 0;
-    for (int s = 0; s < product.segments; ++s) K += product.length[s];
-    product_task<T> task{};
-    task.vector_step = 1;
+    const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
+    const int64_t depth = Products::depth(product);
+    typename Products::task task{};
     T* at[STRIP];
     const bool alone = product.blocks == 1;
     const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
@@ -328,24 +339,8 @@ class worker {
         const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
         for (int p = 0; p < panels; ++p)
           at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-        work(task, buffer(product.packed) + (j * product.blocks + b) * HG_BLOCK * K, panels, at);
+        work(task, packed + (j * product.blocks + b) * HG_BLOCK * depth, panels, at);
       }
-  }
-
-  void strip(const hg_product& product, product_task<T>& task, const T* weight, int panels, int64_t rows) const {
-    // A piece of the strip stays in the first cache while all rows are multiplied with it.
-    const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
-    const T* vector = task.vector;
-    task.weight_stride = panels * HG_BLOCK;
-    for (int s = 0; s < product.segments; ++s)
-      for (int64_t k = 0; k < product.length[s]; k += task.K) {
-        task.K = rows > 8 ? std::min(piece, product.length[s] - k) : product.length[s];
-        task.vector = vector + product.start[s] + k;
-        task.weight = weight;
-        multiply_strip<T>(task, rows, panels);
-        weight += task.K * task.weight_stride;
-      }
-    task.vector = vector;
   }
 
   const hg_run& run_;
@@ -356,12 +351,14 @@ class worker {
   std::vector<const void*> in_;
   std::vector<void*> out_;
   std::vector<T*> results_;
+  std::vector<vectors_of<operand>> vectors_, vectors_ahead_;
+  Products products_;
   int64_t steps_ahead_ = 1, low_ = 0;
   int64_t at_ = 0, step_ = 0, unit_blocks_ = 0;
   range rows_{};
 };
 
-template <class T>
+template <class T, class Products = plain_products<T>>
 void run_all(const hg_run& run) {
   struct shared {
     const hg_run& run;
@@ -372,7 +369,7 @@ void run_all(const hg_run& run) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
     if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
-    worker<T>(all.run, mine, all.meeting).all_steps();
+    worker<T, Products>(all.run, mine, all.meeting).all_steps();
   };
   const int32_t threads = threads_worth(run, all.split);
   if (threads == 1) return work(&all, 0, 1);
@@ -382,5 +379,11 @@ void run_all(const hg_run& run) {
 }  // namespace
 }  // namespace headgate
 
+#if defined(HG_TILES)
+extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, bf16)(const hg_run* run) {
+  headgate::run_all<float, headgate::tile_products<headgate::HG_TILES>>(*run);
+}
+#else
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) { headgate::run_all<float>(*run); }
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f64)(const hg_run* run) { headgate::run_all<double>(*run); }
+#endif

@@ -158,6 +158,18 @@ HG_DECLARE_ALL(portable)
 HG_DECLARE_ALL(avx2)
 HG_DECLARE_ALL(avx512)
 
+/* Runs whose products are of bfloat16, by tiles; all else in a run, its passes too, is float32. Weights are packed from
+ * bfloat16, biases from bfloat16 to float32. `amx` uses the processor's tiles, `emulated` computes what they would. */
+#define HG_DECLARE_TILES(isa)                      \
+  HG_PUBLIC void hg_run_##isa##_bf16(const hg_run*); \
+  HG_PUBLIC void hg_pack_##isa##_bf16(const hg_packing*);
+HG_DECLARE_TILES(amx)
+HG_DECLARE_TILES(emulated)
+
+/* Whether `amx` can be used: the processor and the operating system have it and it computes what `emulated` does. */
+enum { HG_NO_TILES, HG_TILES_RIGHT, HG_TILES_WRONG };
+HG_PUBLIC int32_t hg_tiles(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -121,5 +121,52 @@ inline void multiply_strip(const product_task<T>& task, int64_t rows, int panels
   }
 }
 
+// Rows of a product's vectors.
+template <class T>
+struct vectors_of {
+  const T* first;
+  int64_t stride;
+};
+
+// A run's products keep what they make of their vectors in slots: this one is the input's, a pass's follow.
+constexpr int INPUT_SLOT = 0;
+
+// Products of numbers as they come. What is multiplied, and how, is all that a run leaves to this class.
+template <class T>
+class plain_products {
+ public:
+  using operand = T;
+  using task = product_task<T>;
+  static constexpr int64_t STRIP_BYTES = 32768;
+
+  // Values of the packed weights for every result unit.
+  static int64_t depth(const hg_product& product) {
+    int64_t sum = 0;
+    for (int s = 0; s < product.segments; ++s) sum += product.length[s];
+    return sum;
+  }
+
+  void make_room(int, int64_t, const hg_product&) {}
+  vectors_of<T> vectors(int, int64_t, vectors_of<T> given, int64_t, const hg_product&) { return given; }
+
+  // All rows against one strip.
+  void strip(const hg_product& product, task& at, const T* weight, int panels, int64_t rows) const {
+    // A piece of the strip stays in the first cache while all rows are multiplied with it.
+    const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
+    const T* vector = at.vector;
+    at.vector_step = 1;
+    at.weight_stride = panels * HG_BLOCK;
+    for (int s = 0; s < product.segments; ++s)
+      for (int64_t k = 0; k < product.length[s]; k += at.K) {
+        at.K = rows > 8 ? std::min(piece, product.length[s] - k) : product.length[s];
+        at.vector = vector + product.start[s] + k;
+        at.weight = weight;
+        multiply_strip<T>(at, rows, panels);
+        weight += at.K * at.weight_stride;
+      }
+    at.vector = vector;
+  }
+};
+
 }  // namespace
 }  // namespace headgate

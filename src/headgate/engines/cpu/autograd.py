@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headgate.engines import eager
 from headgate.engines.contract import Call, Result, wide
+from headgate.engines.cpu import library
 from headgate.engines.cpu.back import run_back
 from headgate.engines.cpu.layout import sizes_of
 from headgate.engines.cpu.rows import Rows, rows_of
@@ -25,11 +26,14 @@ def run_call(call: Call, split: int = 0) -> Result:
     initial = [value.to(dtype) for value in call.initial]
     if rows.order is not None:
         initial = [value.index_select(0, rows.order) for value in initial]
-    weights = {name: value.to(dtype) for name, value in call.weights.items()}
+    products = torch.bfloat16 if call.input.dtype is torch.bfloat16 and library.tiles() else dtype
+    weights = {name: value.to(products) for name, value in call.weights.items()}
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
-    problem = Problem(sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, call.all_states, split)
+    problem = Problem(
+        sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, products, call.all_states, split
+    )
     states = len(cell.state_names)
     if keep:
         output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
@@ -136,7 +140,7 @@ def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients:
             # The contract's resets stand at the step that begins; ours at the step before which the state is restored.
             fresh = fresh.roll(1, 0) if rows.reverse else fresh
         input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, x.shape[1])
-        weights = dict(zip(ctx.names, tensors[:n], strict=True))
+        weights = {name: value.to(x.dtype) for name, value in zip(ctx.names, tensors[:n], strict=True)}
         call = Call(problem.sizes.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
         result = eager.forward(call)
         values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]

@@ -75,7 +75,7 @@ class _Products:
         found: dict[str, Tensor] = {}
         gates = [back.x[gate] for gate in cell.gate_names]
         if "input" in wanted:
-            found["input"] = self._side_by_side(gates) @ weights["weight_ih"]
+            found["input"] = self._side_by_side(gates).to(self.problem.products) @ weights["weight_ih"]
         # By the columns on their left side, so that several products share one reading of them.
         sides: dict[tuple[int, ...], list[tuple[str, int, Stacked]]] = {}
         if wanted & {"weight_ih", "bias_ih"}:
@@ -94,7 +94,9 @@ class _Products:
     def _sums(self, sides: Mapping[tuple[int, ...], list[tuple[str, int, Stacked]]]) -> dict[str, Tensor]:
         parts: dict[str, list[tuple[int, Tensor]]] = {}
         for columns, rights in sides.items():
-            products, total = sum_products(self._side_by_side(list(columns)), [right for _, _, right in rights])
+            products, total = sum_products(
+                self._side_by_side(list(columns)), [right for _, _, right in rights], self.problem.products
+            )
             for (name, first, _), product in zip(rights, products, strict=True):
                 parts.setdefault(f"weight_{name}", []).append((first, product))
                 parts.setdefault(f"bias_{name}", []).append((first, total))

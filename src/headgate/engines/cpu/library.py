@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import warnings
 from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,11 @@ import torch
 
 INTERFACE = 1
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
+TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
 NUMBER = {torch.float32: "f32", torch.float64: "f64"}
+PRODUCT_NUMBER = {**NUMBER, torch.bfloat16: "bf16"}  # of which products are made
+_, TILES_RIGHT, TILES_WRONG = range(3)  # what hg_tiles answers
 
 # Where a pass finds or puts a value, as in headgate.h.
 PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT = range(9)
@@ -190,9 +194,23 @@ def instructions() -> str:
 
 
 @cache
+def tiles() -> str | None:
+    """By what products of bfloat16 are made in bfloat16, "amx"; None where they are made in float32."""
+    found = library().hg_tiles()
+    if found == TILES_WRONG:
+        warnings.warn(
+            "headgate: this processor's AMX tiles do not compute what Intel's manual says, so products of bfloat16 are "
+            "made in float32; please report it with the processor's name.",
+            stacklevel=2,
+        )
+    return "amx" if found == TILES_RIGHT else None
+
+
+@cache
 def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFuncPtr:
-    """A function of the library for a number type, as "hg_run"."""
-    function = getattr(library(), f"{name}_{isa or instructions()}_{NUMBER[dtype]}")
+    """A function of the library for a number type of the products, as "hg_run"."""
+    isa = isa or (tiles() if dtype is torch.bfloat16 else instructions())
+    function = getattr(library(), f"{name}_{isa}_{PRODUCT_NUMBER[dtype]}")
     function.restype = None
     function.argtypes = [c_void_p]
     return function

@@ -22,12 +22,15 @@ class Problem:
 
     Attributes:
         sizes, rows: units and steps.
+        products: the dtype of the weights and of what products are made of; float32 is what all else is where it is
+            bfloat16.
         all_states: every state is wanted at every step.
         split: how threads share the work: 0 as seems best, 1 by rows, 2 by units.
     """
 
     sizes: Sizes
     rows: Rows
+    products: torch.dtype
     all_states: bool = False
     split: int = 0
 
@@ -56,7 +59,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
 
     Args:
         problem: what to run.
-        weights: by name, in the problem's dtype.
+        weights: by name, in the dtype of the products.
         x: packed input, [N, I].
         initial: states before the first step, [B, S] each, in the order of the rows.
     """
@@ -93,12 +96,14 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
 def own_vectors(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The per-unit parameters, padded, if there are any."""
     names = sizes.cell.vector_names
-    return {"p": pad_units(weights["weight_p"].view(len(names), sizes.H))} if names else {}
+    return {"p": pad_units(weights["weight_p"].to(sizes.dtype).view(len(names), sizes.H))} if names else {}
 
 
 def _input_parts(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """W x + b for all steps at once, for cells whose way back reads it."""
-    weight, bias = weights["weight_ih"], weights.get("bias_ih")
+    weight, bias = (
+        None if value is None else value.to(x.dtype) for value in map(weights.get, ("weight_ih", "bias_ih"))
+    )
     parts = with_slack(len(x), len(weight), x.dtype)
     return torch.mm(x, weight.T, out=parts) if bias is None else torch.addmm(bias, x, weight.T, out=parts)
 
@@ -162,4 +167,4 @@ def start(
         problem.split,
         weight_bytes,
     )
-    library.entry("hg_run", sizes.dtype)(ctypes.byref(run))
+    library.entry("hg_run", problem.products)(ctypes.byref(run))

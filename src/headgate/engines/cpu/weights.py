@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
+from headgate.engines.contract import wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import padded
 
@@ -23,20 +24,21 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     """Rows of a weight matrix, packed.
 
     Args:
-        weight: [blocks * rows, columns].
+        weight: [blocks * rows, columns]; bfloat16 is packed for tiles.
         bias: [blocks * rows], or None; not with `back`.
         blocks: row blocks.
         back: pack for the product with the transposed matrix.
 
     Returns:
-        The packed weights and the packed bias.
+        The packed weights and the packed bias, which is float32 for tiles.
     """
     rows, columns = weight.shape[0] // blocks, weight.shape[1]
     weight = weight.detach().contiguous()
     bias = None if bias is None else bias.detach().contiguous()
     units, K = (padded(columns), len(weight)) if back else (blocks * padded(rows), columns)
-    packed = torch.empty(units * K, dtype=weight.dtype)
-    packed_bias = None if bias is None else torch.empty(blocks * padded(rows), dtype=weight.dtype)
+    depth = -(-K // library.TILE_DEPTH) * library.TILE_DEPTH if weight.dtype is torch.bfloat16 else K
+    packed = torch.empty(units * depth, dtype=weight.dtype)
+    packed_bias = None if bias is None else torch.empty(blocks * padded(rows), dtype=wide(weight.dtype))
     job = library.Packing(
         weight.data_ptr(),
         None if bias is None else bias.data_ptr(),
@@ -69,10 +71,10 @@ class Snapshot:
             flat = value.detach().view(-1)
             at = np.unique(np.linspace(0, len(flat) - 1, SAMPLES).astype(np.int64))
             places.append(flat.data_ptr() + at * flat.element_size())
-            values.append(flat[torch.from_numpy(at)].numpy())
+            values.append(flat[torch.from_numpy(at)].view(torch.uint8).numpy())
         self._places, self._values = np.concatenate(places), np.concatenate(values)
         addresses = (self._places.ctypes.data, self._values.ctypes.data)
-        self._looks = (*map(ctypes.c_void_p, addresses), len(self._values), self._values.itemsize)
+        self._looks = (*map(ctypes.c_void_p, addresses), len(self._places), len(self._values) // len(self._places))
         self._unchanged = library.library().hg_unchanged
 
     def holds(self, tensors: Iterable[Tensor | None]) -> bool:

@@ -1,0 +1,189 @@
+// Matrix products of bfloat16, summed in float32, by tiles. Results are float32, and so is what vectors are read from.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "headgate.h"
+#include "lanes.h"
+#include "product.h"
+#include "tiles.h"
+
+namespace headgate {
+namespace {
+
+// A tile holds 16 rows of 32 values of a vector, or 16 pairs of k of 16 units' weights.
+constexpr int64_t TILE_DEPTH = 32, TILE_VALUES = TILE_DEPTH * HG_BLOCK;
+
+inline int64_t tiled_depth(int64_t K) { return (K + TILE_DEPTH - 1) / TILE_DEPTH * TILE_DEPTH; }
+
+// To the nearest bfloat16, ties to the even one; a NaN stays one. Whole vectors are written, also at the end.
+inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
+  using V = lanes_of<float>;
+  typedef uint32_t whole __attribute__((vector_size(HG_VECTOR_BYTES)));
+  typedef uint16_t narrow __attribute__((vector_size(HG_VECTOR_BYTES / 2)));
+  for (int64_t k = 0; k < count; k += lanes<V>) {
+    V value{};
+    if (k + lanes<V> <= count)
+      value = load<V>(from + k);
+    else
+      std::memcpy(&value, from + k, (count - k) * sizeof(float));
+    whole bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    const whole rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+    const narrow half = __builtin_convertvector(value == value ? rounded : quiet, narrow);
+    std::memcpy(to + k, &half, sizeof half);
+  }
+}
+
+struct tile_task {
+  const uint16_t* vector;  // of the first row
+  int64_t vector_stride;
+  float* result[STRIP];  // of each panel, first row
+  int64_t result_stride;
+};
+
+template <class Tiles>
+class tile_products {
+ public:
+  using operand = uint16_t;
+  using task = tile_task;
+
+  tile_products() = default;
+  tile_products(const tile_products&) = delete;
+  // The thread is not ours alone: others configure tiles for themselves, and switching threads costs more with some set.
+  ~tile_products() {
+    if (first_rows_) tiles_.release();
+  }
+
+  static int64_t depth(const hg_product& product) { return tiled_depth(plain_products<float>::depth(product)); }
+
+  // Rounded vectors of a slot, so that every strip of weights finds them in the cache.
+  void make_room(int slot, int64_t rows, const hg_product& product) {
+    if (slots_.size() <= size_t(slot)) slots_.resize(slot + 1);
+    const int64_t size = rows * stride(product) + HG_BLOCK;  // and what rounding writes beyond the last row
+    if (slots_[slot].size >= size) return;
+    slots_[slot].memory.reset(static_cast<uint16_t*>(::operator new(size * sizeof(uint16_t), std::align_val_t(64))));
+    slots_[slot].size = size;
+  }
+  vectors_of<uint16_t> vectors(int slot, int64_t at, vectors_of<float> given, int64_t rows, const hg_product& product) {
+    uint16_t* const begin = slots_[slot].memory.get() + at * stride(product);
+    for (int64_t r = 0; r < rows; ++r) {
+      uint16_t *const row = begin + r * stride(product), *to = row;
+      for (int s = 0; s < product.segments; to += product.length[s++])
+        round_to_bf16(given.first + r * given.stride + product.start[s], product.length[s], to);
+      std::fill(to, row + depth(product), uint16_t(0));
+    }
+    return {begin, stride(product)};
+  }
+
+  // All rows against one strip, 16 or a few less at a time.
+  void strip(const hg_product& product, const tile_task& at, const uint16_t* weight, int panels, int64_t rows) {
+    const int64_t groups = (rows + 15) / 16, K = depth(product);
+    for (int64_t g = 0; g < groups; g += 2) {
+      const int64_t from = rows * g / groups, middle = rows * (g + 1) / groups, to = rows * std::min(g + 2, groups) / groups;
+      if (to == middle)
+        one_group(at, weight, K, panels, from, middle - from);
+      else
+        two_groups(at, weight, K, panels, from, middle, to);
+    }
+  }
+
+ private:
+  struct release {
+    void operator()(uint16_t* memory) const { ::operator delete(memory, std::align_val_t(64)); }
+  };
+  struct slot {
+    std::unique_ptr<uint16_t, release> memory;
+    int64_t size = 0;
+  };
+
+  // Rows an odd number of cache lines apart, so that 16 of them do not meet in one set of the first cache.
+  static int64_t stride(const hg_product& product) { return (depth(product) / TILE_DEPTH | 1) * TILE_DEPTH; }
+
+  // Tiles 0 to 3 are results, 4 and 5 vectors, 6 and 7 weights. Result 2 p + g is of panel p and group g of rows, but
+  // with one group of rows all four are of panels.
+  static constexpr int VECTOR = 4, WEIGHT = 6;
+
+  // Setting the shapes costs as much as some products: only where they change.
+  void configure(int64_t first, int64_t second) {
+    if (first == first_rows_ && second == second_rows_) return;
+    first_rows_ = first, second_rows_ = second;
+    tile_shapes shapes;
+    const int64_t rows[] = {first, second, first, second, first, second, HG_BLOCK, HG_BLOCK};
+    for (int t = 0; t < 8; ++t) shapes.rows[t] = static_cast<uint8_t>(rows[t]), shapes.row_bytes[t] = 64;
+    tiles_.configure(shapes);
+  }
+
+  void one_group(const tile_task& at, const uint16_t* weight, int64_t K, int panels, int64_t row, int64_t rows) {
+    configure(rows, rows);
+    const int64_t both[] = {row, row};
+    switch (panels) {
+      case 1:
+        return block<1, 1>(at, weight, K, panels, both, 0);
+      case 2:
+        return block<1, 2>(at, weight, K, panels, both, 0);
+      case 3:
+        return block<1, 3>(at, weight, K, panels, both, 0);
+      default:
+        return block<1, 4>(at, weight, K, panels, both, 0);
+    }
+  }
+
+  void two_groups(const tile_task& at, const uint16_t* weight, int64_t K, int panels, int64_t from, int64_t middle, int64_t to) {
+    configure(middle - from, to - middle);
+    const int64_t both[] = {from, middle};
+    int first = 0;
+    for (; first + 2 <= panels; first += 2) block<2, 2>(at, weight, K, panels, both, first);
+    if (first < panels) block<2, 1>(at, weight, K, panels, both, first);
+  }
+
+  // Some panels of a strip, whose tiles lie [k][panel].
+  template <int GROUPS, int PANELS>
+  void block(const tile_task& at, const uint16_t* weight, int64_t K, int panels, const int64_t* row, int first) {
+    results<GROUPS, PANELS, 0, true>(at, row, first);
+    weight += first * TILE_VALUES;
+    for (int64_t k = 0; k < K; k += TILE_DEPTH, weight += panels * TILE_VALUES) {
+      tiles_.template load<VECTOR>(at.vector + row[0] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
+      if constexpr (GROUPS == 2)
+        tiles_.template load<VECTOR + 1>(at.vector + row[1] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
+      multiply<GROUPS, PANELS, 0>(weight);
+    }
+    results<GROUPS, PANELS, 0, false>(at, row, first);
+  }
+
+  template <int GROUPS, int PANELS, int P>
+  void multiply(const uint16_t* weight) {
+    constexpr int RIGHT = WEIGHT + P % 2;
+    tiles_.template load<RIGHT>(weight + P * TILE_VALUES, 2 * TILE_DEPTH);
+    tiles_.template multiply<result<GROUPS>(0, P), VECTOR, RIGHT>();
+    if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P), VECTOR + 1, RIGHT>();
+    if constexpr (P + 1 < PANELS) multiply<GROUPS, PANELS, P + 1>(weight);
+  }
+
+  template <int GROUPS, int PANELS, int P, bool LOAD>
+  void results(const tile_task& at, const int64_t* row, int first) {
+    constexpr int G = P % GROUPS, TILE = result<GROUPS>(G, P / GROUPS);
+    float* const place = at.result[first + P / GROUPS] + row[G] * at.result_stride;
+    if constexpr (LOAD)
+      tiles_.template load<TILE>(place, at.result_stride * sizeof(float));
+    else
+      tiles_.template store<TILE>(place, at.result_stride * sizeof(float));
+    if constexpr (P + 1 < GROUPS * PANELS) results<GROUPS, PANELS, P + 1, LOAD>(at, row, first);
+  }
+
+  template <int GROUPS>
+  static constexpr int result(int group, int panel) {
+    return GROUPS * panel + group;
+  }
+
+  Tiles tiles_;
+  std::vector<slot> slots_;
+  int64_t first_rows_ = 0, second_rows_ = 0;
+};
+
+}  // namespace
+}  // namespace headgate
