@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
 import torch
 
-INTERFACE = 1
+INTERFACE = 2
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
 NUMBER = {torch.float32: "f32", torch.float64: "f64"}
 
 # Where a pass finds or puts a value, as in headgate.h.
-PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT = range(9)
+PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT, MEAN, MASK = range(11)
 
 
 class Place(Structure):
@@ -28,7 +28,15 @@ class Place(Structure):
         ("buffer", c_int32),
         ("start", c_int64),
         ("stride", c_int64),
+        ("once", c_int32),
+        ("padding", c_int32),
     ]
+
+
+class Mask(Structure):
+    """`hg_mask` of headgate.h."""
+
+    _fields_ = [("state", c_uint32), ("below", c_uint32)]
 
 
 class Product(Structure):
@@ -103,6 +111,11 @@ class Run(Structure):
         ("threads", c_int32),
         ("split", c_int32),
         ("weight_bytes", c_int64),
+        ("n_means", c_int32),
+        ("n_masks", c_int32),
+        ("masks", POINTER(Mask)),
+        ("row", c_void_p),
+        ("seed", c_uint64),
     ]
 
 
