@@ -9,9 +9,11 @@
 #include "barrier.h"
 #include "headgate.h"
 #include "lanes.h"
+#include "masks.h"
 #include "product.h"
 #include "product_tiles.h"
 #include "share.h"
+#include "states.h"
 #include "step.h"
 
 namespace headgate {
@@ -21,21 +23,28 @@ constexpr int64_t TILE_BYTES = 16384, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128;
 
 // `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles.
 template <class T, class Products>
-class worker {
+class worker : walk<T> {
+  using walk<T>::run_, walk<T>::mine_, walk<T>::meeting_, walk<T>::at_, walk<T>::step_, walk<T>::rows_;
+
  public:
   using operand = typename Products::operand;
 
-  worker(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {
-    int64_t largest = 0;
+  // `sums` is all threads' memory for sums over units.
+  worker(const hg_run& run, const share& mine, barrier& meeting, T* sums)
+      : walk<T>(run, mine, meeting), sums_(sums), means_(run.n_means * run.B) {
+    int64_t largest = 0, masks = 0;
     size_t places = 0;
     for (int p = 0; p < run.n_passes; ++p) {
       const hg_pass& pass = run.passes[p];
-      largest = std::max(largest, tile_size(pass));
+      const int64_t values = tile_values(pass);
+      largest = std::max(largest, values * blocks_of(pass));
+      masks = std::max(masks, values * run.n_masks);
       places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
     }
     in_.resize(places), out_.resize(places), results_.resize(places), vectors_.resize(places);
     in_stride_.resize(places), out_stride_.resize(places);
     memory_.reset(allocate(largest));
+    masks_.reset(allocate(masks));
     if (run.input) {
       const range own = mine.units(run.input_units);
       const int64_t step = std::max<int64_t>(mine.rows.size() * own.size() * run.input->blocks, 1);
@@ -47,18 +56,15 @@ class worker {
 
   void all_steps() {
     for (int64_t step = 0; step < run_.T; ++step) {
-      at_ = time(step);
-      step_ = step;
-      const int64_t before = step ? run_.rows[time(step - 1)] : 0, after = step + 1 < run_.T ? run_.rows[time(step + 1)] : 0;
-      const int64_t count = run_.rows[at_];
-      rows_ = {std::min(mine_.rows.from, count), std::min(mine_.rows.to, count)};
+      this->begin(step);
       if (run_.input && step % steps_ahead_ == 0) look_ahead();
-      run_.back ? join_back(before) : compose(before);
+      if (run_.n_masks) step_key_ = step_key(run_.seed, at_);
+      this->join();
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
         if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
       }
-      run_.back ? leave_back(after) : leave(after);
+      this->end();
     }
   }
 
@@ -71,92 +77,13 @@ class worker {
     return static_cast<T*>(::operator new(count * sizeof(T) + 64, std::align_val_t(64)));
   }
 
-  int64_t time(int64_t step) const { return run_.descending ? run_.T - 1 - step : step; }
-  int64_t packed(int64_t row) const { return run_.offset[at_] + row; }
-  bool fresh(int64_t row) const { return run_.fresh && run_.fresh[packed(row)]; }
-
-  // --- states from step to step -----------------------------------------------------------------------------------
-
-  // The step that handed its states to this one, also on the way back; there may be none.
-  int64_t giver() const { return run_.back ? step_ + 1 : step_ - 1; }
-  bool begins() const { return giver() < 0 || giver() == run_.T; }
-
-  // The states that the forward step found: those that the step before left, or the initial ones.
-  const T* carried(const hg_state& state, int64_t row) const {
-    if (begins()) return static_cast<const T*>(state.initial) + row * state.units;
-    const int64_t base = state.kept ? run_.offset[time(giver())] : (giver() & 1) * run_.B;
-    return static_cast<const T*>(state.new_state) + (base + row) * state.stride;
-  }
-  int64_t carried_stride(const hg_state& state) const { return begins() ? state.units : state.stride; }
-
-  T* new_state(const hg_state& state, int64_t row) const {
-    const int64_t base = state.kept ? run_.offset[at_] : (step_ & 1) * run_.B;
-    return static_cast<T*>(state.new_state) + (base + row) * state.stride;
-  }
-  T* composed(const hg_state& state, int64_t row) const {
-    return static_cast<T*>(state.old_state) + (run_.keep ? packed(row) : row) * state.units;
-  }
-  T* gradient(const hg_state& state, int64_t row, int64_t step) const {
-    return static_cast<T*>(state.d_state) + ((step & 1) * run_.B + row) * state.units;
-  }
-
-  void compose(int64_t before) {
-    if (!run_.compose) return;
-    for (int k = 0; k < run_.n_states; ++k) {
-      const hg_state& state = run_.states[k];
-      const range own = mine_.units(state.units);
-      for (int64_t row = rows_.from; row < rows_.to; ++row) {
-        const bool starts = row >= before || fresh(row);
-        const T* from = starts ? static_cast<const T*>(state.initial) + row * state.units : carried(state, row);
-        std::copy(from + own.from, from + own.to, composed(state, row) + own.from);
-      }
-    }
-    if (mine_.by_units) meeting_.wait(mine_.threads);
-  }
-
-  void leave(int64_t after) {
-    for (int k = 0; k < run_.n_states; ++k) {
-      const hg_state& state = run_.states[k];
-      const range own = mine_.units(state.units);
-      for (int64_t row = std::max(after, rows_.from); row < rows_.to; ++row) {
-        const T* from = new_state(state, row);
-        std::copy(from + own.from, from + own.to, static_cast<T*>(state.final) + row * state.units + own.from);
-      }
-    }
-  }
-
-  void join_back(int64_t before) {
-    for (int k = 0; k < run_.n_states; ++k) {
-      const hg_state& state = run_.states[k];
-      const range own = mine_.units(state.units);
-      for (int64_t row = std::max(before, rows_.from); row < rows_.to; ++row) {
-        const T* from = static_cast<const T*>(state.d_final) + row * state.units;
-        std::copy(from + own.from, from + own.to, gradient(state, row, step_) + own.from);
-      }
-    }
-  }
-
-  void leave_back(int64_t after) {
-    for (int k = 0; k < run_.n_states; ++k) {
-      const hg_state& state = run_.states[k];
-      const range own = mine_.units(state.units);
-      for (int64_t row = rows_.from; row < rows_.to; ++row) {
-        if (row < after && !fresh(row)) continue;
-        T* from = gradient(state, row, step_ + 1);
-        T* to = static_cast<T*>(state.d_initial) + row * state.units;
-        for (int64_t u = own.from; u < own.to; ++u) to[u] += from[u];
-        std::fill(from + own.from, from + own.to, T(0));
-      }
-    }
-  }
-
   // --- the input's part, some steps at a time, so that it is still in the cache when its step comes -----------------
 
   void look_ahead() {
     const hg_product& product = *run_.input;
     const range own = mine_.units(run_.input_units);
     const int64_t steps = std::min(steps_ahead_, run_.T - step_);
-    const int64_t low = run_.descending ? time(step_ + steps - 1) : time(step_);
+    const int64_t low = run_.descending ? this->time(step_ + steps - 1) : this->time(step_);
     // Rows of several steps lie one after the other if all of them are this thread's.
     const bool together = mine_.rows.from == 0 && mine_.rows.to == run_.B;
     int64_t sum = 0;
@@ -202,13 +129,35 @@ class worker {
     const int64_t bytes = std::max<int64_t>(blocks_of(pass), 1) * HG_BLOCK * sizeof(T) * std::max<int64_t>(rows, 1);
     return std::max(TILE_BYTES / bytes / least * least, least) * HG_BLOCK;
   }
-  int64_t tile_size(const hg_pass& pass) const {
+  int64_t tile_values(const hg_pass& pass) const {
     int64_t most = 0;
     for (int64_t rows = 1; rows <= TILE_ROWS; ++rows) most = std::max(most, rows * tile_units(pass, rows));
-    return most * blocks_of(pass);
+    return most;
+  }
+
+  T* sum_of(int32_t mean, int32_t thread) const { return sums_ + (int64_t{mean} * mine_.threads + thread) * run_.B; }
+
+  // Sums over units begin at zero, and those that are complete become means.
+  void add_up(const hg_pass& pass) {
+    for (int k = 0; k < pass.n_out; ++k) {
+      if (pass.out[k].where != HG_MEAN) continue;
+      T* own = sum_of(pass.out[k].index, mine_.thread);
+      std::fill(own + rows_.from, own + rows_.to, T(0));
+    }
+    const range threads = mine_.by_units ? range{0, mine_.threads} : range{mine_.thread, mine_.thread + 1};
+    for (int k = 0; k < pass.n_in; ++k) {
+      const hg_place& place = pass.in[k];
+      if (place.where != HG_MEAN) continue;
+      for (int64_t row = rows_.from; row < rows_.to; ++row) {
+        T sum = 0;
+        for (int64_t t = threads.from; t < threads.to; ++t) sum += sum_of(place.index, static_cast<int32_t>(t))[row];
+        means_[place.index * run_.B + row] = sum / static_cast<T>(place.start);
+      }
+    }
   }
 
   void pass(const hg_pass& pass) {
+    if (run_.n_means) add_up(pass);
     const range own = mine_.units(pass.units);
     unit_blocks_ = pass.units / HG_BLOCK;
     const int64_t groups = (rows_.size() + TILE_ROWS - 1) / TILE_ROWS;
@@ -228,6 +177,7 @@ class worker {
       multiply(pass.products[k], vectors_[k], rows.size(), units, width, next);
       next += rows.size() * pass.products[k].blocks * width;
     }
+    T* mask = masks_.get();
     for (int k = 0; k < pass.n_in; ++k) {
       const hg_place& place = pass.in[k];
       if (place.where == HG_PRODUCT) {
@@ -238,12 +188,33 @@ class worker {
         in_stride_[k] = run_.input->blocks * own.size();
         in_[k] = ahead_.get() + (base_[at_ - low_] + rows.from - mine_.rows.from) * in_stride_[k] + place.block * own.size() +
                 units.from - own.from;
+      } else if (place.where == HG_MASK) {
+        in_[k] = mask;
+        in_stride_[k] = units.size();
+        for (int64_t r = rows.from; r < rows.to; ++r, mask += units.size())
+          draw(step_key_, run_.row ? run_.row[r] : r, run_.masks[place.index], units.from, units.size(), mask);
+      } else if (place.where == HG_MEAN) {
+        in_[k] = means_.data() + place.index * run_.B + rows.from;
+        in_stride_[k] = 1;
       } else {
         in_[k] = find(place, rows.from, units.from, &in_stride_[k]);
       }
     }
-    for (int k = 0; k < pass.n_out; ++k) out_[k] = find(pass.out[k], rows.from, units.from, &out_stride_[k]);
-    const hg_tile at{rows.size(), units.size(), in_.data(), in_stride_.data(), out_.data(), out_stride_.data(), run_.keep};
+    for (int k = 0; k < pass.n_out; ++k) {
+      const hg_place& place = pass.out[k];
+      if (place.where == HG_MEAN) {
+        out_[k] = sum_of(place.index, mine_.thread) + rows.from;
+        out_stride_[k] = 1;
+      } else if (place.once && units.from) {
+        // What a row has once is written by the thread whose units come first.
+        out_[k] = &spare_;
+        out_stride_[k] = 0;
+      } else {
+        out_[k] = find(place, rows.from, units.from, &out_stride_[k]);
+      }
+    }
+    const int64_t valid = std::clamp<int64_t>(pass.valid - units.from, 0, units.size());
+    const hg_tile at{rows.size(), units.size(), valid, in_.data(), in_stride_.data(), out_.data(), out_stride_.data(), run_.keep};
     pass.point(&at);
     if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out_.data(), out_stride_.data());
   }
@@ -251,7 +222,7 @@ class worker {
   // What stands beyond a row's end is multiplied with zeros in the products after the loop, so it must be finite.
   static void clear_padding(const hg_pass& pass, range rows, range units, void* const* out, const int64_t* stride) {
     for (int k = 0; k < pass.n_out; ++k) {
-      if (pass.out[k].where != HG_PACKED) continue;
+      if (pass.out[k].where != HG_PACKED || pass.out[k].once) continue;
       for (int64_t r = 0; r < rows.size(); ++r) {
         T* row = static_cast<T*>(out[k]) + r * stride[k] - units.from;
         std::fill(row + pass.valid, row + units.to, T(0));
@@ -266,9 +237,9 @@ class worker {
     *stride = place.stride;
     switch (place.where) {
       case HG_PACKED:
-        return base + packed(row) * place.stride + unit;
+        return base + this->packed(row) * place.stride + (place.once ? 0 : unit);
       case HG_SCRATCH:
-        return base + row * place.stride + unit;
+        return base + row * place.stride + (place.once ? 0 : unit);
       case HG_ROWLESS:
         *stride = 0;
         return base + mine_.thread * place.stride + unit;
@@ -276,20 +247,20 @@ class worker {
         const hg_state& state = run_.states[place.index];
         if (run_.compose) {
           *stride = state.units;
-          return composed(state, row) + unit;
+          return this->composed(state, row) + unit;
         }
-        *stride = carried_stride(state);
-        return const_cast<T*>(carried(state, row)) + unit;
+        *stride = this->carried_stride(state);
+        return const_cast<T*>(this->carried(state, row)) + unit;
       }
       case HG_NEW_STATE:
         *stride = run_.states[place.index].stride;
-        return new_state(run_.states[place.index], row) + unit;
+        return this->new_state(run_.states[place.index], row) + unit;
       case HG_LATER:
         *stride = run_.states[place.index].units;
-        return gradient(run_.states[place.index], row, step_) + unit;
+        return this->gradient(run_.states[place.index], row, step_) + unit;
       case HG_EARLIER:
         *stride = run_.states[place.index].units;
-        return gradient(run_.states[place.index], row, step_ + 1) + unit;
+        return this->gradient(run_.states[place.index], row, step_ + 1) + unit;
       default:
         return nullptr;
     }
@@ -343,19 +314,18 @@ class worker {
       }
   }
 
-  const hg_run& run_;
-  const share mine_;
-  barrier& meeting_;
-  std::unique_ptr<T, release> memory_, ahead_;
+  T* const sums_;
+  std::vector<T> means_;
+  T spare_;
+  std::unique_ptr<T, release> memory_, masks_, ahead_;
   std::vector<int64_t> base_, in_stride_, out_stride_;
   std::vector<const void*> in_;
   std::vector<void*> out_;
   std::vector<T*> results_;
   std::vector<vectors_of<operand>> vectors_, vectors_ahead_;
   Products products_;
-  int64_t steps_ahead_ = 1, low_ = 0;
-  int64_t at_ = 0, step_ = 0, unit_blocks_ = 0;
-  range rows_{};
+  int64_t steps_ahead_ = 1, low_ = 0, unit_blocks_ = 0;
+  uint64_t step_key_ = 0;
 };
 
 template <class T, class Products = plain_products<T>>
@@ -364,14 +334,16 @@ void run_all(const hg_run& run) {
     const hg_run& run;
     int32_t split;
     barrier meeting;
-  } all{run, best_split(run), {}};
+    std::vector<T> sums;
+  } all{run, best_split(run), {}, {}};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
     if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
-    worker<T, Products>(all.run, mine, all.meeting).all_steps();
+    worker<T, Products>(all.run, mine, all.meeting, all.sums.data()).all_steps();
   };
   const int32_t threads = threads_worth(run, all.split);
+  all.sums.resize(run.n_means * threads * run.B);
   if (threads == 1) return work(&all, 0, 1);
   hg_parallel(work, &all, threads);
 }

@@ -6,97 +6,107 @@ namespace {
 
 template <class V>
 void cifg_lstm_projected_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_i = HG_READ(0);
-    const V U_i = HG_READ(1);
-    const V old_c = HG_READ(2);
-    const V x_g = HG_READ(3);
-    const V U_g = HG_READ(4);
-    const V x_o = HG_READ(5);
-    const V U_o = HG_READ(6);
-    const V v0 = x_i + U_i;
-    const V gate_i = sigmoid(v0);
-    const V gate_f = number<V>(1.0) - gate_i;
-    const V v1 = gate_f * old_c;
-    const V v2 = x_g + U_g;
-    const V gate_g = tanh(v2);
-    const V v3 = gate_i * gate_g;
-    const V new_c = v1 + v3;
-    const V v4 = x_o + U_o;
-    const V gate_o = sigmoid(v4);
-    const V v5 = tanh(new_c);
-    const V v6 = gate_o * v5;
-    HG_STORE(0, new_c);
-    HG_STORE(1, v6);
-    HG_KEEP(2, gate_o);
-    HG_KEEP(3, v5);
-    HG_KEEP(4, gate_i);
-    HG_KEEP(5, gate_g);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_i = HG_READ(0);
+      const V U_i = HG_READ(1);
+      const V old_c = HG_READ(2);
+      const V x_g = HG_READ(3);
+      const V U_g = HG_READ(4);
+      const V x_o = HG_READ(5);
+      const V U_o = HG_READ(6);
+      const V v0 = x_i + U_i;
+      const V gate_i = sigmoid(v0);
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v1 = gate_f * old_c;
+      const V v2 = x_g + U_g;
+      const V gate_g = tanh(v2);
+      const V v3 = gate_i * gate_g;
+      const V new_c = v1 + v3;
+      const V v4 = x_o + U_o;
+      const V gate_o = sigmoid(v4);
+      const V v5 = tanh(new_c);
+      const V v6 = gate_o * v5;
+      HG_STORE(0, new_c);
+      HG_STORE(1, v6);
+      HG_KEEP(2, gate_o);
+      HG_KEEP(3, v5);
+      HG_KEEP(4, gate_i);
+      HG_KEEP(5, gate_g);
+    }
   }
 }
 
 template <class V>
 void cifg_lstm_projected_forward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V U_r = HG_READ(0);
-    HG_STORE(0, U_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V U_r = HG_READ(0);
+      HG_STORE(0, U_r);
+    }
   }
 }
 
 template <class V>
 void cifg_lstm_projected_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V v0 = d_h + dy_h;
-    HG_STORE(0, v0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V v0 = d_h + dy_h;
+      HG_STORE(0, v0);
+    }
   }
 }
 
 template <class V>
 void cifg_lstm_projected_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V dv_1 = HG_READ(2);
-    const V gate_o = HG_READ(3);
-    const V kept_tanh = HG_READ(4);
-    const V gate_g = HG_READ(5);
-    const V old_c = HG_READ(6);
-    const V gate_i = HG_READ(7);
-    const V v0 = d_c + dy_c;
-    const V v1 = dv_1 * gate_o;
-    const V v2 = kept_tanh * kept_tanh;
-    const V v3 = number<V>(1.0) - v2;
-    const V v4 = v1 * v3;
-    const V v5 = v0 + v4;
-    const V v6 = v5 * gate_g;
-    const V v7 = v5 * old_c;
-    const V v8 = v6 - v7;
-    const V gate_f = number<V>(1.0) - gate_i;
-    const V v9 = gate_i * gate_f;
-    const V v10 = v8 * v9;
-    const V v11 = v5 * gate_i;
-    const V v12 = gate_g * gate_g;
-    const V v13 = number<V>(1.0) - v12;
-    const V v14 = v11 * v13;
-    const V v15 = dv_1 * kept_tanh;
-    const V v16 = number<V>(1.0) - gate_o;
-    const V v17 = gate_o * v16;
-    const V v18 = v15 * v17;
-    const V v19 = v5 * gate_f;
-    HG_STORE(0, v10);
-    HG_STORE(1, v14);
-    HG_STORE(2, v18);
-    HG_STORE(3, v19);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V dv_1 = HG_READ(2);
+      const V gate_o = HG_READ(3);
+      const V kept_tanh = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V old_c = HG_READ(6);
+      const V gate_i = HG_READ(7);
+      const V v0 = d_c + dy_c;
+      const V v1 = dv_1 * gate_o;
+      const V v2 = kept_tanh * kept_tanh;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v0 + v4;
+      const V v6 = v5 * gate_g;
+      const V v7 = v5 * old_c;
+      const V v8 = v6 - v7;
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v9 = gate_i * gate_f;
+      const V v10 = v8 * v9;
+      const V v11 = v5 * gate_i;
+      const V v12 = gate_g * gate_g;
+      const V v13 = number<V>(1.0) - v12;
+      const V v14 = v11 * v13;
+      const V v15 = dv_1 * kept_tanh;
+      const V v16 = number<V>(1.0) - gate_o;
+      const V v17 = gate_o * v16;
+      const V v18 = v15 * v17;
+      const V v19 = v5 * gate_f;
+      HG_STORE(0, v10);
+      HG_STORE(1, v14);
+      HG_STORE(2, v18);
+      HG_STORE(3, v19);
+    }
   }
 }
 
 template <class V>
 void cifg_lstm_projected_backward_2(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

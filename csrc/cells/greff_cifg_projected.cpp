@@ -6,114 +6,124 @@ namespace {
 
 template <class V>
 void greff_cifg_projected_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_i = HG_READ(0);
-    const V U_i = HG_READ(1);
-    const V p_i = HG_READ(2);
-    const V old_c = HG_READ(3);
-    const V x_g = HG_READ(4);
-    const V U_g = HG_READ(5);
-    const V x_o = HG_READ(6);
-    const V U_o = HG_READ(7);
-    const V p_o = HG_READ(8);
-    const V v0 = x_i + U_i;
-    const V v1 = p_i * old_c;
-    const V v2 = v0 + v1;
-    const V gate_i = sigmoid(v2);
-    const V gate_f = number<V>(1.0) - gate_i;
-    const V v3 = gate_f * old_c;
-    const V v4 = x_g + U_g;
-    const V gate_g = tanh(v4);
-    const V v5 = gate_i * gate_g;
-    const V new_c = v3 + v5;
-    const V v6 = x_o + U_o;
-    const V v7 = p_o * new_c;
-    const V v8 = v6 + v7;
-    const V gate_o = sigmoid(v8);
-    const V v9 = tanh(new_c);
-    const V v10 = gate_o * v9;
-    HG_STORE(0, new_c);
-    HG_STORE(1, v10);
-    HG_KEEP(2, gate_o);
-    HG_KEEP(3, v9);
-    HG_KEEP(4, gate_i);
-    HG_KEEP(5, gate_g);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_i = HG_READ(0);
+      const V U_i = HG_READ(1);
+      const V p_i = HG_READ(2);
+      const V old_c = HG_READ(3);
+      const V x_g = HG_READ(4);
+      const V U_g = HG_READ(5);
+      const V x_o = HG_READ(6);
+      const V U_o = HG_READ(7);
+      const V p_o = HG_READ(8);
+      const V v0 = x_i + U_i;
+      const V v1 = p_i * old_c;
+      const V v2 = v0 + v1;
+      const V gate_i = sigmoid(v2);
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v3 = gate_f * old_c;
+      const V v4 = x_g + U_g;
+      const V gate_g = tanh(v4);
+      const V v5 = gate_i * gate_g;
+      const V new_c = v3 + v5;
+      const V v6 = x_o + U_o;
+      const V v7 = p_o * new_c;
+      const V v8 = v6 + v7;
+      const V gate_o = sigmoid(v8);
+      const V v9 = tanh(new_c);
+      const V v10 = gate_o * v9;
+      HG_STORE(0, new_c);
+      HG_STORE(1, v10);
+      HG_KEEP(2, gate_o);
+      HG_KEEP(3, v9);
+      HG_KEEP(4, gate_i);
+      HG_KEEP(5, gate_g);
+    }
   }
 }
 
 template <class V>
 void greff_cifg_projected_forward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V U_r = HG_READ(0);
-    HG_STORE(0, U_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V U_r = HG_READ(0);
+      HG_STORE(0, U_r);
+    }
   }
 }
 
 template <class V>
 void greff_cifg_projected_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V v0 = d_h + dy_h;
-    HG_STORE(0, v0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V v0 = d_h + dy_h;
+      HG_STORE(0, v0);
+    }
   }
 }
 
 template <class V>
 void greff_cifg_projected_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V dv_1 = HG_READ(2);
-    const V gate_o = HG_READ(3);
-    const V kept_tanh = HG_READ(4);
-    const V p_o = HG_READ(5);
-    const V gate_g = HG_READ(6);
-    const V old_c = HG_READ(7);
-    const V gate_i = HG_READ(8);
-    const V p_i = HG_READ(9);
-    const V new_c = HG_READ(10);
-    const V v0 = d_c + dy_c;
-    const V v1 = dv_1 * gate_o;
-    const V v2 = kept_tanh * kept_tanh;
-    const V v3 = number<V>(1.0) - v2;
-    const V v4 = v1 * v3;
-    const V v5 = v0 + v4;
-    const V v6 = dv_1 * kept_tanh;
-    const V v7 = number<V>(1.0) - gate_o;
-    const V v8 = gate_o * v7;
-    const V v9 = v6 * v8;
-    const V v10 = v9 * p_o;
-    const V v11 = v5 + v10;
-    const V v12 = v11 * gate_g;
-    const V v13 = v11 * old_c;
-    const V v14 = v12 - v13;
-    const V gate_f = number<V>(1.0) - gate_i;
-    const V v15 = gate_i * gate_f;
-    const V v16 = v14 * v15;
-    const V v17 = v11 * gate_i;
-    const V v18 = gate_g * gate_g;
-    const V v19 = number<V>(1.0) - v18;
-    const V v20 = v17 * v19;
-    const V v21 = v11 * gate_f;
-    const V v22 = v16 * p_i;
-    const V v23 = v21 + v22;
-    const V v24 = v16 * old_c;
-    const V v25 = v9 * new_c;
-    HG_STORE(0, v16);
-    HG_STORE(1, v20);
-    HG_STORE(2, v9);
-    HG_STORE(3, v23);
-    HG_SUM(4, v24);
-    HG_SUM(5, v25);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V dv_1 = HG_READ(2);
+      const V gate_o = HG_READ(3);
+      const V kept_tanh = HG_READ(4);
+      const V p_o = HG_READ(5);
+      const V gate_g = HG_READ(6);
+      const V old_c = HG_READ(7);
+      const V gate_i = HG_READ(8);
+      const V p_i = HG_READ(9);
+      const V new_c = HG_READ(10);
+      const V v0 = d_c + dy_c;
+      const V v1 = dv_1 * gate_o;
+      const V v2 = kept_tanh * kept_tanh;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v0 + v4;
+      const V v6 = dv_1 * kept_tanh;
+      const V v7 = number<V>(1.0) - gate_o;
+      const V v8 = gate_o * v7;
+      const V v9 = v6 * v8;
+      const V v10 = v9 * p_o;
+      const V v11 = v5 + v10;
+      const V v12 = v11 * gate_g;
+      const V v13 = v11 * old_c;
+      const V v14 = v12 - v13;
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v15 = gate_i * gate_f;
+      const V v16 = v14 * v15;
+      const V v17 = v11 * gate_i;
+      const V v18 = gate_g * gate_g;
+      const V v19 = number<V>(1.0) - v18;
+      const V v20 = v17 * v19;
+      const V v21 = v11 * gate_f;
+      const V v22 = v16 * p_i;
+      const V v23 = v21 + v22;
+      const V v24 = v16 * old_c;
+      const V v25 = v9 * new_c;
+      HG_STORE(0, v16);
+      HG_STORE(1, v20);
+      HG_STORE(2, v9);
+      HG_STORE(3, v23);
+      HG_SUM(4, v24);
+      HG_SUM(5, v25);
+    }
   }
 }
 
 template <class V>
 void greff_cifg_projected_backward_2(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

@@ -6,109 +6,119 @@ namespace {
 
 template <class V>
 void greff_nfg_projected_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V old_c = HG_READ(0);
-    const V x_i = HG_READ(1);
-    const V U_i = HG_READ(2);
-    const V p_i = HG_READ(3);
-    const V x_g = HG_READ(4);
-    const V U_g = HG_READ(5);
-    const V x_o = HG_READ(6);
-    const V U_o = HG_READ(7);
-    const V p_o = HG_READ(8);
-    const V v0 = x_i + U_i;
-    const V v1 = p_i * old_c;
-    const V v2 = v0 + v1;
-    const V gate_i = sigmoid(v2);
-    const V v3 = x_g + U_g;
-    const V gate_g = tanh(v3);
-    const V v4 = gate_i * gate_g;
-    const V new_c = old_c + v4;
-    const V v5 = x_o + U_o;
-    const V v6 = p_o * new_c;
-    const V v7 = v5 + v6;
-    const V gate_o = sigmoid(v7);
-    const V v8 = tanh(new_c);
-    const V v9 = gate_o * v8;
-    HG_STORE(0, new_c);
-    HG_STORE(1, v9);
-    HG_KEEP(2, gate_o);
-    HG_KEEP(3, v8);
-    HG_KEEP(4, gate_g);
-    HG_KEEP(5, gate_i);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V old_c = HG_READ(0);
+      const V x_i = HG_READ(1);
+      const V U_i = HG_READ(2);
+      const V p_i = HG_READ(3);
+      const V x_g = HG_READ(4);
+      const V U_g = HG_READ(5);
+      const V x_o = HG_READ(6);
+      const V U_o = HG_READ(7);
+      const V p_o = HG_READ(8);
+      const V v0 = x_i + U_i;
+      const V v1 = p_i * old_c;
+      const V v2 = v0 + v1;
+      const V gate_i = sigmoid(v2);
+      const V v3 = x_g + U_g;
+      const V gate_g = tanh(v3);
+      const V v4 = gate_i * gate_g;
+      const V new_c = old_c + v4;
+      const V v5 = x_o + U_o;
+      const V v6 = p_o * new_c;
+      const V v7 = v5 + v6;
+      const V gate_o = sigmoid(v7);
+      const V v8 = tanh(new_c);
+      const V v9 = gate_o * v8;
+      HG_STORE(0, new_c);
+      HG_STORE(1, v9);
+      HG_KEEP(2, gate_o);
+      HG_KEEP(3, v8);
+      HG_KEEP(4, gate_g);
+      HG_KEEP(5, gate_i);
+    }
   }
 }
 
 template <class V>
 void greff_nfg_projected_forward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V U_r = HG_READ(0);
-    HG_STORE(0, U_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V U_r = HG_READ(0);
+      HG_STORE(0, U_r);
+    }
   }
 }
 
 template <class V>
 void greff_nfg_projected_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V v0 = d_h + dy_h;
-    HG_STORE(0, v0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V v0 = d_h + dy_h;
+      HG_STORE(0, v0);
+    }
   }
 }
 
 template <class V>
 void greff_nfg_projected_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V dv_1 = HG_READ(2);
-    const V gate_o = HG_READ(3);
-    const V kept_tanh = HG_READ(4);
-    const V p_o = HG_READ(5);
-    const V gate_g = HG_READ(6);
-    const V gate_i = HG_READ(7);
-    const V p_i = HG_READ(8);
-    const V old_c = HG_READ(9);
-    const V new_c = HG_READ(10);
-    const V v0 = d_c + dy_c;
-    const V v1 = dv_1 * gate_o;
-    const V v2 = kept_tanh * kept_tanh;
-    const V v3 = number<V>(1.0) - v2;
-    const V v4 = v1 * v3;
-    const V v5 = v0 + v4;
-    const V v6 = dv_1 * kept_tanh;
-    const V v7 = number<V>(1.0) - gate_o;
-    const V v8 = gate_o * v7;
-    const V v9 = v6 * v8;
-    const V v10 = v9 * p_o;
-    const V v11 = v5 + v10;
-    const V v12 = v11 * gate_g;
-    const V v13 = number<V>(1.0) - gate_i;
-    const V v14 = gate_i * v13;
-    const V v15 = v12 * v14;
-    const V v16 = v11 * gate_i;
-    const V v17 = gate_g * gate_g;
-    const V v18 = number<V>(1.0) - v17;
-    const V v19 = v16 * v18;
-    const V v20 = v15 * p_i;
-    const V v21 = v11 + v20;
-    const V v22 = v15 * old_c;
-    const V v23 = v9 * new_c;
-    HG_STORE(0, v15);
-    HG_STORE(1, v19);
-    HG_STORE(2, v9);
-    HG_STORE(3, v21);
-    HG_SUM(4, v22);
-    HG_SUM(5, v23);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V dv_1 = HG_READ(2);
+      const V gate_o = HG_READ(3);
+      const V kept_tanh = HG_READ(4);
+      const V p_o = HG_READ(5);
+      const V gate_g = HG_READ(6);
+      const V gate_i = HG_READ(7);
+      const V p_i = HG_READ(8);
+      const V old_c = HG_READ(9);
+      const V new_c = HG_READ(10);
+      const V v0 = d_c + dy_c;
+      const V v1 = dv_1 * gate_o;
+      const V v2 = kept_tanh * kept_tanh;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v0 + v4;
+      const V v6 = dv_1 * kept_tanh;
+      const V v7 = number<V>(1.0) - gate_o;
+      const V v8 = gate_o * v7;
+      const V v9 = v6 * v8;
+      const V v10 = v9 * p_o;
+      const V v11 = v5 + v10;
+      const V v12 = v11 * gate_g;
+      const V v13 = number<V>(1.0) - gate_i;
+      const V v14 = gate_i * v13;
+      const V v15 = v12 * v14;
+      const V v16 = v11 * gate_i;
+      const V v17 = gate_g * gate_g;
+      const V v18 = number<V>(1.0) - v17;
+      const V v19 = v16 * v18;
+      const V v20 = v15 * p_i;
+      const V v21 = v11 + v20;
+      const V v22 = v15 * old_c;
+      const V v23 = v9 * new_c;
+      HG_STORE(0, v15);
+      HG_STORE(1, v19);
+      HG_STORE(2, v9);
+      HG_STORE(3, v21);
+      HG_SUM(4, v22);
+      HG_SUM(5, v23);
+    }
   }
 }
 
 template <class V>
 void greff_nfg_projected_backward_2(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

@@ -6,112 +6,118 @@ namespace {
 
 template <class V>
 void greff_niaf_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_o = HG_READ(0);
-    const V U_o = HG_READ(1);
-    const V p_o = HG_READ(2);
-    const V x_f = HG_READ(3);
-    const V U_f = HG_READ(4);
-    const V p_f = HG_READ(5);
-    const V old_c = HG_READ(6);
-    const V x_i = HG_READ(7);
-    const V U_i = HG_READ(8);
-    const V p_i = HG_READ(9);
-    const V x_g = HG_READ(10);
-    const V U_g = HG_READ(11);
-    const V v0 = x_o + U_o;
-    const V v1 = x_f + U_f;
-    const V v2 = p_f * old_c;
-    const V v3 = v1 + v2;
-    const V gate_f = sigmoid(v3);
-    const V v4 = gate_f * old_c;
-    const V v5 = x_i + U_i;
-    const V v6 = p_i * old_c;
-    const V v7 = v5 + v6;
-    const V gate_i = sigmoid(v7);
-    const V gate_g = x_g + U_g;
-    const V v8 = gate_i * gate_g;
-    const V new_c = v4 + v8;
-    const V v9 = p_o * new_c;
-    const V v10 = v0 + v9;
-    const V gate_o = sigmoid(v10);
-    const V v11 = tanh(new_c);
-    const V new_h = gate_o * v11;
-    HG_STORE(0, new_h);
-    HG_STORE(1, new_c);
-    HG_KEEP(2, gate_o);
-    HG_KEEP(3, v11);
-    HG_KEEP(4, U_g);
-    HG_KEEP(5, gate_i);
-    HG_KEEP(6, gate_f);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_o = HG_READ(0);
+      const V U_o = HG_READ(1);
+      const V p_o = HG_READ(2);
+      const V x_f = HG_READ(3);
+      const V U_f = HG_READ(4);
+      const V p_f = HG_READ(5);
+      const V old_c = HG_READ(6);
+      const V x_i = HG_READ(7);
+      const V U_i = HG_READ(8);
+      const V p_i = HG_READ(9);
+      const V x_g = HG_READ(10);
+      const V U_g = HG_READ(11);
+      const V v0 = x_o + U_o;
+      const V v1 = x_f + U_f;
+      const V v2 = p_f * old_c;
+      const V v3 = v1 + v2;
+      const V gate_f = sigmoid(v3);
+      const V v4 = gate_f * old_c;
+      const V v5 = x_i + U_i;
+      const V v6 = p_i * old_c;
+      const V v7 = v5 + v6;
+      const V gate_i = sigmoid(v7);
+      const V gate_g = x_g + U_g;
+      const V v8 = gate_i * gate_g;
+      const V new_c = v4 + v8;
+      const V v9 = p_o * new_c;
+      const V v10 = v0 + v9;
+      const V gate_o = sigmoid(v10);
+      const V v11 = tanh(new_c);
+      const V new_h = gate_o * v11;
+      HG_STORE(0, new_h);
+      HG_STORE(1, new_c);
+      HG_KEEP(2, gate_o);
+      HG_KEEP(3, v11);
+      HG_KEEP(4, U_g);
+      HG_KEEP(5, gate_i);
+      HG_KEEP(6, gate_f);
+    }
   }
 }
 
 template <class V>
 void greff_niaf_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V d_h = HG_READ(2);
-    const V dy_h = HG_READ(3);
-    const V gate_o = HG_READ(4);
-    const V kept_tanh = HG_READ(5);
-    const V p_o = HG_READ(6);
-    const V x_g = HG_READ(7);
-    const V U_g = HG_READ(8);
-    const V gate_i = HG_READ(9);
-    const V old_c = HG_READ(10);
-    const V gate_f = HG_READ(11);
-    const V p_i = HG_READ(12);
-    const V p_f = HG_READ(13);
-    const V new_c = HG_READ(14);
-    const V v0 = d_c + dy_c;
-    const V v1 = d_h + dy_h;
-    const V v2 = v1 * gate_o;
-    const V v3 = kept_tanh * kept_tanh;
-    const V v4 = number<V>(1.0) - v3;
-    const V v5 = v2 * v4;
-    const V v6 = v0 + v5;
-    const V v7 = v1 * kept_tanh;
-    const V v8 = number<V>(1.0) - gate_o;
-    const V v9 = gate_o * v8;
-    const V v10 = v7 * v9;
-    const V v11 = v10 * p_o;
-    const V v12 = v6 + v11;
-    const V gate_g = x_g + U_g;
-    const V v13 = v12 * gate_g;
-    const V v14 = number<V>(1.0) - gate_i;
-    const V v15 = gate_i * v14;
-    const V v16 = v13 * v15;
-    const V v17 = v12 * old_c;
-    const V v18 = number<V>(1.0) - gate_f;
-    const V v19 = gate_f * v18;
-    const V v20 = v17 * v19;
-    const V v21 = v12 * gate_i;
-    const V v22 = v16 * p_i;
-    const V v23 = v12 * gate_f;
-    const V v24 = v22 + v23;
-    const V v25 = v20 * p_f;
-    const V v26 = v24 + v25;
-    const V v27 = v16 * old_c;
-    const V v28 = v20 * old_c;
-    const V v29 = v10 * new_c;
-    HG_STORE(0, v16);
-    HG_STORE(1, v20);
-    HG_STORE(2, v21);
-    HG_STORE(3, v10);
-    HG_STORE(4, v26);
-    HG_SUM(5, v27);
-    HG_SUM(6, v28);
-    HG_SUM(7, v29);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V d_h = HG_READ(2);
+      const V dy_h = HG_READ(3);
+      const V gate_o = HG_READ(4);
+      const V kept_tanh = HG_READ(5);
+      const V p_o = HG_READ(6);
+      const V x_g = HG_READ(7);
+      const V U_g = HG_READ(8);
+      const V gate_i = HG_READ(9);
+      const V old_c = HG_READ(10);
+      const V gate_f = HG_READ(11);
+      const V p_i = HG_READ(12);
+      const V p_f = HG_READ(13);
+      const V new_c = HG_READ(14);
+      const V v0 = d_c + dy_c;
+      const V v1 = d_h + dy_h;
+      const V v2 = v1 * gate_o;
+      const V v3 = kept_tanh * kept_tanh;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v2 * v4;
+      const V v6 = v0 + v5;
+      const V v7 = v1 * kept_tanh;
+      const V v8 = number<V>(1.0) - gate_o;
+      const V v9 = gate_o * v8;
+      const V v10 = v7 * v9;
+      const V v11 = v10 * p_o;
+      const V v12 = v6 + v11;
+      const V gate_g = x_g + U_g;
+      const V v13 = v12 * gate_g;
+      const V v14 = number<V>(1.0) - gate_i;
+      const V v15 = gate_i * v14;
+      const V v16 = v13 * v15;
+      const V v17 = v12 * old_c;
+      const V v18 = number<V>(1.0) - gate_f;
+      const V v19 = gate_f * v18;
+      const V v20 = v17 * v19;
+      const V v21 = v12 * gate_i;
+      const V v22 = v16 * p_i;
+      const V v23 = v12 * gate_f;
+      const V v24 = v22 + v23;
+      const V v25 = v20 * p_f;
+      const V v26 = v24 + v25;
+      const V v27 = v16 * old_c;
+      const V v28 = v20 * old_c;
+      const V v29 = v10 * new_c;
+      HG_STORE(0, v16);
+      HG_STORE(1, v20);
+      HG_STORE(2, v21);
+      HG_STORE(3, v10);
+      HG_STORE(4, v26);
+      HG_SUM(5, v27);
+      HG_SUM(6, v28);
+      HG_SUM(7, v29);
+    }
   }
 }
 
 template <class V>
 void greff_niaf_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

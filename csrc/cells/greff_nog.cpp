@@ -6,91 +6,97 @@ namespace {
 
 template <class V>
 void greff_nog_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_f = HG_READ(0);
-    const V U_f = HG_READ(1);
-    const V p_f = HG_READ(2);
-    const V old_c = HG_READ(3);
-    const V x_i = HG_READ(4);
-    const V U_i = HG_READ(5);
-    const V p_i = HG_READ(6);
-    const V x_g = HG_READ(7);
-    const V U_g = HG_READ(8);
-    const V v0 = x_f + U_f;
-    const V v1 = p_f * old_c;
-    const V v2 = v0 + v1;
-    const V gate_f = sigmoid(v2);
-    const V v3 = gate_f * old_c;
-    const V v4 = x_i + U_i;
-    const V v5 = p_i * old_c;
-    const V v6 = v4 + v5;
-    const V gate_i = sigmoid(v6);
-    const V v7 = x_g + U_g;
-    const V gate_g = tanh(v7);
-    const V v8 = gate_i * gate_g;
-    const V new_c = v3 + v8;
-    const V new_h = tanh(new_c);
-    HG_STORE(0, new_h);
-    HG_STORE(1, new_c);
-    HG_KEEP(2, gate_g);
-    HG_KEEP(3, gate_i);
-    HG_KEEP(4, gate_f);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_f = HG_READ(0);
+      const V U_f = HG_READ(1);
+      const V p_f = HG_READ(2);
+      const V old_c = HG_READ(3);
+      const V x_i = HG_READ(4);
+      const V U_i = HG_READ(5);
+      const V p_i = HG_READ(6);
+      const V x_g = HG_READ(7);
+      const V U_g = HG_READ(8);
+      const V v0 = x_f + U_f;
+      const V v1 = p_f * old_c;
+      const V v2 = v0 + v1;
+      const V gate_f = sigmoid(v2);
+      const V v3 = gate_f * old_c;
+      const V v4 = x_i + U_i;
+      const V v5 = p_i * old_c;
+      const V v6 = v4 + v5;
+      const V gate_i = sigmoid(v6);
+      const V v7 = x_g + U_g;
+      const V gate_g = tanh(v7);
+      const V v8 = gate_i * gate_g;
+      const V new_c = v3 + v8;
+      const V new_h = tanh(new_c);
+      HG_STORE(0, new_h);
+      HG_STORE(1, new_c);
+      HG_KEEP(2, gate_g);
+      HG_KEEP(3, gate_i);
+      HG_KEEP(4, gate_f);
+    }
   }
 }
 
 template <class V>
 void greff_nog_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V d_h = HG_READ(2);
-    const V dy_h = HG_READ(3);
-    const V new_h = HG_READ(4);
-    const V gate_g = HG_READ(5);
-    const V gate_i = HG_READ(6);
-    const V old_c = HG_READ(7);
-    const V gate_f = HG_READ(8);
-    const V p_i = HG_READ(9);
-    const V p_f = HG_READ(10);
-    const V v0 = d_c + dy_c;
-    const V v1 = d_h + dy_h;
-    const V v2 = new_h * new_h;
-    const V v3 = number<V>(1.0) - v2;
-    const V v4 = v1 * v3;
-    const V v5 = v0 + v4;
-    const V v6 = v5 * gate_g;
-    const V v7 = number<V>(1.0) - gate_i;
-    const V v8 = gate_i * v7;
-    const V v9 = v6 * v8;
-    const V v10 = v5 * old_c;
-    const V v11 = number<V>(1.0) - gate_f;
-    const V v12 = gate_f * v11;
-    const V v13 = v10 * v12;
-    const V v14 = v5 * gate_i;
-    const V v15 = gate_g * gate_g;
-    const V v16 = number<V>(1.0) - v15;
-    const V v17 = v14 * v16;
-    const V v18 = v9 * p_i;
-    const V v19 = v5 * gate_f;
-    const V v20 = v18 + v19;
-    const V v21 = v13 * p_f;
-    const V v22 = v20 + v21;
-    const V v23 = v9 * old_c;
-    const V v24 = v13 * old_c;
-    HG_STORE(0, v9);
-    HG_STORE(1, v13);
-    HG_STORE(2, v17);
-    HG_STORE(3, v22);
-    HG_SUM(4, v23);
-    HG_SUM(5, v24);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V d_h = HG_READ(2);
+      const V dy_h = HG_READ(3);
+      const V new_h = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V old_c = HG_READ(7);
+      const V gate_f = HG_READ(8);
+      const V p_i = HG_READ(9);
+      const V p_f = HG_READ(10);
+      const V v0 = d_c + dy_c;
+      const V v1 = d_h + dy_h;
+      const V v2 = new_h * new_h;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v0 + v4;
+      const V v6 = v5 * gate_g;
+      const V v7 = number<V>(1.0) - gate_i;
+      const V v8 = gate_i * v7;
+      const V v9 = v6 * v8;
+      const V v10 = v5 * old_c;
+      const V v11 = number<V>(1.0) - gate_f;
+      const V v12 = gate_f * v11;
+      const V v13 = v10 * v12;
+      const V v14 = v5 * gate_i;
+      const V v15 = gate_g * gate_g;
+      const V v16 = number<V>(1.0) - v15;
+      const V v17 = v14 * v16;
+      const V v18 = v9 * p_i;
+      const V v19 = v5 * gate_f;
+      const V v20 = v18 + v19;
+      const V v21 = v13 * p_f;
+      const V v22 = v20 + v21;
+      const V v23 = v9 * old_c;
+      const V v24 = v13 * old_c;
+      HG_STORE(0, v9);
+      HG_STORE(1, v13);
+      HG_STORE(2, v17);
+      HG_STORE(3, v22);
+      HG_SUM(4, v23);
+      HG_SUM(5, v24);
+    }
   }
 }
 
 template <class V>
 void greff_nog_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

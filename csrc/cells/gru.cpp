@@ -6,77 +6,83 @@ namespace {
 
 template <class V>
 void gru_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_z = HG_READ(0);
-    const V U_z = HG_READ(1);
-    const V x_n = HG_READ(2);
-    const V x_r = HG_READ(3);
-    const V U_r = HG_READ(4);
-    const V U_n = HG_READ(5);
-    const V old_h = HG_READ(6);
-    const V v0 = x_z + U_z;
-    const V gate_z = sigmoid(v0);
-    const V v1 = number<V>(1.0) - gate_z;
-    const V v2 = x_r + U_r;
-    const V gate_r = sigmoid(v2);
-    const V v3 = gate_r * U_n;
-    const V v4 = x_n + v3;
-    const V gate_n = tanh(v4);
-    const V v5 = v1 * gate_n;
-    const V v6 = gate_z * old_h;
-    const V new_h = v5 + v6;
-    HG_STORE(0, new_h);
-    HG_KEEP(1, gate_z);
-    HG_KEEP(2, gate_n);
-    HG_KEEP(3, U_n);
-    HG_KEEP(4, gate_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_z = HG_READ(0);
+      const V U_z = HG_READ(1);
+      const V x_n = HG_READ(2);
+      const V x_r = HG_READ(3);
+      const V U_r = HG_READ(4);
+      const V U_n = HG_READ(5);
+      const V old_h = HG_READ(6);
+      const V v0 = x_z + U_z;
+      const V gate_z = sigmoid(v0);
+      const V v1 = number<V>(1.0) - gate_z;
+      const V v2 = x_r + U_r;
+      const V gate_r = sigmoid(v2);
+      const V v3 = gate_r * U_n;
+      const V v4 = x_n + v3;
+      const V gate_n = tanh(v4);
+      const V v5 = v1 * gate_n;
+      const V v6 = gate_z * old_h;
+      const V new_h = v5 + v6;
+      HG_STORE(0, new_h);
+      HG_KEEP(1, gate_z);
+      HG_KEEP(2, gate_n);
+      HG_KEEP(3, U_n);
+      HG_KEEP(4, gate_r);
+    }
   }
 }
 
 template <class V>
 void gru_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V gate_z = HG_READ(2);
-    const V gate_n = HG_READ(3);
-    const V U_n = HG_READ(4);
-    const V gate_r = HG_READ(5);
-    const V old_h = HG_READ(6);
-    const V v0 = d_h + dy_h;
-    const V v1 = number<V>(1.0) - gate_z;
-    const V v2 = v0 * v1;
-    const V v3 = gate_n * gate_n;
-    const V v4 = number<V>(1.0) - v3;
-    const V v5 = v2 * v4;
-    const V v6 = v5 * U_n;
-    const V v7 = number<V>(1.0) - gate_r;
-    const V v8 = gate_r * v7;
-    const V v9 = v6 * v8;
-    const V v10 = v0 * old_h;
-    const V v11 = v0 * gate_n;
-    const V v12 = v10 - v11;
-    const V v13 = gate_z * v1;
-    const V v14 = v12 * v13;
-    const V v15 = v5 * gate_r;
-    HG_STORE(0, v9);
-    HG_STORE(1, v14);
-    HG_STORE(2, v5);
-    HG_STORE(3, v15);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V gate_n = HG_READ(3);
+      const V U_n = HG_READ(4);
+      const V gate_r = HG_READ(5);
+      const V old_h = HG_READ(6);
+      const V v0 = d_h + dy_h;
+      const V v1 = number<V>(1.0) - gate_z;
+      const V v2 = v0 * v1;
+      const V v3 = gate_n * gate_n;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v2 * v4;
+      const V v6 = v5 * U_n;
+      const V v7 = number<V>(1.0) - gate_r;
+      const V v8 = gate_r * v7;
+      const V v9 = v6 * v8;
+      const V v10 = v0 * old_h;
+      const V v11 = v0 * gate_n;
+      const V v12 = v10 - v11;
+      const V v13 = gate_z * v1;
+      const V v14 = v12 * v13;
+      const V v15 = v5 * gate_r;
+      HG_STORE(0, v9);
+      HG_STORE(1, v14);
+      HG_STORE(2, v5);
+      HG_STORE(3, v15);
+    }
   }
 }
 
 template <class V>
 void gru_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    const V d_h = HG_READ(1);
-    const V dy_h = HG_READ(2);
-    const V gate_z = HG_READ(3);
-    const V v0 = d_h + dy_h;
-    const V v1 = v0 * gate_z;
-    const V v2 = dv_0 + v1;
-    HG_STORE(0, v2);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      const V d_h = HG_READ(1);
+      const V dy_h = HG_READ(2);
+      const V gate_z = HG_READ(3);
+      const V v0 = d_h + dy_h;
+      const V v1 = v0 * gate_z;
+      const V v2 = dv_0 + v1;
+      HG_STORE(0, v2);
+    }
   }
 }
 

@@ -6,105 +6,115 @@ namespace {
 
 template <class V>
 void lstm_projected_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_f = HG_READ(0);
-    const V U_f = HG_READ(1);
-    const V old_c = HG_READ(2);
-    const V x_i = HG_READ(3);
-    const V U_i = HG_READ(4);
-    const V x_g = HG_READ(5);
-    const V U_g = HG_READ(6);
-    const V x_o = HG_READ(7);
-    const V U_o = HG_READ(8);
-    const V v0 = x_f + U_f;
-    const V gate_f = sigmoid(v0);
-    const V v1 = gate_f * old_c;
-    const V v2 = x_i + U_i;
-    const V gate_i = sigmoid(v2);
-    const V v3 = x_g + U_g;
-    const V gate_g = tanh(v3);
-    const V v4 = gate_i * gate_g;
-    const V new_c = v1 + v4;
-    const V v5 = x_o + U_o;
-    const V gate_o = sigmoid(v5);
-    const V v6 = tanh(new_c);
-    const V v7 = gate_o * v6;
-    HG_STORE(0, new_c);
-    HG_STORE(1, v7);
-    HG_KEEP(2, gate_o);
-    HG_KEEP(3, v6);
-    HG_KEEP(4, gate_f);
-    HG_KEEP(5, gate_g);
-    HG_KEEP(6, gate_i);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_f = HG_READ(0);
+      const V U_f = HG_READ(1);
+      const V old_c = HG_READ(2);
+      const V x_i = HG_READ(3);
+      const V U_i = HG_READ(4);
+      const V x_g = HG_READ(5);
+      const V U_g = HG_READ(6);
+      const V x_o = HG_READ(7);
+      const V U_o = HG_READ(8);
+      const V v0 = x_f + U_f;
+      const V gate_f = sigmoid(v0);
+      const V v1 = gate_f * old_c;
+      const V v2 = x_i + U_i;
+      const V gate_i = sigmoid(v2);
+      const V v3 = x_g + U_g;
+      const V gate_g = tanh(v3);
+      const V v4 = gate_i * gate_g;
+      const V new_c = v1 + v4;
+      const V v5 = x_o + U_o;
+      const V gate_o = sigmoid(v5);
+      const V v6 = tanh(new_c);
+      const V v7 = gate_o * v6;
+      HG_STORE(0, new_c);
+      HG_STORE(1, v7);
+      HG_KEEP(2, gate_o);
+      HG_KEEP(3, v6);
+      HG_KEEP(4, gate_f);
+      HG_KEEP(5, gate_g);
+      HG_KEEP(6, gate_i);
+    }
   }
 }
 
 template <class V>
 void lstm_projected_forward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V U_r = HG_READ(0);
-    HG_STORE(0, U_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V U_r = HG_READ(0);
+      HG_STORE(0, U_r);
+    }
   }
 }
 
 template <class V>
 void lstm_projected_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V v0 = d_h + dy_h;
-    HG_STORE(0, v0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V v0 = d_h + dy_h;
+      HG_STORE(0, v0);
+    }
   }
 }
 
 template <class V>
 void lstm_projected_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_c = HG_READ(0);
-    const V dy_c = HG_READ(1);
-    const V dv_1 = HG_READ(2);
-    const V gate_o = HG_READ(3);
-    const V kept_tanh = HG_READ(4);
-    const V gate_g = HG_READ(5);
-    const V gate_i = HG_READ(6);
-    const V old_c = HG_READ(7);
-    const V gate_f = HG_READ(8);
-    const V v0 = d_c + dy_c;
-    const V v1 = dv_1 * gate_o;
-    const V v2 = kept_tanh * kept_tanh;
-    const V v3 = number<V>(1.0) - v2;
-    const V v4 = v1 * v3;
-    const V v5 = v0 + v4;
-    const V v6 = v5 * gate_g;
-    const V v7 = number<V>(1.0) - gate_i;
-    const V v8 = gate_i * v7;
-    const V v9 = v6 * v8;
-    const V v10 = v5 * old_c;
-    const V v11 = number<V>(1.0) - gate_f;
-    const V v12 = gate_f * v11;
-    const V v13 = v10 * v12;
-    const V v14 = v5 * gate_i;
-    const V v15 = gate_g * gate_g;
-    const V v16 = number<V>(1.0) - v15;
-    const V v17 = v14 * v16;
-    const V v18 = dv_1 * kept_tanh;
-    const V v19 = number<V>(1.0) - gate_o;
-    const V v20 = gate_o * v19;
-    const V v21 = v18 * v20;
-    const V v22 = v5 * gate_f;
-    HG_STORE(0, v9);
-    HG_STORE(1, v13);
-    HG_STORE(2, v17);
-    HG_STORE(3, v21);
-    HG_STORE(4, v22);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V dv_1 = HG_READ(2);
+      const V gate_o = HG_READ(3);
+      const V kept_tanh = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V old_c = HG_READ(7);
+      const V gate_f = HG_READ(8);
+      const V v0 = d_c + dy_c;
+      const V v1 = dv_1 * gate_o;
+      const V v2 = kept_tanh * kept_tanh;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v0 + v4;
+      const V v6 = v5 * gate_g;
+      const V v7 = number<V>(1.0) - gate_i;
+      const V v8 = gate_i * v7;
+      const V v9 = v6 * v8;
+      const V v10 = v5 * old_c;
+      const V v11 = number<V>(1.0) - gate_f;
+      const V v12 = gate_f * v11;
+      const V v13 = v10 * v12;
+      const V v14 = v5 * gate_i;
+      const V v15 = gate_g * gate_g;
+      const V v16 = number<V>(1.0) - v15;
+      const V v17 = v14 * v16;
+      const V v18 = dv_1 * kept_tanh;
+      const V v19 = number<V>(1.0) - gate_o;
+      const V v20 = gate_o * v19;
+      const V v21 = v18 * v20;
+      const V v22 = v5 * gate_f;
+      HG_STORE(0, v9);
+      HG_STORE(1, v13);
+      HG_STORE(2, v17);
+      HG_STORE(3, v21);
+      HG_STORE(4, v22);
+    }
   }
 }
 
 template <class V>
 void lstm_projected_backward_2(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

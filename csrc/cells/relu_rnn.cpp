@@ -6,33 +6,39 @@ namespace {
 
 template <class V>
 void relu_rnn_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_h = HG_READ(0);
-    const V U_h = HG_READ(1);
-    const V v0 = x_h + U_h;
-    const V new_h = relu(v0);
-    HG_STORE(0, new_h);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_h = HG_READ(0);
+      const V U_h = HG_READ(1);
+      const V v0 = x_h + U_h;
+      const V new_h = relu(v0);
+      HG_STORE(0, new_h);
+    }
   }
 }
 
 template <class V>
 void relu_rnn_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V new_h = HG_READ(2);
-    const V v0 = d_h + dy_h;
-    const V v1 = positive(new_h);
-    const V v2 = v0 * v1;
-    HG_STORE(0, v2);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V new_h = HG_READ(2);
+      const V v0 = d_h + dy_h;
+      const V v1 = positive(new_h);
+      const V v2 = v0 * v1;
+      HG_STORE(0, v2);
+    }
   }
 }
 
 template <class V>
 void relu_rnn_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

@@ -6,95 +6,105 @@ namespace {
 
 template <class V>
 void reset_before_gru_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_r = HG_READ(0);
-    const V U_r = HG_READ(1);
-    const V old_h = HG_READ(2);
-    const V x_z = HG_READ(3);
-    const V U_z = HG_READ(4);
-    const V v0 = x_r + U_r;
-    const V gate_r = sigmoid(v0);
-    const V v1 = gate_r * old_h;
-    const V v2 = x_z + U_z;
-    const V gate_z = sigmoid(v2);
-    HG_STORE(0, v1);
-    HG_STORE(1, gate_z);
-    HG_KEEP(2, gate_r);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_r = HG_READ(0);
+      const V U_r = HG_READ(1);
+      const V old_h = HG_READ(2);
+      const V x_z = HG_READ(3);
+      const V U_z = HG_READ(4);
+      const V v0 = x_r + U_r;
+      const V gate_r = sigmoid(v0);
+      const V v1 = gate_r * old_h;
+      const V v2 = x_z + U_z;
+      const V gate_z = sigmoid(v2);
+      HG_STORE(0, v1);
+      HG_STORE(1, gate_z);
+      HG_KEEP(2, gate_r);
+    }
   }
 }
 
 template <class V>
 void reset_before_gru_forward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V gate_z = HG_READ(0);
-    const V x_n = HG_READ(1);
-    const V U_n = HG_READ(2);
-    const V old_h = HG_READ(3);
-    const V v0 = number<V>(1.0) - gate_z;
-    const V v1 = x_n + U_n;
-    const V gate_n = tanh(v1);
-    const V v2 = v0 * gate_n;
-    const V v3 = gate_z * old_h;
-    const V new_h = v2 + v3;
-    HG_STORE(0, new_h);
-    HG_KEEP(1, gate_n);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V gate_z = HG_READ(0);
+      const V x_n = HG_READ(1);
+      const V U_n = HG_READ(2);
+      const V old_h = HG_READ(3);
+      const V v0 = number<V>(1.0) - gate_z;
+      const V v1 = x_n + U_n;
+      const V gate_n = tanh(v1);
+      const V v2 = v0 * gate_n;
+      const V v3 = gate_z * old_h;
+      const V new_h = v2 + v3;
+      HG_STORE(0, new_h);
+      HG_KEEP(1, gate_n);
+    }
   }
 }
 
 template <class V>
 void reset_before_gru_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V old_h = HG_READ(2);
-    const V gate_n = HG_READ(3);
-    const V gate_z = HG_READ(4);
-    const V v0 = d_h + dy_h;
-    const V v1 = v0 * old_h;
-    const V v2 = v0 * gate_n;
-    const V v3 = v1 - v2;
-    const V v4 = number<V>(1.0) - gate_z;
-    const V v5 = gate_z * v4;
-    const V v6 = v3 * v5;
-    const V v7 = v0 * v4;
-    const V v8 = gate_n * gate_n;
-    const V v9 = number<V>(1.0) - v8;
-    const V v10 = v7 * v9;
-    HG_STORE(0, v6);
-    HG_STORE(1, v10);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V old_h = HG_READ(2);
+      const V gate_n = HG_READ(3);
+      const V gate_z = HG_READ(4);
+      const V v0 = d_h + dy_h;
+      const V v1 = v0 * old_h;
+      const V v2 = v0 * gate_n;
+      const V v3 = v1 - v2;
+      const V v4 = number<V>(1.0) - gate_z;
+      const V v5 = gate_z * v4;
+      const V v6 = v3 * v5;
+      const V v7 = v0 * v4;
+      const V v8 = gate_n * gate_n;
+      const V v9 = number<V>(1.0) - v8;
+      const V v10 = v7 * v9;
+      HG_STORE(0, v6);
+      HG_STORE(1, v10);
+    }
   }
 }
 
 template <class V>
 void reset_before_gru_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_1 = HG_READ(0);
-    const V old_h = HG_READ(1);
-    const V gate_r = HG_READ(2);
-    const V v0 = dv_1 * old_h;
-    const V v1 = number<V>(1.0) - gate_r;
-    const V v2 = gate_r * v1;
-    const V v3 = v0 * v2;
-    HG_STORE(0, v3);
-    HG_STORE(1, dv_1);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_1 = HG_READ(0);
+      const V old_h = HG_READ(1);
+      const V gate_r = HG_READ(2);
+      const V v0 = dv_1 * old_h;
+      const V v1 = number<V>(1.0) - gate_r;
+      const V v2 = gate_r * v1;
+      const V v3 = v0 * v2;
+      HG_STORE(0, v3);
+      HG_STORE(1, dv_1);
+    }
   }
 }
 
 template <class V>
 void reset_before_gru_backward_2(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    const V dv_1 = HG_READ(1);
-    const V gate_r = HG_READ(2);
-    const V d_h = HG_READ(3);
-    const V dy_h = HG_READ(4);
-    const V gate_z = HG_READ(5);
-    const V v0 = dv_1 * gate_r;
-    const V v1 = dv_0 + v0;
-    const V v2 = d_h + dy_h;
-    const V v3 = v2 * gate_z;
-    const V v4 = v1 + v3;
-    HG_STORE(0, v4);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V gate_r = HG_READ(2);
+      const V d_h = HG_READ(3);
+      const V dy_h = HG_READ(4);
+      const V gate_z = HG_READ(5);
+      const V v0 = dv_1 * gate_r;
+      const V v1 = dv_0 + v0;
+      const V v2 = d_h + dy_h;
+      const V v3 = v2 * gate_z;
+      const V v4 = v1 + v3;
+      HG_STORE(0, v4);
+    }
   }
 }
 

@@ -6,34 +6,40 @@ namespace {
 
 template <class V>
 void rnn_forward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V x_h = HG_READ(0);
-    const V U_h = HG_READ(1);
-    const V v0 = x_h + U_h;
-    const V new_h = tanh(v0);
-    HG_STORE(0, new_h);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V x_h = HG_READ(0);
+      const V U_h = HG_READ(1);
+      const V v0 = x_h + U_h;
+      const V new_h = tanh(v0);
+      HG_STORE(0, new_h);
+    }
   }
 }
 
 template <class V>
 void rnn_backward_0(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V d_h = HG_READ(0);
-    const V dy_h = HG_READ(1);
-    const V new_h = HG_READ(2);
-    const V v0 = d_h + dy_h;
-    const V v1 = new_h * new_h;
-    const V v2 = number<V>(1.0) - v1;
-    const V v3 = v0 * v2;
-    HG_STORE(0, v3);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V new_h = HG_READ(2);
+      const V v0 = d_h + dy_h;
+      const V v1 = new_h * new_h;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      HG_STORE(0, v3);
+    }
   }
 }
 
 template <class V>
 void rnn_backward_1(const hg_tile& at) {
-  HG_UNITS(at) {
-    const V dv_0 = HG_READ(0);
-    HG_STORE(0, dv_0);
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
   }
 }
 

@@ -13,15 +13,16 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 1
+#define HG_INTERFACE 2
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 
 /* What one call of a printed pass works on: `rows` times `units` (a multiple of HG_BLOCK) values of each input and
- * output, value u of row r at in[k][r * in_stride[k] + u]. Sums are added to, over rows, and have no stride. `keep` says
- * whether values that only the way back needs are to be stored. */
+ * output, value u of row r at in[k][r * in_stride[k] + u], or at in[k][r * in_stride[k]] where a row has it once. Sums
+ * over rows are added to, and have no stride; so are sums over units, of which the first `valid` count. `keep` says whether
+ * values that only the way back needs are to be stored. */
 typedef struct {
-  int64_t rows, units;
+  int64_t rows, units, valid;
   const void* const* in;
   const int64_t* in_stride;
   void* const* out;
@@ -41,7 +42,9 @@ enum {
   HG_NEW_STATE,  /* state `index` after it */
   HG_LATER,      /* gradient of state `index` that came from the step run before this one (later in the sequence) */
   HG_EARLIER,    /* gradient to hand on */
-  HG_INPUT       /* the input's part of gate `block`, made by the run's input product some steps ahead */
+  HG_INPUT,      /* the input's part of gate `block`, made by the run's input product some steps ahead */
+  HG_MEAN,       /* as an output, what mean `index` adds up over units; as an input that sum, divided by `start` */
+  HG_MASK        /* the run's mask `index`, drawn for this step */
 };
 
 /* `buffer` counts hg_run's buffers, so that a place is the same for every call. */
@@ -49,7 +52,15 @@ typedef struct {
   int32_t where, index, block, buffer;
   int64_t start; /* in values, from the buffer's beginning: the `base` above */
   int64_t stride;
+  int32_t once; /* kept, but one value a row and not one a unit */
+  int32_t padding;
 } hg_place;
+
+/* A mask is 1 with probability below / 2^32, drawn for every row, unit, step and state. */
+typedef struct {
+  uint32_t state;
+  uint32_t below;
+} hg_mask;
 
 /* One matrix product of a step. Its vector is read from `vector`, in segments (start, length); its result has `blocks`
  * blocks of the pass's units. Weights lie in strips, see hg_pack. */
@@ -105,6 +116,11 @@ typedef struct {
   int32_t threads;
   int32_t split; /* 0: as it seems best, 1: by rows, 2: by units */
   int64_t weight_bytes;
+  int32_t n_means;
+  int32_t n_masks;
+  const hg_mask* masks; /* of this run, or null: then no pass reads one */
+  const int64_t* row;   /* [B], each row's number in the batch, which its masks are drawn for; or null: as they come */
+  uint64_t seed;
 } hg_run;
 
 /* Runs `work(argument, thread, threads)` on up to `threads` threads, and returns when all are done. */

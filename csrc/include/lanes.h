@@ -1,6 +1,7 @@
 // Vectors of numbers as wide as the instruction set this file is compiled for, and the functions of an equation on them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <immintrin.h>
 #elif defined(__AVX2__)
 #define HG_VECTOR_BYTES 32
+#include <immintrin.h>
 #else
 #define HG_VECTOR_BYTES 16
 #endif
@@ -63,6 +65,19 @@ inline V load(const number_in<V>* from) {
 template <class V>
 inline void store(number_in<V>* to, V value) {
   *reinterpret_cast<typename vector_of<number_in<V>>::loose*>(to) = value;
+}
+
+// The value with zeros beyond its first `count` lanes.
+template <class V>
+inline V first_lanes(V value, int64_t count) {
+  for (int64_t lane = std::max<int64_t>(count, 0); lane < lanes<V>; ++lane) value[lane] = 0;
+  return value;
+}
+template <class V>
+inline number_in<V> all_lanes(V value) {
+  number_in<V> sum = value[0];
+  for (int lane = 1; lane < lanes<V>; ++lane) sum += value[lane];
+  return sum;
 }
 
 template <class T>

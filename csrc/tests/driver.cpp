@@ -1,7 +1,7 @@
 // Runs the engine over random shapes with a small cell of its own, forward and back, and compares with plain loops.
 // Built with a sanitizer, it shows what memory and which threads the engine touches. Exit status 1 if numbers differ.
 //
-// The cell: b = x_b + U_b h, h' = 0.5 (x_a + U_a h) + 0.1 b h.
+// The cell: b = x_b + U_b h, h' = 0.5 (x_a + U_a h) + 0.1 b h + 0.2 mean(b) + 0.3 m, with m a mask.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "headgate.h"
+#include "masks.h"
 #include "step.h"
 
 namespace {
@@ -38,29 +39,40 @@ struct at_tile {
 };
 
 template <class T>
-void forward(const hg_tile* tile) {  // x_a, U_a h, x_b, U_b h, h -> h', b
+void forward_gates(const hg_tile* tile) {  // b's parts -> b, its sum
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) { at.out(0, r, u) = at.in(0, r, u) + at.in(1, r, u); });
+  for (int64_t row = 0; row < tile->rows; ++row)
+    for (int64_t unit = 0; unit < tile->valid; ++unit) at.out(1, row, 0) += at.out(0, row, unit);
+}
+template <class T>
+void forward_state(const hg_tile* tile) {  // x_a, U_a h, b, h, mean(b), m -> h', mean(b) once a row
   const at_tile<T> at{tile};
   at.each([&](int64_t r, int64_t u) {
-    const T b = at.in(2, r, u) + at.in(3, r, u), old = at.in(4, r, u);
-    at.out(0, r, u) = T(0.5) * (at.in(0, r, u) + at.in(1, r, u)) + T(0.1) * b * old;
-    if (tile->keep) at.out(1, r, u) = b;
+    at.out(0, r, u) = T(0.5) * (at.in(0, r, u) + at.in(1, r, u)) + T(0.1) * at.in(2, r, u) * at.in(3, r, u) +
+                      T(0.2) * at.in(4, r, 0) + T(0.3) * at.in(5, r, u);
+  });
+  for (int64_t row = 0; row < tile->rows; ++row) at.out(1, row, 0) = at.in(4, row, 0);
+}
+template <class T>
+void back_sum(const hg_tile* tile) {  // later, dy -> d, its sum
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) { at.out(0, r, u) = at.in(0, r, u) + at.in(1, r, u); });
+  for (int64_t row = 0; row < tile->rows; ++row)
+    for (int64_t unit = 0; unit < tile->valid; ++unit) at.out(1, row, 0) += at.out(0, row, unit);
+}
+template <class T>
+void back_columns(const hg_tile* tile) {  // d, h, mean(d) -> da, db
+  const at_tile<T> at{tile};
+  at.each([&](int64_t r, int64_t u) {
+    at.out(0, r, u) = T(0.5) * at.in(0, r, u);
+    at.out(1, r, u) = T(0.1) * at.in(0, r, u) * at.in(1, r, u) + T(0.2) * at.in(2, r, 0);
   });
 }
 template <class T>
-void back_columns(const hg_tile* tile) {  // later, dy, h -> da, db
+void back_state(const hg_tile* tile) {  // U^T (da, db), d, b -> earlier
   const at_tile<T> at{tile};
-  at.each([&](int64_t r, int64_t u) {
-    const T d = at.in(0, r, u) + at.in(1, r, u);
-    at.out(0, r, u) = T(0.5) * d;
-    at.out(1, r, u) = T(0.1) * d * at.in(2, r, u);
-  });
-}
-template <class T>
-void back_state(const hg_tile* tile) {  // U^T (da, db), later, dy, b -> earlier
-  const at_tile<T> at{tile};
-  at.each([&](int64_t r, int64_t u) {
-    at.out(0, r, u) = at.in(0, r, u) + T(0.1) * (at.in(1, r, u) + at.in(2, r, u)) * at.in(3, r, u);
-  });
+  at.each([&](int64_t r, int64_t u) { at.out(0, r, u) = at.in(0, r, u) + T(0.1) * at.in(1, r, u) * at.in(2, r, u); });
 }
 
 template <class T>
@@ -88,7 +100,9 @@ struct trial {
   std::vector<int64_t> offset, rows;
   std::vector<uint8_t> fresh;
   std::vector<T> x, w_in, u, bias, initial, old_state, new_state, kept, final_state;
-  std::vector<T> dy, d_final, d_initial, d_state, columns;
+  std::vector<T> dy, d_final, d_initial, d_state, columns, mean, carried;
+  const hg_mask mask{3, 0x60000000u};
+  const uint64_t seed = generator();
 
   int64_t time(int64_t step) const { return descending ? T_ - 1 - step : step; }
 
@@ -105,7 +119,7 @@ struct trial {
     compose = resets || descending;
     x = normal<T>(N * I), w_in = normal<T>(2 * H * I), u = normal<T>(2 * H * H), bias = normal<T>(2 * H);
     initial = padded_rows(B), d_final = padded_rows(B), dy = padded_rows(N);
-    old_state.assign(N * P, NAN), new_state.assign(N * P, NAN), kept.assign(N * P, NAN), columns.assign(N * 2 * P, NAN);
+    old_state.assign(N * P, NAN), new_state.assign(N * P, NAN), kept.assign(N * P, NAN), mean.assign(N, NAN), carried.assign(B * P, NAN), columns.assign(N * 2 * P, NAN);
     final_state = initial;
     d_initial.assign(B * P, T(0)), d_state.assign(2 * B * P, NAN);
   }
@@ -115,11 +129,13 @@ struct trial {
     return values;
   }
 
-  std::vector<T> pack(const std::vector<T>& weight, int64_t columns_, bool back, std::vector<T>* packed_bias) const {
-    std::vector<T> packed(back ? padded(columns_) * 2 * H : 2 * P * columns_);
-    if (packed_bias) packed_bias->assign(2 * P, NAN);
-    hg_packing job{weight.data(), packed_bias ? bias.data() : nullptr, H, columns_, 2, back, threads, 0, packed.data(),
-                   packed_bias ? packed_bias->data() : nullptr};
+  // `blocks` blocks of H rows, or with 0 both of them transposed; their bias begins at `first`.
+  std::vector<T> pack(const std::vector<T>& weight, int64_t columns_, int blocks, std::vector<T>* packed_bias, int64_t first = 0) const {
+    const bool back = blocks == 0;
+    std::vector<T> packed(back ? padded(columns_) * 2 * H : blocks * P * columns_);
+    if (packed_bias) packed_bias->assign(blocks * P, NAN);
+    hg_packing job{weight.data(), packed_bias ? bias.data() + first : nullptr, H, columns_, back ? 2 : blocks, back, threads, 0,
+                   packed.data(), packed_bias ? packed_bias->data() : nullptr};
     entries<T>::pack(&job);
     return packed;
   }
@@ -133,34 +149,41 @@ struct trial {
     all.descending = descending != back, all.back = back, all.keep = 1, all.compose = compose;
     all.n_states = 1, all.n_passes = n_passes, all.states = &state, all.passes = passes;
     all.buffers = buffers.data(), all.input = input, all.input_units = P;
+    all.n_means = 1, all.n_masks = back ? 0 : 1, all.masks = &mask, all.seed = seed;
     all.threads = threads, all.split = split, all.weight_bytes = 2 * H * H * sizeof(T);
     entries<T>::run(&all);
   }
 
   void forward_run() {
-    std::vector<T> packed_bias;
-    std::vector<T> packed_in = pack(w_in, I, false, nullptr), packed = pack(u, H, false, &packed_bias);
+    std::vector<T> bias_a, bias_b, packed_in = pack(w_in, I, 2, nullptr);
+    std::vector<T> packed_a = pack({u.begin(), u.begin() + H * H}, H, 1, &bias_a, 0);
+    std::vector<T> packed_b = pack({u.begin() + H * H, u.end()}, H, 1, &bias_b, H);
     const int64_t zero = 0, in_length = I, length = H;
     const hg_product input{{HG_PACKED, 0, 0, 0, 0, I}, 1, 2, &zero, &in_length, 1, -1};
-    const hg_product product{{HG_OLD_STATE, 0, 0, 0, 0, 0}, 1, 2, &zero, &length, 2, 3};
-    const hg_place in[] = {{HG_INPUT, 0, 0, 0, 0, 0}, {HG_PRODUCT, 0, 0, 0, 0, 0}, {HG_INPUT, 0, 1, 0, 0, 0},
-                           {HG_PRODUCT, 0, 1, 0, 0, 0}, {HG_OLD_STATE, 0, 0, 0, 0, 0}};
-    const hg_place out[] = {{HG_NEW_STATE, 0, 0, 0, 0, 0}, {HG_PACKED, 0, 0, 4, 0, P}};
-    hg_pass pass{forward<T>, P, H, 1, 5, 2, 1, &product, in, out};
-    run(false, &pass, 1, {x.data(), packed_in.data(), packed.data(), packed_bias.data(), kept.data()}, &input);
+    const hg_place kept_b{HG_PACKED, 0, 0, 4, 0, P}, mean_b{HG_MEAN, 0, 0, 0, H};
+    const hg_place in0[] = {{HG_INPUT, 0, 1}, {HG_PRODUCT, 0, 0}}, out0[] = {kept_b, mean_b};
+    const hg_place in1[] = {{HG_INPUT}, {HG_PRODUCT}, kept_b, {HG_OLD_STATE}, mean_b, {HG_MASK}};
+    const hg_place out1[] = {{HG_NEW_STATE}, {HG_PACKED, 0, 0, 5, 0, 1, 1}};
+    const hg_product product_a{{HG_OLD_STATE}, 1, 1, &zero, &length, 2, 3}, product_b{{HG_OLD_STATE}, 1, 1, &zero, &length, 6, 7};
+    hg_pass passes[] = {{forward_gates<T>, P, H, 1, 2, 2, 1, &product_b, in0, out0},
+                        {forward_state<T>, P, H, 1, 6, 2, 1, &product_a, in1, out1}};
+    run(false, passes, 2, {x.data(), packed_in.data(), packed_a.data(), bias_a.data(), kept.data(), mean.data(), packed_b.data(),
+                           bias_b.data()}, &input);
   }
 
   void backward_run() {
-    std::vector<T> packed = pack(u, H, true, nullptr);
+    std::vector<T> packed = pack(u, H, 0, nullptr);
     const int64_t start[] = {0, P}, length[] = {H, H};
     const hg_product product{{HG_PACKED, 0, 0, 0, 0, 2 * P}, 2, 1, start, length, 1, -1};
-    const hg_place later{HG_LATER, 0, 0, 0, 0, 0}, given{HG_PACKED, 0, 0, 2, 0, P};
-    const hg_place in0[] = {later, given, {HG_OLD_STATE, 0, 0, 0, 0, 0}};
-    const hg_place out0[] = {{HG_PACKED, 0, 0, 0, 0, 2 * P}, {HG_PACKED, 0, 0, 0, P, 2 * P}};
-    const hg_place in1[] = {{HG_PRODUCT, 0, 0, 0, 0, 0}, later, given, {HG_PACKED, 0, 0, 3, 0, P}};
-    const hg_place out1[] = {{HG_EARLIER, 0, 0, 0, 0, 0}};
-    hg_pass passes[] = {{back_columns<T>, P, H, 0, 3, 2, 1, nullptr, in0, out0}, {back_state<T>, P, H, 1, 4, 1, 0, &product, in1, out1}};
-    run(true, passes, 2, {columns.data(), packed.data(), dy.data(), kept.data()}, nullptr);
+    const hg_place d{HG_SCRATCH, 0, 0, 4, 0, P}, mean_d{HG_MEAN, 0, 0, 0, H};
+    const hg_place in0[] = {{HG_LATER}, {HG_PACKED, 0, 0, 2, 0, P}}, out0[] = {d, mean_d};
+    const hg_place in1[] = {d, {HG_OLD_STATE}, mean_d};
+    const hg_place out1[] = {{HG_PACKED, 0, 0, 0, 0, 2 * P}, {HG_PACKED, 0, 0, 0, P, 2 * P}};
+    const hg_place in2[] = {{HG_PRODUCT}, d, {HG_PACKED, 0, 0, 3, 0, P}}, out2[] = {{HG_EARLIER}};
+    hg_pass passes[] = {{back_sum<T>, P, H, 0, 2, 2, 1, nullptr, in0, out0},
+                        {back_columns<T>, P, H, 0, 3, 2, 1, nullptr, in1, out1},
+                        {back_state<T>, P, H, 1, 3, 1, 1, &product, in2, out2}};
+    run(true, passes, 3, {columns.data(), packed.data(), dy.data(), kept.data(), carried.data()}, nullptr);
   }
 
   // --- the same in plain loops ------------------------------------------------------------------------------------
@@ -189,15 +212,22 @@ struct trial {
   double check() {
     forward_run();
     const std::vector<double> old = old_states();
-    std::vector<double> h(N * H), b(N * H);
+    std::vector<double> h(N * H), b(N * H), average(N, 0.0);
     for (int64_t n = 0; n < N; ++n)
       for (int64_t j = 0; j < H; ++j) {
         double a = bias[j], c = bias[H + j];
         for (int64_t k = 0; k < H; ++k) a += u[j * H + k] * old[n * H + k], c += u[(H + j) * H + k] * old[n * H + k];
         for (int64_t k = 0; k < I; ++k) a += w_in[j * I + k] * x[n * I + k], c += w_in[(H + j) * I + k] * x[n * I + k];
         b[n * H + j] = c, h[n * H + j] = 0.5 * a + 0.1 * c * old[n * H + j];
+        average[n] += c / H;
       }
-    double error = std::max(worst(new_state, h, P, H), worst(kept, b, P, H));
+    for (int64_t t = 0; t < T_; ++t)
+      for (int64_t r = 0; r < rows[t]; ++r) {
+        std::vector<T> drawn(P);
+        headgate::draw(headgate::step_key(seed, t), r, mask, 0, P, drawn.data());
+        for (int64_t j = 0; j < H; ++j) h[(offset[t] + r) * H + j] += 0.2 * average[offset[t] + r] + 0.3 * drawn[j];
+      }
+    double error = std::max({worst(new_state, h, P, H), worst(kept, b, P, H), worst(mean, average, 1, 1)});
     backward_run();
     return std::max(error, check_back(old, b));
   }
@@ -209,9 +239,11 @@ struct trial {
       for (int64_t r = 0; r < rows[time(step)]; ++r) {
         const int64_t n = offset[time(step)] + r;
         std::vector<double> earlier(H, 0.0);
+        double average = 0;
+        for (int64_t j = 0; j < H; ++j) average += (later[r * H + j] + dy[n * P + j]) / H;
         for (int64_t j = 0; j < H; ++j) {
           const double d = later[r * H + j] + dy[n * P + j];
-          da[n * H + j] = 0.5 * d, db[n * H + j] = 0.1 * d * old[n * H + j];
+          da[n * H + j] = 0.5 * d, db[n * H + j] = 0.1 * d * old[n * H + j] + 0.2 * average;
           earlier[j] += 0.1 * d * b[n * H + j];
           for (int64_t k = 0; k < H; ++k) {
             earlier[k] += da[n * H + j] * u[j * H + k] + db[n * H + j] * u[(H + j) * H + k];

@@ -15,6 +15,7 @@ from reference.cases import CELLS, SMALL, case_of, traced, truth
 from tolerances import TOLERANCE
 
 import headgate as hg
+from headgate import engines
 from headgate.cells import Cell, Matrix, State, sigmoid, tanh
 from headgate.engines.cpu import back, layout, library, run, weights
 from headgate.engines.cpu.autograd import run_call
@@ -42,7 +43,13 @@ def split_values(case, split, dtype=torch.float64):
 
 @SPLITS
 @pytest.mark.parametrize("options", ["plain", "lengths reset reverse no bias", "lengths", "reverse"])
-@pytest.mark.parametrize("name", ["lstm", "gru", "reset_before_gru", "lstmp", "greff_fgrp", "peephole_lstm", "rnn"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lstm", "gru", "reset_before_gru", "lstmp", "greff_fgrp", "peephole_lstm", "rnn"),
+        *("layer_norm_lstm", "layer_norm_lstmp", "layer_norm_gru", "zoneout_lstm_training"),
+    ],
+)
 def test_threads_share_the_work_and_change_nothing(name, options, split, three_threads):
     case = case_of(name, LARGE, options)
     assert_all_close(split_values(case, split), traced(case), TOLERANCE["cpu", torch.float64])
@@ -150,7 +157,7 @@ def test_every_instruction_set_that_runs_here_computes_the_same():
 
 
 @pytest.mark.parametrize("isa", library.INSTRUCTIONS)
-@pytest.mark.parametrize("name", ["lstm", "gru", "greff_fgr"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "greff_fgr", "layer_norm_gru", "zoneout_lstm_training"])
 def test_narrower_instruction_sets_are_right_too(name, isa, monkeypatch):
     if library.INSTRUCTIONS.index(isa) > library.INSTRUCTIONS.index(library.instructions()):
         pytest.skip(f"this processor has no {isa}")
@@ -247,6 +254,21 @@ def test_a_cell_of_many_gates():
     random = np.random.default_rng(3)
     case = replace(case, weights={name: random.normal(size=shape) / 9 for name, shape in shapes.items()})
     assert_all_close(value_and_gradients(case, "cpu", torch.float64), traced(case), TOLERANCE["cpu", torch.float64])
+
+
+@pytest.mark.parametrize("options", ["lengths", "lengths reverse", "lengths reset reverse no bias"])
+def test_second_derivatives_draw_the_masks_of_the_first(options):
+    """They come of another engine, over rows that were sorted in between."""
+    found = {}
+    for engine in ("cpu", "eager"):
+        call = call_of(case_of("zoneout_lstm_training", (5, 6, 16), options), torch.float64)
+        variables = variables_of(call)
+        result = engines.engine_named(engine).forward(call)
+        loss = result.output.square().sum() + sum(value.sin().sum() for value in result.final)
+        first = torch.autograd.grad(loss, list(variables.values()), create_graph=True)
+        second = torch.autograd.grad(sum(value.square().sum() for value in first), list(variables.values()))
+        found[engine] = {name: value.numpy() for name, value in zip(variables, second, strict=True)}
+    assert_all_close(found["cpu"], found["eager"], TOLERANCE["cpu", torch.float64])
 
 
 # --- mistakes made on purpose -----------------------------------------------------------------------------------

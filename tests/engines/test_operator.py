@@ -31,7 +31,7 @@ def arguments(case, dtype=torch.float64):
     """The operator's arguments for a case."""
     call = call_of(case, dtype)
     weights, initial = list(call.weights.values()), list(call.initial)
-    return call.input, weights, initial, call.lengths, call.reset, operator.key(case.cell), "", case.reverse
+    return call.input, weights, initial, call.lengths, call.reset, operator.key(case.cell), "", case.reverse, None
 
 
 # --- the operator by itself -------------------------------------------------------------------------------------
@@ -86,9 +86,9 @@ def test_a_second_derivative_is_refused_not_wrong():
 
 
 def test_an_engine_that_cannot_is_refused_in_there_too():
-    *given, _, reverse = arguments(case_of("peephole_lstm"))
+    *given, _, reverse, seed = arguments(case_of("peephole_lstm"))
     with pytest.raises(RuntimeError, match=r'engine="stock" cannot run here: torch has no kernel for LSTM\(peephole'):
-        torch.ops.headgate.recurrent(*given, "stock", reverse)
+        torch.ops.headgate.recurrent(*given, "stock", reverse, seed)
 
 
 @pytest.mark.parametrize("lengths", [[5, 1, 0], [4, -1, 0]], ids=["too long", "negative"])
@@ -141,7 +141,7 @@ def test_equal_class_names_run_their_own_equations():
     x = torch.ones(2, 1, 1)
     weights, initial = [torch.ones(1, 1)] * 2 + [torch.zeros(1)] * 2, [torch.ones(1, 1)]
     found = [
-        torch.ops.headgate.recurrent(x, weights, initial, None, None, operator.key(cell), "", False)[0][0].item()
+        torch.ops.headgate.recurrent(x, weights, initial, None, None, operator.key(cell), "", False, None)[0][0].item()
         for cell in (one, other)
     ]
     assert found == pytest.approx([torch.tensor(2.0).tanh().item(), 0.0])

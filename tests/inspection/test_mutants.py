@@ -178,13 +178,13 @@ def test_a_reverse_direction_told_forwards(monkeypatch):
 def test_a_reverse_direction_run_forwards(monkeypatch):
     """Found by the watch itself: it is not what the layer gave."""
     right = recompute._run
-    monkeypatch.setattr(recompute, "_run", lambda *all: right(*all[:-1], False))
+    monkeypatch.setattr(recompute, "_run", lambda call, opened: right(replace(call, reverse=False), opened))
     with pytest.raises(RuntimeError, match=r"^the model: run again from its weights and input it gives another output"):
         compare_totals()
 
 
 def test_a_dropout_mask_forgotten(monkeypatch):
-    monkeypatch.setattr(recompute, "_dropout_masks", lambda *all: [])
+    monkeypatch.setattr(recompute, "_drawn_again", lambda *all: (None, []))
     with pytest.raises(RuntimeError, match=r"^the model: run again from its weights and input it gives another output"):
         compare_totals(dropout=0.5)
 

@@ -41,6 +41,8 @@ CHANGES = {
     "forget_bias": (1.0, {}),
     "chrono": (40, {}),
     "orthogonal": (True, {}),
+    "layer_norm": (True, {}),
+    "zoneout": (0.5, {}),
 }
 SWITCHES = {
     ("lstm", "peephole"): (True, {}),

@@ -242,9 +242,9 @@ class Zoneout(Wrapper):
             object.__setattr__(self, "zoneout", self._in_order(self.zoneout))
         elif not isinstance(self.zoneout, tuple):
             _check_rate(self.zoneout)
-        if not any(self._own_rates.values()):
+        if not any(self.own_rates.values()):
             raise ValueError("zoneout: a rate of 0 zones nothing out; leave it out, or give one above 0.")
-        for state in self._own_rates:
+        for state in self.own_rates:
             if state in self.cell.mask_names:
                 raise ValueError(f"zoneout: {self.cell.name} has a mask for its {state} already; leave that one out.")
 
@@ -257,7 +257,8 @@ class Zoneout(Wrapper):
         return tuple((state, float(rates[state])) for state in self.state_names if rates.get(state))
 
     @cached_property
-    def _own_rates(self) -> dict[str, float]:
+    def own_rates(self) -> dict[str, float]:
+        """The rate of every state that this wrapper zones out."""
         if isinstance(self.zoneout, tuple):
             return dict(self.zoneout)
         return dict.fromkeys(self.state_names, float(self.zoneout))
@@ -269,17 +270,17 @@ class Zoneout(Wrapper):
 
     @property
     def rates(self) -> dict[str, float]:
-        return {**self.cell.rates, **self._own_rates}
+        return {**self.cell.rates, **self.own_rates}
 
     @property
     def masks(self) -> str:
         """In the order of the states."""
-        masked = {*self.cell.mask_names, *self._own_rates}
+        masked = {*self.cell.mask_names, *self.own_rates}
         return " ".join(state for state in self.state_names if state in masked)
 
     def step(self, x: Named, U: Any, s: State, p: Named, m: Named) -> tuple[State, Gates]:
         new, gates = self.cell(x, U, s, p, m)
-        own = self._own_rates
+        own = self.own_rates
         zoned = {name: m[name] * s[name] + (1.0 - m[name]) * new[name] for name in own}
         return State((name, zoned.get(name, value)) for name, value in new.items()), gates
 

@@ -86,7 +86,7 @@ def _recurrent(
     cell: str,
     engine: str,
     reverse: bool,
-    seed: Tensor | None = None,
+    seed: Tensor | None,
 ) -> list[Tensor]:
     if lengths is not None and lengths.device.type == "cpu" and ((lengths < 0) | (lengths > len(input))).any():
         raise ValueError(f"headgate::recurrent: lengths {lengths.tolist()} do not all lie in 0..{len(input)} = 0..T.")
@@ -96,7 +96,7 @@ def _recurrent(
 
 
 @_recurrent.register_fake
-def _(input, weights, initial, lengths, reset, cell, engine, reverse, seed=None):
+def _(input, weights, initial, lengths, reset, cell, engine, reverse, seed):
     output = input.new_empty(*input.shape[:2], initial[0].shape[-1])
     return [output, *(torch.empty_like(state, memory_format=torch.contiguous_format) for state in initial)]
 
@@ -112,7 +112,7 @@ def _recurrent_backward(
     cell: str,
     engine: str,
     reverse: bool,
-    seed: Tensor | None = None,
+    seed: Tensor | None,
 ) -> list[Tensor]:
     variables = [value.detach().requires_grad_() for value in (input, *weights, *initial)]
     # Inside an operator autograd is switched off by dispatch key; this run of the engine needs it back.
@@ -126,7 +126,7 @@ def _recurrent_backward(
 
 
 @_recurrent_backward.register_fake
-def _(gradients, input, weights, initial, lengths, reset, cell, engine, reverse, seed=None):
+def _(gradients, input, weights, initial, lengths, reset, cell, engine, reverse, seed):
     return [torch.empty_like(value, memory_format=torch.contiguous_format) for value in (input, *weights, *initial)]
 
 

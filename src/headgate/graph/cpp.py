@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from headgate.cells import Cell
 from headgate.graph.expression import BINARY, Node, in_order
 from headgate.graph.program import Pass, Program, Store, program
+from headgate.graph.units import stands_once
 
 _PREFIX = {"s": "old", "d": "d", "y": "dy", "dv": "dv"}
 
@@ -51,17 +52,31 @@ def _function(name: str, item: Pass, names: Mapping[Node, str]) -> list[str]:
     known: dict[Node, str] = {}
     for node in item.reads:
         known[node] = _unused(_end_name(node, names), known)
-    lines = ["template <class V>", f"void {name}(const hg_tile& at) {{", "  HG_UNITS(at) {"]
-    lines += [f"    const V {known[node]} = HG_READ({k});" for k, node in enumerate(item.reads)]
+    # What a row has once is read and computed before its units are gone through.
+    row: list[str] = []
+    unit: list[str] = []
+    for k, node in enumerate(item.reads):
+        once = stands_once(node)
+        (row if once else unit).append(f"const V {known[node]} = {'HG_ONCE' if once else 'HG_READ'}({k});")
     for node in in_order([store.value for store in item.stores], frozenset(item.reads)):
         if node.kind == "constant":
             known[node] = f"number<V>({node.label!r})"
         elif node not in known:
             operation = _operation(node, [known[argument] for argument in node.arguments])
             known[node] = _unused(names.get(node, "v"), known)
-            lines.append(f"    const V {known[node]} = {operation};")
-    lines += [f"    {_store(store)}({k}, {known[store.value]});" for k, store in enumerate(item.stores)]
-    return [*lines, "  }", "}", ""]
+            (row if stands_once(node) else unit).append(f"const V {known[node]} = {operation};")
+    after: list[str] = []
+    for k, store in enumerate(item.stores):
+        if store.kind == "mean":
+            row.append(f"V sum_{k}{{}};")
+            unit.append(f"HG_ADD(sum_{k}, {known[store.value]});")
+            after.append(f"HG_ADDED({k}, sum_{k});")
+        else:
+            (after if store.once else unit).append(f"{_store(store)}({k}, {known[store.value]});")
+    lines = ["template <class V>", f"void {name}(const hg_tile& at) {{", "  HG_ROWS(at) {"]
+    lines += [f"    {line}" for line in row]
+    lines += ["    HG_UNITS(at) {", *(f"      {line}" for line in unit), "    }"]
+    return [*lines, *(f"    {line}" for line in after), "  }", "}", ""]
 
 
 def _unused(name: str, known: Mapping[Node, str]) -> str:
@@ -75,7 +90,7 @@ def _unused(name: str, known: Mapping[Node, str]) -> str:
 def _store(store: Store) -> str:
     if store.kind == "sum":
         return "HG_SUM"
-    return "HG_STORE" if store.always else "HG_KEEP"
+    return f"{'HG_STORE' if store.always else 'HG_KEEP'}{'_ONCE' if store.once else ''}"
 
 
 def _end_name(node: Node, names: Mapping[Node, str]) -> str:

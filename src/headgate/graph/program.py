@@ -1,7 +1,7 @@
 """A step as a program: the order in which a compiled engine computes a cell, forward and backward.
 
-Products couple the units of a row, so a step falls into passes. Within one pass every unit is on its own: it reads what
-earlier passes stored and the results of the products made for it, and stores what later ones need.
+Products and means couple the units of a row, so a step falls into passes. Within one pass every unit is on its own: it
+reads what earlier passes stored and the results of the products and means made for it, and stores what later ones need.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from headgate.cells import Cell
 from headgate.graph.expression import ZERO, Node, in_order, leaf
 from headgate.graph.gradient import reverse, seed
 from headgate.graph.trace import Graph, Group, trace
+from headgate.graph.units import stands_once
 
-# Worth keeping rather than computing again: everything but sums, differences, products of units, and signs.
+# Worth keeping rather than computing again: everything but sums, differences, products of units, and signs; and
+# quotients by what a row has once, of which there are many for each value kept.
 CHEAP = frozenset({"constant", "leaf", "add", "sub", "mul", "neg"})
+
+
+def _cheap(node: Node) -> bool:
+    return node.kind in CHEAP or (node.kind == "div" and stands_once(node.arguments[1]))
 
 
 @dataclass(frozen=True)
@@ -25,28 +31,32 @@ class Store:
 
     Attributes:
         kind: forward "state" (new, by name) or "kept" (by index); on the way back "column" (by index), "earlier"
-            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name) or "carried" (by index).
+            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name) or "carried" (by index);
+            both ways "mean" (by index).
         key: which of that kind.
-        value: what is stored.
+        value: what is stored; of a sum or a mean, what is added up over rows or over units.
         always: False if only the way back needs it.
+        once: a row has it once, so it is stored so.
     """
 
     kind: str
     key: str | int
     value: Node
     always: bool = True
+    once: bool = False
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Elementwise work between products.
+    """Elementwise work between products and means.
 
     Attributes:
-        level: how many products, one after the other, come before it in the step.
+        level: how many products and means, one after the other, come before it in the step.
         space: "H" or "O", how many units its values have.
         reads: values it needs, in the order of the printed function's inputs.
         stores: what it stores, in the order of its outputs.
         products: which groups' results it reads, made for it just before: forward U v, on the way back the transposed.
+        means: those that it is the first to read.
     """
 
     level: int
@@ -54,6 +64,7 @@ class Pass:
     reads: tuple[Node, ...]
     stores: tuple[Store, ...]
     products: tuple[int, ...]
+    means: frozenset[Node]
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,12 @@ class Forward:
     Attributes:
         passes: in order.
         kept: values stored for later passes, among them arguments of products, or for the way back.
+        means: those taken on the way.
     """
 
     passes: tuple[Pass, ...]
     kept: tuple[Node, ...]
+    means: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ class Backward:
         x: for each gate, the column of its gradient.
         blocks: for each recurrent block, the column of the gradient of its product.
         carried: values that later passes of the same step need.
+        means: those taken on the way.
         reads_x: whether the input parts have to be kept for it.
     """
 
@@ -87,6 +101,7 @@ class Backward:
     x: dict[str, int]
     blocks: dict[str, int]
     carried: tuple[Node, ...]
+    means: tuple[Node, ...]
     reads_x: bool
 
 
@@ -115,6 +130,11 @@ def output_gradient(state: str) -> Node:
 def product_gradient(k: int) -> Node:
     """The leaf that stands for the k-th group's transposed product."""
     return leaf("dv", k)
+
+
+def added_up(node: Node) -> Node:
+    """What a mean adds up over units."""
+    return sum(node.arguments[1:], node.arguments[0])
 
 
 def is_old_state(node: Node) -> bool:
@@ -188,8 +208,8 @@ def _gradients(graph: Graph, groups: tuple[Group, ...]) -> _Gradients:
     )
 
 
-def _levels(of_event: Callable[[Node], int | None], given: frozenset[Node]) -> Callable[[Node], int]:
-    """How many products a value waits for; `of_event` answers for products themselves, None for anything else."""
+def _levels(of_product: Callable[[Node], int | None], given: frozenset[Node]) -> Callable[[Node], int]:
+    """How many products and means a value waits for; `of_product` answers for products, None for anything else."""
     known: dict[Node, int] = {}
 
     def level(node: Node) -> int:
@@ -199,9 +219,9 @@ def _levels(of_event: Callable[[Node], int | None], given: frozenset[Node]) -> C
             if part in given:
                 known[part] = 0
                 continue
-            event = of_event(part)
-            below = max((known[argument] for argument in part.arguments), default=0)
-            known[part] = below if event is None else event
+            found = of_product(part)
+            below = max((known[argument] for argument in part.arguments), default=0) + (part.kind == "mean")
+            known[part] = below if found is None else found
         return known[node]
 
     return level
@@ -215,6 +235,10 @@ class _Schedule:
     space: Callable[[Node], str]
     is_product: Callable[[Node], bool]
     given: frozenset[Node]
+
+    def is_event(self, node: Node) -> bool:
+        """Whether a value comes from many units: it is there from its level on, and cannot be computed again."""
+        return node.kind == "mean" or self.is_product(node)
 
     def carried(self, targets: Iterable[Node], summed: Iterable[Node] = ()) -> dict[Node, None]:
         """What has to be stored beside the targets, because a later pass needs it; a sum cannot be read again."""
@@ -232,15 +256,16 @@ class _Schedule:
     def passes(self, stores: Iterable[Store], groups: Callable[[Node], int | None]) -> tuple[Pass, ...]:
         """The passes that make all stores; `groups` tells which product a value read is a result of."""
         stores = list(stores)
-        stored = dict.fromkeys(store.value for store in stores if store.kind != "sum")
+        stored = dict.fromkeys(store.value for store in stores if store.kind not in ("sum", "mean"))
         wanted = dict.fromkeys(store.value for store in stores)
         found = []
         for place in self._places(wanted):
             own = self._at(wanted, place)
             reads = tuple(self._reads(own, place[0], stored)[0])
-            fresh = {groups(node) for node in reads if self.is_product(node) and self.level(node) == place[0]}
+            fresh = [node for node in reads if self.level(node) == place[0] and node not in self.given]
+            products = tuple(sorted({groups(node) for node in fresh if self.is_product(node)}))
             here = tuple(store for node in own for store in stores if store.value is node)
-            found.append(Pass(*place, reads, here, tuple(sorted(fresh))))
+            found.append(Pass(*place, reads, here, products, frozenset(n for n in fresh if n.kind == "mean")))
         return tuple(found)
 
     def _places(self, stored: Iterable[Node]) -> list[tuple[int, str]]:
@@ -260,9 +285,9 @@ class _Schedule:
                 continue
             seen.add(node)
             earlier = self.level(node) < at
-            if node in self.given or (self.is_product(node) and not earlier):
+            if node in self.given or (self.is_event(node) and not earlier):
                 reads[node] = None
-            elif earlier and (node in stored or node.kind not in CHEAP or self.is_product(node)):
+            elif earlier and (node in stored or not _cheap(node) or self.is_event(node)):
                 reads[node] = None
                 if node not in stored:
                     missing[node] = None
@@ -279,13 +304,20 @@ def _forward(graph: Graph, groups: tuple[Group, ...], wanted: dict[Node, None], 
     plan = _Schedule(level, space, lambda node: node.kind == "product", frozenset())
     states = dict.fromkeys(graph.states.values())
     vectors = dict.fromkeys(group.argument for group in groups if not is_old_state(group.argument))
-    always = vectors | plan.carried([*states, *vectors])
+    means = _means(states, frozenset())
+    added = list(map(added_up, means))
+    always = vectors | plan.carried([*states, *vectors], added)
     kept = always | wanted
-    kept |= plan.carried([*states, *kept])
+    kept |= plan.carried([*states, *kept], added)
     kept = {node: None for node in kept if node not in states}
     stores = [Store("state", name, node) for name, node in graph.states.items()]
-    stores += [Store("kept", k, node, node in always) for k, node in enumerate(kept)]
-    return Forward(plan.passes(stores, lambda node: home[node.label]), tuple(kept))
+    stores += [Store("kept", k, node, node in always, stands_once(node)) for k, node in enumerate(kept)]
+    stores += [Store("mean", k, node) for k, node in enumerate(added)]
+    return Forward(plan.passes(stores, lambda node: home[node.label]), tuple(kept), means)
+
+
+def _means(ends: Iterable[Node], given: frozenset[Node]) -> tuple[Node, ...]:
+    return tuple(node for node in in_order(ends, given) if node.kind == "mean" and node not in given)
 
 
 def _backward(
@@ -310,8 +342,11 @@ def _backward(
     stores = [Store("column", k, node) for k, node in enumerate(columns)]
     stores += [Store("earlier", name, node) for name, node in found.states.items()]
     stores += [Store("sum", name, node) for name, node in found.vectors.items()]
-    carried = plan.carried([*columns, *found.states.values()], found.vectors.values())
-    stores += [Store("carried", k, node) for k, node in enumerate(carried)]
+    means = _means(ends, frozenset(given))
+    added = list(map(added_up, means))
+    carried = plan.carried([*columns, *found.states.values()], [*found.vectors.values(), *added])
+    stores += [Store("carried", k, node, once=stands_once(node)) for k, node in enumerate(carried)]
+    stores += [Store("mean", k, node) for k, node in enumerate(added)]
     index = {node: k for k, node in enumerate(columns)}
     backward = Backward(
         plan.passes(stores, lambda node: node.label[1]),
@@ -319,6 +354,7 @@ def _backward(
         {gate: index[found.x[gate]] for gate in cell.gate_names},
         {block: index[found.products[block]] for block in cell.blocks},
         tuple(carried),
+        means,
         any(node.kind == "leaf" and node.label[0] == "x" for node in given),
     )
     return backward, {node: None for node in given if node.kind != "leaf" and node not in states}
@@ -334,7 +370,7 @@ def _from_forward(graph: Graph, ends: list[Node], known: set[Node]) -> dict[Node
         if node in seen:
             continue
         seen.add(node)
-        if node in known and (node in states or node.kind not in CHEAP or node.kind == "leaf"):
+        if node in known and (node in states or not _cheap(node) or node.kind == "leaf"):
             given[node] = None
         else:
             pending.extend(reversed(node.arguments))

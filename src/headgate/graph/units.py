@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 from headgate.cells import Cell
 from headgate.graph.expression import Node, in_order
 
-# Of a value: "H" or "O", how many units it belongs to (None for a number), and whether a row has it once.
-Extent = tuple[str | None, bool]
+_once: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
+
+
+def stands_once(node: Node) -> bool:
+    """Whether a row has a value once: a mean, or what is made of such values and numbers alone."""
+    if node not in _once:
+        for part in in_order([node]):
+            vectors = [_once[argument] for argument in part.arguments if argument.kind != "constant"]
+            _once[part] = part.kind == "mean" or (part.kind != "product" and bool(vectors) and all(vectors))
+    return _once[node]
 
 
 def check_means(cell: Cell, states: Mapping[str, Node], products: Iterable[Node]) -> None:
@@ -22,37 +31,36 @@ def check_means(cell: Cell, states: Mapping[str, Node], products: Iterable[Node]
     order = in_order([*states.values(), *products])
     if not any(node.kind == "mean" for node in order):
         return
-    extent: dict[Node, Extent] = {}
+    space: dict[Node, str | None] = {}
     for node in order:
-        extent[node] = _extent(cell, node, [extent[argument] for argument in node.arguments])
+        space[node] = _space(cell, node, {space[argument] for argument in node.arguments} - {None})
     for name, node in states.items():
-        if extent[node][1]:
+        if stands_once(node):
             raise ValueError(
                 f"{cell.name}.step: the new {name} has one value a row, which a mean makes, but a state has one a "
                 "unit; combine the mean with a vector."
             )
     for node in products:
-        if extent[node.arguments[0]][1]:
+        if stands_once(node.arguments[0]):
             raise ValueError(
                 f"{cell.name}.step applies U.{node.label} to one value a row, which a mean makes, but it takes a "
                 "vector; combine the mean with one."
             )
 
 
-def _extent(cell: Cell, node: Node, arguments: list[Extent]) -> Extent:
+def _space(cell: Cell, node: Node, arguments: set[str]) -> str | None:
+    """ "H" or "O", how many units a value belongs to; None for a number."""
     if node.kind == "constant":
-        return None, False
+        return None
     if node.kind == "leaf":
         namespace, name = node.label
-        return ("O" if namespace in "sm" and name == cell.state_names[0] else "H"), False
+        return "O" if namespace in "sm" and name == cell.state_names[0] else "H"
     if node.kind == "product":
-        return cell.blocks[node.label].rows, False
-    spaces = {space for space, _ in arguments} - {None}
-    once = any(row for _, row in arguments)
-    if cell.produces_projection and len(spaces) > 1 and (once or node.kind == "mean"):
+        return cell.blocks[node.label].rows
+    once = node.kind == "mean" or any(map(stands_once, node.arguments))
+    if cell.produces_projection and len(arguments) > 1 and once:
         raise ValueError(
             f"{cell.name}.step: a mean over the units of the projected output meets hidden units in {node!r}; take it "
             "over vectors as long as those it is used with."
         )
-    vectors = [row for space, row in arguments if space is not None]
-    return next(iter(spaces), None), node.kind == "mean" or (bool(vectors) and all(vectors))
+    return next(iter(arguments), None)

@@ -232,7 +232,7 @@ class Recurrent(nn.Module):
     @property
     def draws_masks(self) -> bool:
         """Whether a call now, in training, draws masks."""
-        return self.training and bool(self.cell.mask_names)
+        return bool(self.cell.mask_names) and self.training
 
     def draw_seeds(self) -> tuple[Tensor, ...] | None:
         """A seed of its own for each layer and direction, from torch's default generator; None where none is needed."""

@@ -50,6 +50,11 @@ def philox2x32(counter: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> tuple
     return c0, c1
 
 
+def limit(rate: float) -> int:
+    """The word from which on a mask is 0."""
+    return math.floor(rate * 2**32)
+
+
 def mask(seed: int, t: int, rows: int, k: int, units: int, rate: float) -> np.ndarray:
     """One state's mask at one step, [rows, units] bool.
 
@@ -62,7 +67,7 @@ def mask(seed: int, t: int, rows: int, k: int, units: int, rate: float) -> np.nd
     first = mix(np.array([seed % 2**64], _U64)) ^ _U64(t)
     key = mix(mix(mix(first) ^ np.arange(rows, dtype=_U64)) ^ _U64(k))[:, None]
     word, _ = philox2x32((np.arange(units, dtype=_U64)[None], key >> _HALF), key & _LOW)
-    return word < _U64(math.floor(rate * 2**32))
+    return word < _U64(limit(rate))
 
 
 def masks(cell: Cell, seed: int, t: int, rows: int, size: Callable[[str], int]) -> Named:

@@ -11,6 +11,7 @@ from headgate.engines.cpu import library, printed
 from headgate.engines.cpu.autograd import run_call
 
 PRIORITY = 20
+CAN = frozenset({"mean", "mask"})
 ADVANTAGE = "compiled, all steps in one call"
 
 

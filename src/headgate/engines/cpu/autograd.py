@@ -31,9 +31,9 @@ def run_call(call: Call, split: int = 0) -> Result:
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
-    problem = Problem(
-        sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep), rows, products, call.all_states, split
-    )
+    drawn = call.seed is not None and bool(cell.mask_names)
+    sizes = sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep, drawn)
+    problem = Problem(sizes, rows, products, call.all_states, split, int(call.seed) % 2**64 if drawn else 0)
     states = len(cell.state_names)
     if keep:
         output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
@@ -129,9 +129,10 @@ def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients:
     """The same gradients by the eager engine, which torch can differentiate again."""
     problem, rows = ctx.problem, ctx.problem.rows
     n, states = len(ctx.names), len(problem.sizes.states)
-    places = torch.arange(rows.T)[:, None] * rows.B + torch.arange(rows.B)
+    # In the batch's own order of rows, in which masks are drawn.
+    order = torch.arange(rows.B) if rows.order is None else rows.order
     valid = torch.arange(rows.B) < torch.from_numpy(rows.counts)[:, None]
-    index = places[valid]
+    index = (torch.arange(rows.T)[:, None] * rows.B + order)[valid]
     with torch.enable_grad():
         fresh = None
         if rows.fresh is not None:
@@ -141,10 +142,14 @@ def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients:
             fresh = fresh.roll(1, 0) if rows.reverse else fresh
         input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, x.shape[1])
         weights = {name: value.to(x.dtype) for name, value in zip(ctx.names, tensors[:n], strict=True)}
-        call = Call(problem.sizes.cell, weights, input, tuple(tensors[n:]), valid.sum(0), fresh, rows.reverse, True)
+        place = torch.argsort(order)
+        initial = tuple(value.index_select(0, place) for value in tensors[n:])
+        lengths = valid.sum(0).index_select(0, place)
+        seed = torch.tensor([problem.seed], dtype=torch.uint64).view(torch.int64) if problem.sizes.drawn else None
+        call = Call(problem.sizes.cell, weights, input, initial, lengths, fresh, rows.reverse, True, seed)
         result = eager.forward(call)
         values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]
-        outputs = [values[0], *result.final, *values[1:]]
+        outputs = [values[0], *(value.index_select(0, order) for value in result.final), *values[1:]]
         wanted = [value for value in (x, *tensors) if value.requires_grad]
         used = [(o, g) for o, g in zip(outputs, [*gradients, *[None] * states], strict=False) if g is not None]
         found = iter(

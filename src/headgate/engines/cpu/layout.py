@@ -17,6 +17,8 @@ from headgate.engines.cpu.printed import point_of
 from headgate.graph.expression import Node
 from headgate.graph.program import Pass, Program, Store, is_old_state, program
 from headgate.graph.trace import Group
+from headgate.graph.units import stands_once
+from headgate.reference.masks import limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,7 @@ class Sizes:
 
     Attributes:
         keep: whether values are kept for a way back.
+        drawn: whether masks are drawn; otherwise they are their rates.
     """
 
     cell: Cell
@@ -33,6 +36,7 @@ class Sizes:
     O: int  # noqa: E741
     dtype: torch.dtype
     keep: bool
+    drawn: bool = False
 
     @cached_property
     def program(self) -> Program:
@@ -44,13 +48,17 @@ class Sizes:
     def of(self, node: Node) -> int:
         return self.of_space(self.program.space(node))
 
+    def stored(self, node: Node) -> int:
+        """How many values of a row are kept."""
+        return 1 if stands_once(node) else self.of(node)
+
     @cached_property
     def states(self) -> list[int]:
         return [self.cell.state_size(name, self.H, self.O) for name in self.cell.state_names]
 
     @cached_property
     def kept(self) -> Columns:
-        return Columns([self.of(node) for node in self.program.forward.kept])
+        return Columns([self.stored(node) for node in self.program.forward.kept])
 
     @cached_property
     def columns(self) -> Columns:
@@ -58,7 +66,7 @@ class Sizes:
 
     @cached_property
     def carried(self) -> Columns:
-        return Columns([self.of(node) for node in self.program.backward.carried])
+        return Columns([self.stored(node) for node in self.program.backward.carried])
 
     @cached_property
     def kept_of(self) -> dict[Node, int]:
@@ -87,28 +95,44 @@ class Layout:
     Attributes:
         sizes: what they are for.
         buffers: names of the buffers, in order. "x" the input; "parts" its products, where they are made beforehand;
-            "kept", "columns", "carried", "sums" as in `Columns`; "p" the per-unit parameters; "zeros"; "y <state>" the
-            gradient of a state at every step; "w <k>", "b <k>" a group's packed weights and bias, "w input", "b input".
+            "kept", "columns", "carried", "sums" as in `Columns`; "p" the per-unit parameters; "rates" of the masks;
+            "zeros"; "y <state>" the gradient of a state at every step; "w <k>", "b <k>" a group's packed weights and
+            bias, "w input", "b input".
         passes: C structures.
         input: the input product in C, or None.
+        masks: those to be drawn, in C.
+        means: how many are taken in a step.
     """
 
     sizes: Sizes
     buffers: list[str] = field(default_factory=lambda: ["zeros"])
     passes: Any = None
     input: Any = None
+    means: int = 0
     _alive: list[Any] = field(default_factory=list)
+
+    @cached_property
+    def masks(self) -> ctypes.Array:
+        cell = self.sizes.cell
+        drawn = cell.mask_names if self.sizes.drawn else ()
+        return (library.Mask * len(drawn))(*((cell.state_names.index(n), limit(cell.rates[n])) for n in drawn))
 
     def buffer(self, name: str) -> int:
         if name not in self.buffers:
             self.buffers.append(name)
         return self.buffers.index(name)
 
-    def place(self, where: int, buffer: str = "zeros", start: int = 0, *, stride: int = 0, index: int = 0, block=0):
-        return Place(where, index, block, self.buffer(buffer), start, stride)
+    def place(
+        self, where: int, buffer: str = "zeros", start: int = 0, *, stride=0, index=0, block=0, once=False
+    ) -> Place:
+        return Place(where, index, block, self.buffer(buffer), start, stride, int(once))
 
-    def columns(self, where: int, name: str, columns: Columns, k: int) -> Place:
-        return self.place(where, name, columns.start[k], stride=columns.width)
+    def columns(self, where: int, name: str, columns: Columns, k: int, once: bool = False) -> Place:
+        return self.place(where, name, columns.start[k], stride=columns.width, once=once)
+
+    def mean(self, node: Node, k: int) -> Place:
+        """The k-th mean of a step: what it adds up, or that divided by how many values they are."""
+        return self.place(library.MEAN, start=len(node.arguments) * self.sizes.of(node), index=k)
 
     def array(self, kind: type, values: list) -> ctypes.Array:
         made = (kind * len(values))(*values)
@@ -129,7 +153,9 @@ class Layout:
             inputs = self.array(Place, [read(node, item) for node in item.reads])
             outputs = self.array(Place, [target(store) for store in item.stores])
             size = self.sizes.of_space(item.space)
-            counts = len(made), len(inputs), len(outputs), int(barrier(item))
+            # What a row has once is one thread's to store, and all threads' to read.
+            shared = any(store.kind == "mean" or store.once for store in item.stores)
+            counts = len(made), len(inputs), len(outputs), int(shared or barrier(item))
             point = point_of(self.sizes.cell, way, k, self.sizes.dtype)
             found.append(library.Pass(point, padded(size), size, *counts, made, inputs, outputs))
         self.passes = self.array(library.Pass, found)
@@ -152,19 +178,24 @@ class Layout:
             return self.place(library.OLD_STATE, index=cell.state_names.index(name))
         if namespace == "p":
             return self.place(library.ROWLESS, "p", cell.vector_names.index(name) * padded(sizes.H))
+        if namespace == "m" and sizes.drawn:
+            return self.place(library.MASK, index=cell.mask_names.index(name))
+        if namespace == "m":
+            return self.place(library.ROWLESS, "rates", cell.mask_names.index(name) * padded(max(sizes.states)))
         gate = cell.gate_names.index(name)
         if sizes.program.backward.reads_x:
             return self.place(library.PACKED, "parts", gate * sizes.H, stride=len(cell.gate_names) * sizes.H)
         return self.place(library.INPUT, block=gate)
 
     def kept(self, k: int) -> Place:
-        return self.columns(library.PACKED if self.sizes.keep else library.SCRATCH, "kept", self.sizes.kept, k)
+        where = library.PACKED if self.sizes.keep else library.SCRATCH
+        return self.columns(where, "kept", self.sizes.kept, k, stands_once(self.sizes.program.forward.kept[k]))
 
 
 @cache
 def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
     """The way forward; `biases` names the weights that have one."""
-    layout, steps = Layout(sizes), sizes.program
+    layout, steps = Layout(sizes, means=len(sizes.program.forward.means)), sizes.program
     arguments = {group.argument for group in steps.groups}
     fed_back = {node.label[1] for node in arguments if is_old_state(node)}
 
@@ -179,12 +210,16 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
             for index, k in enumerate(item.products):
                 if node.label in steps.groups[k].blocks:
                     return layout.place(library.PRODUCT, index=index, block=steps.groups[k].blocks.index(node.label))
+        if node in item.means:
+            return layout.mean(node, steps.forward.means.index(node))
         kept_here = any(store.kind == "kept" and store.value is node for store in item.stores)
         return layout.source(node) if kept_here else layout.value(node)
 
     def target(store: Store) -> Place:
         if store.kind == "state":
             return layout.place(library.NEW_STATE, index=sizes.cell.state_names.index(store.key))
+        if store.kind == "mean":
+            return layout.mean(steps.forward.means[store.key], store.key)
         return layout.kept(store.key)
 
     def barrier(item: Pass) -> bool:
@@ -204,7 +239,8 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
 @cache
 def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
     """The way back; `given` names the states that have gradients at every step."""
-    layout, steps, cell = Layout(sizes), sizes.program.backward, sizes.cell
+    steps, cell = sizes.program.backward, sizes.cell
+    layout = Layout(sizes, means=len(steps.means))
     groups = sizes.program.groups
     stores = [(item.level, store) for item in steps.passes for store in item.stores]
     earlier = {store.value: (level, store.key) for level, store in stores if store.kind == "earlier"}
@@ -226,8 +262,11 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
             return layout.place(library.PACKED, f"y {name}", stride=padded(size))
         if namespace == "dv" and name in item.products:
             return layout.place(library.PRODUCT, index=item.products.index(name))
+        if node in item.means:
+            return layout.mean(node, steps.means.index(node))
         if node in steps.carried:
-            return layout.columns(library.SCRATCH, "carried", sizes.carried, steps.carried.index(node))
+            k = steps.carried.index(node)
+            return layout.columns(library.SCRATCH, "carried", sizes.carried, k, stands_once(node))
         if node in steps.columns and node not in sizes.kept_of:
             return layout.columns(library.PACKED, "columns", sizes.columns, steps.columns.index(node))
         if node in earlier and earlier[node][0] < item.level:
@@ -241,18 +280,19 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
             case "earlier":
                 return layout.place(library.EARLIER, index=cell.state_names.index(store.key))
             case "carried":
-                return layout.columns(library.SCRATCH, "carried", sizes.carried, store.key)
+                return layout.columns(library.SCRATCH, "carried", sizes.carried, store.key, store.once)
+            case "mean":
+                return layout.mean(steps.means[store.key], store.key)
         width = padded(sizes.H)
         start = cell.vector_names.index(store.key) * width
         return layout.place(library.ROWLESS, "sums", start, stride=len(cell.vector_names) * width)
 
     multiplied = set(steps.blocks.values())
-    layout.set_passes(
-        "backward",
-        steps.passes,
-        product,
-        read,
-        target,
-        lambda item: any(store.kind == "column" and store.key in multiplied for store in item.stores),
-    )
+
+    def barrier(item: Pass) -> bool:
+        # The last keeps the sums of the next step from being begun while those of this one are read.
+        last = item is steps.passes[-1] and bool(steps.means)
+        return last or any(store.kind == "column" and store.key in multiplied for store in item.stores)
+
+    layout.set_passes("backward", steps.passes, product, read, target, barrier)
     return layout

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import warnings
-from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
 import torch
 
-INTERFACE = 1
+INTERFACE = 2
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -19,7 +19,7 @@ PRODUCT_NUMBER = {**NUMBER, torch.bfloat16: "bf16"}  # of which products are mad
 _, TILES_RIGHT, TILES_WRONG = range(3)  # what hg_tiles answers
 
 # Where a pass finds or puts a value, as in headgate.h.
-PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT = range(9)
+PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT, MEAN, MASK = range(11)
 
 
 class Place(Structure):
@@ -32,7 +32,15 @@ class Place(Structure):
         ("buffer", c_int32),
         ("start", c_int64),
         ("stride", c_int64),
+        ("once", c_int32),
+        ("padding", c_int32),
     ]
+
+
+class Mask(Structure):
+    """`hg_mask` of headgate.h."""
+
+    _fields_ = [("state", c_uint32), ("below", c_uint32)]
 
 
 class Product(Structure):
@@ -107,6 +115,11 @@ class Run(Structure):
         ("threads", c_int32),
         ("split", c_int32),
         ("weight_bytes", c_int64),
+        ("n_means", c_int32),
+        ("n_masks", c_int32),
+        ("masks", POINTER(Mask)),
+        ("row", c_void_p),
+        ("seed", c_uint64),
     ]
 
 

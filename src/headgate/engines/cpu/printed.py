@@ -9,12 +9,12 @@ import torch
 
 from headgate.cells import Cell
 from headgate.engines.cpu import library, own_cells
-from headgate.graph.printed import printed
+from headgate.graph.printed import printed_name
 
 
 def reason_against(cell: Cell) -> str | None:
     """Why the passes of a cell cannot be had, or None."""
-    if cell in printed() or own_cells.compiler() is not None:
+    if printed_name(cell) is not None or own_cells.compiler() is not None:
         return None
     reason = f"{cell.name} is not among the cells compiled beforehand, and there is no C++ compiler to compile it with"
     own_cells.say_once(f'{reason}, so engine="cpu" cannot run it and a slower one does.')
@@ -28,9 +28,8 @@ def point_of(cell: Cell, way: str, k: int, dtype: torch.dtype) -> int:
     Raises:
         RuntimeError: as `own_cells.compiled`.
     """
-    if cell in printed():
-        home, name = library.library(), printed()[cell]
-    else:
+    home, name = library.library(), printed_name(cell)
+    if name is None:
         home, name = own_cells.compiled(cell), own_cells.NAME
     function = getattr(home, f"{name}_{way}_{k}_{library.instructions()}_{library.NUMBER[dtype]}")
     return ctypes.cast(function, ctypes.c_void_p).value

@@ -26,6 +26,7 @@ class Problem:
             bfloat16.
         all_states: every state is wanted at every step.
         split: how threads share the work: 0 as seems best, 1 by rows, 2 by units.
+        seed: what masks are drawn from, 64 bits.
     """
 
     sizes: Sizes
@@ -33,6 +34,7 @@ class Problem:
     products: torch.dtype
     all_states: bool = False
     split: int = 0
+    seed: int = 0
 
 
 @dataclass
@@ -67,7 +69,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     layout = forward_layout(sizes, frozenset(name for name in weights if name.startswith("bias")))
     n = rows.N if sizes.keep else rows.B
     x = x.contiguous()
-    buffers = {"x": x, "kept": x.new_empty(n, sizes.kept.width)} | own_vectors(sizes, weights)
+    buffers = {"x": x, "kept": x.new_empty(n, sizes.kept.width)} | own_vectors(sizes, weights) | rates(sizes)
     if sizes.program.backward.reads_x:
         buffers["parts"] = _input_parts(weights, x)
     else:
@@ -97,6 +99,15 @@ def own_vectors(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor
     """The per-unit parameters, padded, if there are any."""
     names = sizes.cell.vector_names
     return {"p": pad_units(weights["weight_p"].to(sizes.dtype).view(len(names), sizes.H))} if names else {}
+
+
+def rates(sizes: Sizes) -> dict[str, Tensor]:
+    """What stands for the masks where none are drawn, if there are any: [masks, S padded]."""
+    cell = sizes.cell
+    if sizes.drawn or not cell.mask_names:
+        return {}
+    each = torch.tensor([cell.rates[name] for name in cell.mask_names], dtype=sizes.dtype)
+    return {"rates": each[:, None].repeat(1, padded(max(sizes.states)))}
 
 
 def _input_parts(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -166,5 +177,10 @@ def start(
         torch.get_num_threads(),
         problem.split,
         weight_bytes,
+        layout.means,
+        len(layout.masks),
+        layout.masks,
+        None if rows.order is None else rows.order.data_ptr(),
+        problem.seed,
     )
     library.entry("hg_run", problem.products)(ctypes.byref(run))

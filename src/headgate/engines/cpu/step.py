@@ -12,6 +12,7 @@ from headgate.cells import Cell
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import pad_units, padded
 from headgate.engines.cpu.layout import forward_layout, sizes_of
+from headgate.engines.cpu.run import rates
 from headgate.engines.cpu.weights import Snapshot, pack
 
 
@@ -44,6 +45,7 @@ class Packed:
             self.buffers[f"w {k}"], self.buffers[f"b {k}"] = pack(
                 weight, None if bias is None else bias[part], len(group.blocks)
             )
+        self.buffers |= rates(self.sizes)
         if cell.vector_names:
             self.buffers["p"] = pad_units(own["weight_p"].view(len(cell.vector_names), H))
 
@@ -79,6 +81,7 @@ class Stepper:
             rows=self._counts.ctypes.data,
             n_states=len(sizes.states),
             n_passes=len(layout.passes),
+            n_means=layout.means,
             states=self._states,
             passes=layout.passes,
             buffers=self._pointers,

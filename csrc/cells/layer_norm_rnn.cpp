@@ -1,0 +1,254 @@
+// RNN(layer_norm=True): printed from its equations by headgate.graph.cpp. Change the equations, not this file.
+#include "step.h"
+
+namespace headgate {
+namespace {
+
+template <class V>
+void layer_norm_rnn_forward_0(const hg_tile& at) {
+  HG_ROWS(at) {
+    V sum_0{};
+    HG_UNITS(at) {
+      const V x_h = HG_READ(0);
+      HG_ADD(sum_0, x_h);
+    }
+    HG_ADDED(0, sum_0);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_forward_1(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(1);
+    V sum_1{};
+    V sum_3{};
+    HG_UNITS(at) {
+      const V U_h = HG_READ(0);
+      const V x_h = HG_READ(2);
+      const V v0 = x_h - kept_mean;
+      const V v1 = v0 * v0;
+      HG_STORE(0, U_h);
+      HG_ADD(sum_1, U_h);
+      HG_ADD(sum_3, v1);
+    }
+    HG_ADDED(1, sum_1);
+    HG_STORE_ONCE(2, kept_mean);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_forward_2(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V v0 = kept_mean + number<V>(1e-05);
+    const V v1 = sqrt(v0);
+    V sum_2{};
+    HG_UNITS(at) {
+      const V U_h = HG_READ(2);
+      const V v2 = U_h - kept_mean0;
+      const V v3 = v2 * v2;
+      HG_ADD(sum_2, v3);
+    }
+    HG_STORE_ONCE(0, v1);
+    HG_STORE_ONCE(1, kept_mean0);
+    HG_ADDED(2, sum_2);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_forward_3(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(2);
+    const V kept_sqrt = HG_ONCE(3);
+    const V kept_mean0 = HG_ONCE(7);
+    const V kept_mean1 = HG_ONCE(8);
+    const V v5 = kept_mean1 + number<V>(1e-05);
+    const V v6 = sqrt(v5);
+    HG_UNITS(at) {
+      const V p_w_h = HG_READ(0);
+      const V x_h = HG_READ(1);
+      const V p_b_h = HG_READ(4);
+      const V p_u_h = HG_READ(5);
+      const V U_h = HG_READ(6);
+      const V v0 = x_h - kept_mean;
+      const V v1 = v0 / kept_sqrt;
+      const V v2 = p_w_h * v1;
+      const V v3 = v2 + p_b_h;
+      const V v4 = U_h - kept_mean0;
+      const V v7 = v4 / v6;
+      const V v8 = p_u_h * v7;
+      const V v9 = v3 + v8;
+      const V new_h = tanh(v9);
+      HG_STORE(0, new_h);
+    }
+    HG_KEEP_ONCE(1, v6);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_backward_0(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(4);
+    const V kept_sqrt = HG_ONCE(5);
+    const V kept_mean0 = HG_ONCE(7);
+    const V kept_sqrt0 = HG_ONCE(8);
+    const V v13 = number<V>(0.5) / kept_sqrt0;
+    const V v19 = number<V>(0.5) / kept_sqrt;
+    V sum_3{};
+    V sum_4{};
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V new_h = HG_READ(2);
+      const V U_h = HG_READ(3);
+      const V x_h = HG_READ(6);
+      const V p_w_h = HG_READ(9);
+      const V p_u_h = HG_READ(10);
+      const V v0 = d_h + dy_h;
+      const V v1 = new_h * new_h;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      const V v4 = U_h - kept_mean;
+      const V v5 = v4 / kept_sqrt;
+      const V v6 = v3 * v5;
+      const V v7 = x_h - kept_mean0;
+      const V v8 = v7 / kept_sqrt0;
+      const V v9 = v3 * v8;
+      const V v10 = v3 * p_w_h;
+      const V v11 = v8 / kept_sqrt0;
+      const V v12 = v10 * v11;
+      const V v14 = v12 * v13;
+      const V v15 = -v14;
+      const V v16 = v3 * p_u_h;
+      const V v17 = v5 / kept_sqrt;
+      const V v18 = v16 * v17;
+      const V v20 = v18 * v19;
+      const V v21 = -v20;
+      HG_SUM(0, v6);
+      HG_SUM(1, v9);
+      HG_SUM(2, v3);
+      HG_ADD(sum_3, v15);
+      HG_ADD(sum_4, v21);
+    }
+    HG_ADDED(3, sum_3);
+    HG_ADDED(4, sum_4);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_backward_1(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_sqrt = HG_ONCE(6);
+    const V kept_mean1 = HG_ONCE(8);
+    const V kept_sqrt0 = HG_ONCE(10);
+    const V kept_mean2 = HG_ONCE(12);
+    const V v5 = number<V>(1.0) / kept_sqrt;
+    const V v13 = number<V>(1.0) / kept_sqrt0;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS(at) {
+      const V d_h = HG_READ(2);
+      const V dy_h = HG_READ(3);
+      const V new_h = HG_READ(4);
+      const V p_w_h = HG_READ(5);
+      const V x_h = HG_READ(7);
+      const V p_u_h = HG_READ(9);
+      const V U_h = HG_READ(11);
+      const V v0 = d_h + dy_h;
+      const V v1 = new_h * new_h;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      const V v4 = v3 * p_w_h;
+      const V v6 = v4 * v5;
+      const V v7 = x_h - kept_mean1;
+      const V v8 = kept_mean * v7;
+      const V v9 = v6 + v8;
+      const V v10 = v9 + v8;
+      const V v11 = -v10;
+      const V v12 = v3 * p_u_h;
+      const V v14 = v12 * v13;
+      const V v15 = U_h - kept_mean2;
+      const V v16 = kept_mean0 * v15;
+      const V v17 = v14 + v16;
+      const V v18 = v17 + v16;
+      const V v19 = -v18;
+      HG_ADD(sum_2, v11);
+      HG_ADD(sum_3, v19);
+    }
+    HG_STORE_ONCE(0, kept_mean);
+    HG_STORE_ONCE(1, kept_mean0);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_backward_2(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_sqrt = HG_ONCE(4);
+    const V kept_mean = HG_ONCE(5);
+    const V kept_mean0 = HG_ONCE(7);
+    const V kept_mean1 = HG_ONCE(8);
+    const V kept_sqrt0 = HG_ONCE(10);
+    const V kept_mean2 = HG_ONCE(11);
+    const V kept_mean3 = HG_ONCE(13);
+    const V kept_mean4 = HG_ONCE(14);
+    const V v5 = number<V>(1.0) / kept_sqrt;
+    const V v13 = number<V>(1.0) / kept_sqrt0;
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V new_h = HG_READ(2);
+      const V p_w_h = HG_READ(3);
+      const V x_h = HG_READ(6);
+      const V p_u_h = HG_READ(9);
+      const V U_h = HG_READ(12);
+      const V v0 = d_h + dy_h;
+      const V v1 = new_h * new_h;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      const V v4 = v3 * p_w_h;
+      const V v6 = v4 * v5;
+      const V v7 = x_h - kept_mean0;
+      const V v8 = kept_mean * v7;
+      const V v9 = v6 + v8;
+      const V v10 = v9 + v8;
+      const V v11 = v10 + kept_mean1;
+      const V v12 = v3 * p_u_h;
+      const V v14 = v12 * v13;
+      const V v15 = U_h - kept_mean3;
+      const V v16 = kept_mean2 * v15;
+      const V v17 = v14 + v16;
+      const V v18 = v17 + v16;
+      const V v19 = v18 + kept_mean4;
+      HG_STORE(0, v11);
+      HG_STORE(1, v19);
+    }
+  }
+}
+
+template <class V>
+void layer_norm_rnn_backward_3(const hg_tile& at) {
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      HG_STORE(0, dv_0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headgate
+
+HG_EXPORT(layer_norm_rnn_forward_0)
+HG_EXPORT(layer_norm_rnn_forward_1)
+HG_EXPORT(layer_norm_rnn_forward_2)
+HG_EXPORT(layer_norm_rnn_forward_3)
+HG_EXPORT(layer_norm_rnn_backward_0)
+HG_EXPORT(layer_norm_rnn_backward_1)
+HG_EXPORT(layer_norm_rnn_backward_2)
+HG_EXPORT(layer_norm_rnn_backward_3)

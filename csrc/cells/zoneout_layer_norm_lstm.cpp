@@ -1,0 +1,851 @@
+// LSTM(layer_norm=True, zoneout={'h': 0.5, 'c': 0.5}): printed from its equations by headgate.graph.cpp. Change the equations, not this file.
+#include "step.h"
+
+namespace headgate {
+namespace {
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_0(const hg_tile& at) {
+  HG_ROWS(at) {
+    V sum_0{};
+    HG_UNITS(at) {
+      const V x_i = HG_READ(0);
+      const V x_f = HG_READ(1);
+      const V x_g = HG_READ(2);
+      const V x_o = HG_READ(3);
+      const V v0 = x_i + x_f;
+      const V v1 = v0 + x_g;
+      const V v2 = v1 + x_o;
+      HG_ADD(sum_0, v2);
+    }
+    HG_ADDED(0, sum_0);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_1(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(4);
+    V sum_5{};
+    V sum_6{};
+    HG_UNITS(at) {
+      const V U_i = HG_READ(0);
+      const V U_f = HG_READ(1);
+      const V U_g = HG_READ(2);
+      const V U_o = HG_READ(3);
+      const V x_i = HG_READ(5);
+      const V x_f = HG_READ(6);
+      const V x_g = HG_READ(7);
+      const V x_o = HG_READ(8);
+      const V v0 = x_i - kept_mean;
+      const V v1 = v0 * v0;
+      const V v2 = x_f - kept_mean;
+      const V v3 = v2 * v2;
+      const V v4 = v1 + v3;
+      const V v5 = x_g - kept_mean;
+      const V v6 = v5 * v5;
+      const V v7 = v4 + v6;
+      const V v8 = x_o - kept_mean;
+      const V v9 = v8 * v8;
+      const V v10 = v7 + v9;
+      const V v11 = U_i + U_f;
+      const V v12 = v11 + U_g;
+      const V v13 = v12 + U_o;
+      HG_STORE(0, U_i);
+      HG_STORE(1, U_f);
+      HG_STORE(2, U_g);
+      HG_STORE(3, U_o);
+      HG_ADD(sum_5, v10);
+      HG_ADD(sum_6, v13);
+    }
+    HG_STORE_ONCE(4, kept_mean);
+    HG_ADDED(5, sum_5);
+    HG_ADDED(6, sum_6);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_2(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V v0 = kept_mean + number<V>(1e-05);
+    const V v1 = sqrt(v0);
+    V sum_2{};
+    HG_UNITS(at) {
+      const V U_i = HG_READ(2);
+      const V U_f = HG_READ(3);
+      const V U_g = HG_READ(4);
+      const V U_o = HG_READ(5);
+      const V v2 = U_i - kept_mean0;
+      const V v3 = v2 * v2;
+      const V v4 = U_f - kept_mean0;
+      const V v5 = v4 * v4;
+      const V v6 = v3 + v5;
+      const V v7 = U_g - kept_mean0;
+      const V v8 = v7 * v7;
+      const V v9 = v6 + v8;
+      const V v10 = U_o - kept_mean0;
+      const V v11 = v10 * v10;
+      const V v12 = v9 + v11;
+      HG_ADD(sum_2, v12);
+    }
+    HG_STORE_ONCE(0, v1);
+    HG_STORE_ONCE(1, kept_mean0);
+    HG_ADDED(2, sum_2);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_3(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(4);
+    const V kept_sqrt = HG_ONCE(5);
+    const V kept_mean0 = HG_ONCE(9);
+    const V kept_mean1 = HG_ONCE(10);
+    const V v7 = kept_mean1 + number<V>(1e-05);
+    const V v8 = sqrt(v7);
+    V sum_6{};
+    HG_UNITS(at) {
+      const V m_c = HG_READ(0);
+      const V old_c = HG_READ(1);
+      const V p_w_f = HG_READ(2);
+      const V x_f = HG_READ(3);
+      const V p_b_f = HG_READ(6);
+      const V p_u_f = HG_READ(7);
+      const V U_f = HG_READ(8);
+      const V p_w_i = HG_READ(11);
+      const V x_i = HG_READ(12);
+      const V p_b_i = HG_READ(13);
+      const V p_u_i = HG_READ(14);
+      const V U_i = HG_READ(15);
+      const V p_w_g = HG_READ(16);
+      const V x_g = HG_READ(17);
+      const V p_b_g = HG_READ(18);
+      const V p_u_g = HG_READ(19);
+      const V U_g = HG_READ(20);
+      const V p_w_o = HG_READ(21);
+      const V x_o = HG_READ(22);
+      const V p_b_o = HG_READ(23);
+      const V p_u_o = HG_READ(24);
+      const V U_o = HG_READ(25);
+      const V v0 = m_c * old_c;
+      const V v1 = number<V>(1.0) - m_c;
+      const V v2 = x_f - kept_mean;
+      const V v3 = v2 / kept_sqrt;
+      const V v4 = p_w_f * v3;
+      const V v5 = v4 + p_b_f;
+      const V v6 = U_f - kept_mean0;
+      const V v9 = v6 / v8;
+      const V v10 = p_u_f * v9;
+      const V v11 = v5 + v10;
+      const V gate_f = sigmoid(v11);
+      const V v12 = gate_f * old_c;
+      const V v13 = x_i - kept_mean;
+      const V v14 = v13 / kept_sqrt;
+      const V v15 = p_w_i * v14;
+      const V v16 = v15 + p_b_i;
+      const V v17 = U_i - kept_mean0;
+      const V v18 = v17 / v8;
+      const V v19 = p_u_i * v18;
+      const V v20 = v16 + v19;
+      const V gate_i = sigmoid(v20);
+      const V v21 = x_g - kept_mean;
+      const V v22 = v21 / kept_sqrt;
+      const V v23 = p_w_g * v22;
+      const V v24 = v23 + p_b_g;
+      const V v25 = U_g - kept_mean0;
+      const V v26 = v25 / v8;
+      const V v27 = p_u_g * v26;
+      const V v28 = v24 + v27;
+      const V gate_g = tanh(v28);
+      const V v29 = gate_i * gate_g;
+      const V v30 = v12 + v29;
+      const V v31 = v1 * v30;
+      const V new_c = v0 + v31;
+      const V v32 = x_o - kept_mean;
+      const V v33 = v32 / kept_sqrt;
+      const V v34 = p_w_o * v33;
+      const V v35 = v34 + p_b_o;
+      const V v36 = U_o - kept_mean0;
+      const V v37 = v36 / v8;
+      const V v38 = p_u_o * v37;
+      const V v39 = v35 + v38;
+      const V gate_o = sigmoid(v39);
+      HG_STORE(0, new_c);
+      HG_STORE(1, gate_f);
+      HG_STORE(2, gate_i);
+      HG_STORE(3, gate_g);
+      HG_STORE(4, gate_o);
+      HG_ADD(sum_6, v30);
+    }
+    HG_KEEP_ONCE(5, v8);
+    HG_ADDED(6, sum_6);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_4(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    V sum_1{};
+    HG_UNITS(at) {
+      const V gate_f = HG_READ(1);
+      const V old_c = HG_READ(2);
+      const V gate_i = HG_READ(3);
+      const V gate_g = HG_READ(4);
+      const V v0 = gate_f * old_c;
+      const V v1 = gate_i * gate_g;
+      const V v2 = v0 + v1;
+      const V v3 = v2 - kept_mean;
+      const V v4 = v3 * v3;
+      HG_ADD(sum_1, v4);
+    }
+    HG_STORE_ONCE(0, kept_mean);
+    HG_ADDED(1, sum_1);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_forward_5(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(8);
+    const V kept_mean0 = HG_ONCE(9);
+    const V v6 = kept_mean0 + number<V>(1e-05);
+    const V v7 = sqrt(v6);
+    HG_UNITS(at) {
+      const V m_h = HG_READ(0);
+      const V old_h = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V p_gain_c = HG_READ(3);
+      const V gate_f = HG_READ(4);
+      const V old_c = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V gate_g = HG_READ(7);
+      const V p_bias_c = HG_READ(10);
+      const V v0 = m_h * old_h;
+      const V v1 = number<V>(1.0) - m_h;
+      const V v2 = gate_f * old_c;
+      const V v3 = gate_i * gate_g;
+      const V v4 = v2 + v3;
+      const V v5 = v4 - kept_mean;
+      const V v8 = v5 / v7;
+      const V v9 = p_gain_c * v8;
+      const V v10 = v9 + p_bias_c;
+      const V v11 = tanh(v10);
+      const V v12 = gate_o * v11;
+      const V v13 = v1 * v12;
+      const V new_h = v0 + v13;
+      HG_STORE(0, new_h);
+      HG_KEEP(1, v11);
+    }
+    HG_KEEP_ONCE(2, v7);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_0(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(6);
+    const V kept_sqrt = HG_ONCE(7);
+    const V kept_mean0 = HG_ONCE(9);
+    const V kept_sqrt0 = HG_ONCE(10);
+    const V kept_mean1 = HG_ONCE(15);
+    const V kept_sqrt1 = HG_ONCE(16);
+    const V v26 = number<V>(0.5) / kept_sqrt1;
+    V sum_5{};
+    HG_UNITS(at) {
+      const V d_h = HG_READ(0);
+      const V dy_h = HG_READ(1);
+      const V m_h = HG_READ(2);
+      const V kept_tanh = HG_READ(3);
+      const V gate_o = HG_READ(4);
+      const V U_o = HG_READ(5);
+      const V x_o = HG_READ(8);
+      const V gate_f = HG_READ(11);
+      const V old_c = HG_READ(12);
+      const V gate_i = HG_READ(13);
+      const V gate_g = HG_READ(14);
+      const V p_gain_c = HG_READ(17);
+      const V v0 = d_h + dy_h;
+      const V v1 = number<V>(1.0) - m_h;
+      const V v2 = v0 * v1;
+      const V v3 = v2 * kept_tanh;
+      const V v4 = number<V>(1.0) - gate_o;
+      const V v5 = gate_o * v4;
+      const V v6 = v3 * v5;
+      const V v7 = U_o - kept_mean;
+      const V v8 = v7 / kept_sqrt;
+      const V v9 = v6 * v8;
+      const V v10 = x_o - kept_mean0;
+      const V v11 = v10 / kept_sqrt0;
+      const V v12 = v6 * v11;
+      const V v13 = v2 * gate_o;
+      const V v14 = kept_tanh * kept_tanh;
+      const V v15 = number<V>(1.0) - v14;
+      const V v16 = v13 * v15;
+      const V v17 = gate_f * old_c;
+      const V v18 = gate_i * gate_g;
+      const V v19 = v17 + v18;
+      const V v20 = v19 - kept_mean1;
+      const V v21 = v20 / kept_sqrt1;
+      const V v22 = v16 * v21;
+      const V v23 = v16 * p_gain_c;
+      const V v24 = v21 / kept_sqrt1;
+      const V v25 = v23 * v24;
+      const V v27 = v25 * v26;
+      const V v28 = -v27;
+      HG_SUM(0, v9);
+      HG_SUM(1, v12);
+      HG_SUM(2, v22);
+      HG_SUM(3, v6);
+      HG_SUM(4, v16);
+      HG_ADD(sum_5, v28);
+    }
+    HG_ADDED(5, sum_5);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_1(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_sqrt = HG_ONCE(7);
+    const V kept_mean0 = HG_ONCE(12);
+    const V v8 = number<V>(1.0) / kept_sqrt;
+    V sum_1{};
+    HG_UNITS(at) {
+      const V d_h = HG_READ(1);
+      const V dy_h = HG_READ(2);
+      const V m_h = HG_READ(3);
+      const V gate_o = HG_READ(4);
+      const V kept_tanh = HG_READ(5);
+      const V p_gain_c = HG_READ(6);
+      const V gate_f = HG_READ(8);
+      const V old_c = HG_READ(9);
+      const V gate_i = HG_READ(10);
+      const V gate_g = HG_READ(11);
+      const V v0 = d_h + dy_h;
+      const V v1 = number<V>(1.0) - m_h;
+      const V v2 = v0 * v1;
+      const V v3 = v2 * gate_o;
+      const V v4 = kept_tanh * kept_tanh;
+      const V v5 = number<V>(1.0) - v4;
+      const V v6 = v3 * v5;
+      const V v7 = v6 * p_gain_c;
+      const V v9 = v7 * v8;
+      const V v10 = gate_f * old_c;
+      const V v11 = gate_i * gate_g;
+      const V v12 = v10 + v11;
+      const V v13 = v12 - kept_mean0;
+      const V v14 = kept_mean * v13;
+      const V v15 = v9 + v14;
+      const V v16 = v15 + v14;
+      const V v17 = -v16;
+      HG_ADD(sum_1, v17);
+    }
+    HG_STORE_ONCE(0, kept_mean);
+    HG_ADDED(1, sum_1);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_2(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_sqrt = HG_ONCE(9);
+    const V kept_mean = HG_ONCE(10);
+    const V kept_mean0 = HG_ONCE(15);
+    const V kept_mean1 = HG_ONCE(16);
+    const V kept_mean2 = HG_ONCE(18);
+    const V kept_sqrt0 = HG_ONCE(19);
+    const V kept_mean3 = HG_ONCE(23);
+    const V kept_sqrt1 = HG_ONCE(24);
+    const V v12 = number<V>(1.0) / kept_sqrt;
+    const V v77 = number<V>(0.5) / kept_sqrt1;
+    const V v97 = number<V>(0.5) / kept_sqrt0;
+    V sum_11{};
+    V sum_12{};
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V m_c = HG_READ(2);
+      const V d_h = HG_READ(3);
+      const V dy_h = HG_READ(4);
+      const V m_h = HG_READ(5);
+      const V gate_o = HG_READ(6);
+      const V kept_tanh = HG_READ(7);
+      const V p_gain_c = HG_READ(8);
+      const V gate_f = HG_READ(11);
+      const V old_c = HG_READ(12);
+      const V gate_i = HG_READ(13);
+      const V gate_g = HG_READ(14);
+      const V U_i = HG_READ(17);
+      const V U_f = HG_READ(20);
+      const V U_g = HG_READ(21);
+      const V x_i = HG_READ(22);
+      const V x_f = HG_READ(25);
+      const V x_g = HG_READ(26);
+      const V p_w_g = HG_READ(27);
+      const V p_w_i = HG_READ(28);
+      const V p_w_f = HG_READ(29);
+      const V p_w_o = HG_READ(30);
+      const V x_o = HG_READ(31);
+      const V p_u_g = HG_READ(32);
+      const V p_u_i = HG_READ(33);
+      const V p_u_f = HG_READ(34);
+      const V p_u_o = HG_READ(35);
+      const V U_o = HG_READ(36);
+      const V v0 = d_c + dy_c;
+      const V v1 = v0 * m_c;
+      const V v2 = number<V>(1.0) - m_c;
+      const V v3 = v0 * v2;
+      const V v4 = d_h + dy_h;
+      const V v5 = number<V>(1.0) - m_h;
+      const V v6 = v4 * v5;
+      const V v7 = v6 * gate_o;
+      const V v8 = kept_tanh * kept_tanh;
+      const V v9 = number<V>(1.0) - v8;
+      const V v10 = v7 * v9;
+      const V v11 = v10 * p_gain_c;
+      const V v13 = v11 * v12;
+      const V v14 = gate_f * old_c;
+      const V v15 = gate_i * gate_g;
+      const V v16 = v14 + v15;
+      const V v17 = v16 - kept_mean0;
+      const V v18 = kept_mean * v17;
+      const V v19 = v13 + v18;
+      const V v20 = v19 + v18;
+      const V v21 = v3 + v20;
+      const V v22 = v21 + kept_mean1;
+      const V v23 = v22 * gate_f;
+      const V v24 = v1 + v23;
+      const V v25 = v22 * gate_g;
+      const V v26 = number<V>(1.0) - gate_i;
+      const V v27 = gate_i * v26;
+      const V v28 = v25 * v27;
+      const V v29 = U_i - kept_mean2;
+      const V v30 = v29 / kept_sqrt0;
+      const V v31 = v28 * v30;
+      const V v32 = v22 * old_c;
+      const V v33 = number<V>(1.0) - gate_f;
+      const V v34 = gate_f * v33;
+      const V v35 = v32 * v34;
+      const V v36 = U_f - kept_mean2;
+      const V v37 = v36 / kept_sqrt0;
+      const V v38 = v35 * v37;
+      const V v39 = v22 * gate_i;
+      const V v40 = gate_g * gate_g;
+      const V v41 = number<V>(1.0) - v40;
+      const V v42 = v39 * v41;
+      const V v43 = U_g - kept_mean2;
+      const V v44 = v43 / kept_sqrt0;
+      const V v45 = v42 * v44;
+      const V v46 = x_i - kept_mean3;
+      const V v47 = v46 / kept_sqrt1;
+      const V v48 = v28 * v47;
+      const V v49 = x_f - kept_mean3;
+      const V v50 = v49 / kept_sqrt1;
+      const V v51 = v35 * v50;
+      const V v52 = x_g - kept_mean3;
+      const V v53 = v52 / kept_sqrt1;
+      const V v54 = v42 * v53;
+      const V v55 = v42 * p_w_g;
+      const V v56 = v53 / kept_sqrt1;
+      const V v57 = v55 * v56;
+      const V v58 = -v57;
+      const V v59 = v28 * p_w_i;
+      const V v60 = v47 / kept_sqrt1;
+      const V v61 = v59 * v60;
+      const V v62 = v58 - v61;
+      const V v63 = v35 * p_w_f;
+      const V v64 = v50 / kept_sqrt1;
+      const V v65 = v63 * v64;
+      const V v66 = v62 - v65;
+      const V v67 = v6 * kept_tanh;
+      const V v68 = number<V>(1.0) - gate_o;
+      const V v69 = gate_o * v68;
+      const V v70 = v67 * v69;
+      const V v71 = v70 * p_w_o;
+      const V v72 = x_o - kept_mean3;
+      const V v73 = v72 / kept_sqrt1;
+      const V v74 = v73 / kept_sqrt1;
+      const V v75 = v71 * v74;
+      const V v76 = v66 - v75;
+      const V v78 = v76 * v77;
+      const V v79 = v42 * p_u_g;
+      const V v80 = v44 / kept_sqrt0;
+      const V v81 = v79 * v80;
+      const V v82 = -v81;
+      const V v83 = v28 * p_u_i;
+      const V v84 = v30 / kept_sqrt0;
+      const V v85 = v83 * v84;
+      const V v86 = v82 - v85;
+      const V v87 = v35 * p_u_f;
+      const V v88 = v37 / kept_sqrt0;
+      const V v89 = v87 * v88;
+      const V v90 = v86 - v89;
+      const V v91 = v70 * p_u_o;
+      const V v92 = U_o - kept_mean2;
+      const V v93 = v92 / kept_sqrt0;
+      const V v94 = v93 / kept_sqrt0;
+      const V v95 = v91 * v94;
+      const V v96 = v90 - v95;
+      const V v98 = v96 * v97;
+      HG_STORE(0, v24);
+      HG_SUM(1, v31);
+      HG_SUM(2, v38);
+      HG_SUM(3, v45);
+      HG_SUM(4, v48);
+      HG_SUM(5, v51);
+      HG_SUM(6, v54);
+      HG_SUM(7, v28);
+      HG_SUM(8, v35);
+      HG_SUM(9, v42);
+      HG_ADD(sum_11, v78);
+      HG_ADD(sum_12, v98);
+    }
+    HG_STORE_ONCE(10, kept_mean1);
+    HG_ADDED(11, sum_11);
+    HG_ADDED(12, sum_12);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_3(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_sqrt = HG_ONCE(11);
+    const V kept_mean1 = HG_ONCE(12);
+    const V kept_mean2 = HG_ONCE(17);
+    const V kept_mean3 = HG_ONCE(18);
+    const V kept_sqrt0 = HG_ONCE(20);
+    const V kept_mean4 = HG_ONCE(22);
+    const V kept_sqrt1 = HG_ONCE(30);
+    const V kept_mean5 = HG_ONCE(32);
+    const V v0 = kept_mean / number<V>(4.0);
+    const V v1 = kept_mean0 / number<V>(4.0);
+    const V v13 = number<V>(1.0) / kept_sqrt;
+    const V v29 = number<V>(1.0) / kept_sqrt0;
+    const V v70 = number<V>(1.0) / kept_sqrt1;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS(at) {
+      const V d_c = HG_READ(2);
+      const V dy_c = HG_READ(3);
+      const V m_c = HG_READ(4);
+      const V d_h = HG_READ(5);
+      const V dy_h = HG_READ(6);
+      const V m_h = HG_READ(7);
+      const V gate_o = HG_READ(8);
+      const V kept_tanh = HG_READ(9);
+      const V p_gain_c = HG_READ(10);
+      const V gate_f = HG_READ(13);
+      const V old_c = HG_READ(14);
+      const V gate_i = HG_READ(15);
+      const V gate_g = HG_READ(16);
+      const V p_w_g = HG_READ(19);
+      const V x_g = HG_READ(21);
+      const V p_w_f = HG_READ(23);
+      const V x_f = HG_READ(24);
+      const V p_w_i = HG_READ(25);
+      const V x_i = HG_READ(26);
+      const V p_w_o = HG_READ(27);
+      const V x_o = HG_READ(28);
+      const V p_u_g = HG_READ(29);
+      const V U_g = HG_READ(31);
+      const V p_u_f = HG_READ(33);
+      const V U_f = HG_READ(34);
+      const V p_u_i = HG_READ(35);
+      const V U_i = HG_READ(36);
+      const V p_u_o = HG_READ(37);
+      const V U_o = HG_READ(38);
+      const V v2 = d_c + dy_c;
+      const V v3 = number<V>(1.0) - m_c;
+      const V v4 = v2 * v3;
+      const V v5 = d_h + dy_h;
+      const V v6 = number<V>(1.0) - m_h;
+      const V v7 = v5 * v6;
+      const V v8 = v7 * gate_o;
+      const V v9 = kept_tanh * kept_tanh;
+      const V v10 = number<V>(1.0) - v9;
+      const V v11 = v8 * v10;
+      const V v12 = v11 * p_gain_c;
+      const V v14 = v12 * v13;
+      const V v15 = gate_f * old_c;
+      const V v16 = gate_i * gate_g;
+      const V v17 = v15 + v16;
+      const V v18 = v17 - kept_mean2;
+      const V v19 = kept_mean1 * v18;
+      const V v20 = v14 + v19;
+      const V v21 = v20 + v19;
+      const V v22 = v4 + v21;
+      const V v23 = v22 + kept_mean3;
+      const V v24 = v23 * gate_i;
+      const V v25 = gate_g * gate_g;
+      const V v26 = number<V>(1.0) - v25;
+      const V v27 = v24 * v26;
+      const V v28 = v27 * p_w_g;
+      const V v30 = v28 * v29;
+      const V v31 = x_g - kept_mean4;
+      const V v32 = v0 * v31;
+      const V v33 = v30 + v32;
+      const V v34 = v33 + v32;
+      const V v35 = -v34;
+      const V v36 = v23 * old_c;
+      const V v37 = number<V>(1.0) - gate_f;
+      const V v38 = gate_f * v37;
+      const V v39 = v36 * v38;
+      const V v40 = v39 * p_w_f;
+      const V v41 = v40 * v29;
+      const V v42 = x_f - kept_mean4;
+      const V v43 = v0 * v42;
+      const V v44 = v41 + v43;
+      const V v45 = v44 + v43;
+      const V v46 = v35 - v45;
+      const V v47 = v23 * gate_g;
+      const V v48 = number<V>(1.0) - gate_i;
+      const V v49 = gate_i * v48;
+      const V v50 = v47 * v49;
+      const V v51 = v50 * p_w_i;
+      const V v52 = v51 * v29;
+      const V v53 = x_i - kept_mean4;
+      const V v54 = v0 * v53;
+      const V v55 = v52 + v54;
+      const V v56 = v55 + v54;
+      const V v57 = v46 - v56;
+      const V v58 = v7 * kept_tanh;
+      const V v59 = number<V>(1.0) - gate_o;
+      const V v60 = gate_o * v59;
+      const V v61 = v58 * v60;
+      const V v62 = v61 * p_w_o;
+      const V v63 = v62 * v29;
+      const V v64 = x_o - kept_mean4;
+      const V v65 = v0 * v64;
+      const V v66 = v63 + v65;
+      const V v67 = v66 + v65;
+      const V v68 = v57 - v67;
+      const V v69 = v27 * p_u_g;
+      const V v71 = v69 * v70;
+      const V v72 = U_g - kept_mean5;
+      const V v73 = v1 * v72;
+      const V v74 = v71 + v73;
+      const V v75 = v74 + v73;
+      const V v76 = -v75;
+      const V v77 = v39 * p_u_f;
+      const V v78 = v77 * v70;
+      const V v79 = U_f - kept_mean5;
+      const V v80 = v1 * v79;
+      const V v81 = v78 + v80;
+      const V v82 = v81 + v80;
+      const V v83 = v76 - v82;
+      const V v84 = v50 * p_u_i;
+      const V v85 = v84 * v70;
+      const V v86 = U_i - kept_mean5;
+      const V v87 = v1 * v86;
+      const V v88 = v85 + v87;
+      const V v89 = v88 + v87;
+      const V v90 = v83 - v89;
+      const V v91 = v61 * p_u_o;
+      const V v92 = v91 * v70;
+      const V v93 = U_o - kept_mean5;
+      const V v94 = v1 * v93;
+      const V v95 = v92 + v94;
+      const V v96 = v95 + v94;
+      const V v97 = v90 - v96;
+      HG_ADD(sum_2, v68);
+      HG_ADD(sum_3, v97);
+    }
+    HG_STORE_ONCE(0, v0);
+    HG_STORE_ONCE(1, v1);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_4(const hg_tile& at) {
+  HG_ROWS(at) {
+    const V kept_sqrt = HG_ONCE(9);
+    const V kept_mean = HG_ONCE(10);
+    const V kept_mean0 = HG_ONCE(15);
+    const V kept_mean1 = HG_ONCE(16);
+    const V kept_sqrt0 = HG_ONCE(18);
+    const V kept_div = HG_ONCE(19);
+    const V kept_mean2 = HG_ONCE(21);
+    const V kept_mean3 = HG_ONCE(22);
+    const V kept_sqrt1 = HG_ONCE(30);
+    const V kept_div0 = HG_ONCE(31);
+    const V kept_mean4 = HG_ONCE(33);
+    const V kept_mean5 = HG_ONCE(34);
+    const V v11 = number<V>(1.0) / kept_sqrt;
+    const V v27 = number<V>(1.0) / kept_sqrt0;
+    const V v33 = kept_mean3 / number<V>(4.0);
+    const V v69 = number<V>(1.0) / kept_sqrt1;
+    const V v75 = kept_mean5 / number<V>(4.0);
+    HG_UNITS(at) {
+      const V d_c = HG_READ(0);
+      const V dy_c = HG_READ(1);
+      const V m_c = HG_READ(2);
+      const V d_h = HG_READ(3);
+      const V dy_h = HG_READ(4);
+      const V m_h = HG_READ(5);
+      const V gate_o = HG_READ(6);
+      const V kept_tanh = HG_READ(7);
+      const V p_gain_c = HG_READ(8);
+      const V gate_f = HG_READ(11);
+      const V old_c = HG_READ(12);
+      const V gate_i = HG_READ(13);
+      const V gate_g = HG_READ(14);
+      const V p_w_i = HG_READ(17);
+      const V x_i = HG_READ(20);
+      const V p_w_f = HG_READ(23);
+      const V x_f = HG_READ(24);
+      const V p_w_g = HG_READ(25);
+      const V x_g = HG_READ(26);
+      const V p_w_o = HG_READ(27);
+      const V x_o = HG_READ(28);
+      const V p_u_i = HG_READ(29);
+      const V U_i = HG_READ(32);
+      const V p_u_f = HG_READ(35);
+      const V U_f = HG_READ(36);
+      const V p_u_g = HG_READ(37);
+      const V U_g = HG_READ(38);
+      const V p_u_o = HG_READ(39);
+      const V U_o = HG_READ(40);
+      const V v0 = d_c + dy_c;
+      const V v1 = number<V>(1.0) - m_c;
+      const V v2 = v0 * v1;
+      const V v3 = d_h + dy_h;
+      const V v4 = number<V>(1.0) - m_h;
+      const V v5 = v3 * v4;
+      const V v6 = v5 * gate_o;
+      const V v7 = kept_tanh * kept_tanh;
+      const V v8 = number<V>(1.0) - v7;
+      const V v9 = v6 * v8;
+      const V v10 = v9 * p_gain_c;
+      const V v12 = v10 * v11;
+      const V v13 = gate_f * old_c;
+      const V v14 = gate_i * gate_g;
+      const V v15 = v13 + v14;
+      const V v16 = v15 - kept_mean0;
+      const V v17 = kept_mean * v16;
+      const V v18 = v12 + v17;
+      const V v19 = v18 + v17;
+      const V v20 = v2 + v19;
+      const V v21 = v20 + kept_mean1;
+      const V v22 = v21 * gate_g;
+      const V v23 = number<V>(1.0) - gate_i;
+      const V v24 = gate_i * v23;
+      const V v25 = v22 * v24;
+      const V v26 = v25 * p_w_i;
+      const V v28 = v26 * v27;
+      const V v29 = x_i - kept_mean2;
+      const V v30 = kept_div * v29;
+      const V v31 = v28 + v30;
+      const V v32 = v31 + v30;
+      const V v34 = v32 + v33;
+      const V v35 = v21 * old_c;
+      const V v36 = number<V>(1.0) - gate_f;
+      const V v37 = gate_f * v36;
+      const V v38 = v35 * v37;
+      const V v39 = v38 * p_w_f;
+      const V v40 = v39 * v27;
+      const V v41 = x_f - kept_mean2;
+      const V v42 = kept_div * v41;
+      const V v43 = v40 + v42;
+      const V v44 = v43 + v42;
+      const V v45 = v44 + v33;
+      const V v46 = v21 * gate_i;
+      const V v47 = gate_g * gate_g;
+      const V v48 = number<V>(1.0) - v47;
+      const V v49 = v46 * v48;
+      const V v50 = v49 * p_w_g;
+      const V v51 = v50 * v27;
+      const V v52 = x_g - kept_mean2;
+      const V v53 = kept_div * v52;
+      const V v54 = v51 + v53;
+      const V v55 = v54 + v53;
+      const V v56 = v55 + v33;
+      const V v57 = v5 * kept_tanh;
+      const V v58 = number<V>(1.0) - gate_o;
+      const V v59 = gate_o * v58;
+      const V v60 = v57 * v59;
+      const V v61 = v60 * p_w_o;
+      const V v62 = v61 * v27;
+      const V v63 = x_o - kept_mean2;
+      const V v64 = kept_div * v63;
+      const V v65 = v62 + v64;
+      const V v66 = v65 + v64;
+      const V v67 = v66 + v33;
+      const V v68 = v25 * p_u_i;
+      const V v70 = v68 * v69;
+      const V v71 = U_i - kept_mean4;
+      const V v72 = kept_div0 * v71;
+      const V v73 = v70 + v72;
+      const V v74 = v73 + v72;
+      const V v76 = v74 + v75;
+      const V v77 = v38 * p_u_f;
+      const V v78 = v77 * v69;
+      const V v79 = U_f - kept_mean4;
+      const V v80 = kept_div0 * v79;
+      const V v81 = v78 + v80;
+      const V v82 = v81 + v80;
+      const V v83 = v82 + v75;
+      const V v84 = v49 * p_u_g;
+      const V v85 = v84 * v69;
+      const V v86 = U_g - kept_mean4;
+      const V v87 = kept_div0 * v86;
+      const V v88 = v85 + v87;
+      const V v89 = v88 + v87;
+      const V v90 = v89 + v75;
+      const V v91 = v60 * p_u_o;
+      const V v92 = v91 * v69;
+      const V v93 = U_o - kept_mean4;
+      const V v94 = kept_div0 * v93;
+      const V v95 = v92 + v94;
+      const V v96 = v95 + v94;
+      const V v97 = v96 + v75;
+      HG_STORE(0, v34);
+      HG_STORE(1, v45);
+      HG_STORE(2, v56);
+      HG_STORE(3, v67);
+      HG_STORE(4, v76);
+      HG_STORE(5, v83);
+      HG_STORE(6, v90);
+      HG_STORE(7, v97);
+    }
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_lstm_backward_5(const hg_tile& at) {
+  HG_ROWS(at) {
+    HG_UNITS(at) {
+      const V dv_0 = HG_READ(0);
+      const V d_h = HG_READ(1);
+      const V dy_h = HG_READ(2);
+      const V m_h = HG_READ(3);
+      const V v0 = d_h + dy_h;
+      const V v1 = v0 * m_h;
+      const V v2 = dv_0 + v1;
+      HG_STORE(0, v2);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headgate
+
+HG_EXPORT(zoneout_layer_norm_lstm_forward_0)
+HG_EXPORT(zoneout_layer_norm_lstm_forward_1)
+HG_EXPORT(zoneout_layer_norm_lstm_forward_2)
+HG_EXPORT(zoneout_layer_norm_lstm_forward_3)
+HG_EXPORT(zoneout_layer_norm_lstm_forward_4)
+HG_EXPORT(zoneout_layer_norm_lstm_forward_5)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_0)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_1)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_2)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_3)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_4)
+HG_EXPORT(zoneout_layer_norm_lstm_backward_5)

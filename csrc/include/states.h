@@ -1,0 +1,122 @@
+// The walk over the steps: which rows take a step, and how their states go from one to the next.
+#pragma once
+
+#include <algorithm>
+
+#include "barrier.h"
+#include "headgate.h"
+#include "share.h"
+
+namespace headgate {
+namespace {
+
+template <class T>
+class walk {
+ protected:
+  walk(const hg_run& run, const share& mine, barrier& meeting) : run_(run), mine_(mine), meeting_(meeting) {}
+
+  // Goes on to a step.
+  void begin(int64_t step) {
+    at_ = time(step);
+    step_ = step;
+    const int64_t count = run_.rows[at_];
+    rows_ = {std::min(mine_.rows.from, count), std::min(mine_.rows.to, count)};
+  }
+  // Takes the states over from the step before, where they do not lie ready.
+  void join() {
+    const int64_t before = step_ ? run_.rows[time(step_ - 1)] : 0;
+    run_.back ? join_back(before) : compose(before);
+  }
+  // Hands the states on.
+  void end() {
+    const int64_t after = step_ + 1 < run_.T ? run_.rows[time(step_ + 1)] : 0;
+    run_.back ? leave_back(after) : leave(after);
+  }
+
+  int64_t time(int64_t step) const { return run_.descending ? run_.T - 1 - step : step; }
+  int64_t packed(int64_t row) const { return run_.offset[at_] + row; }
+  bool fresh(int64_t row) const { return run_.fresh && run_.fresh[packed(row)]; }
+
+  // The step that handed its states to this one, also on the way back; there may be none.
+  int64_t giver() const { return run_.back ? step_ + 1 : step_ - 1; }
+  bool begins() const { return giver() < 0 || giver() == run_.T; }
+
+  // The states that the forward step found: those that the step before left, or the initial ones.
+  const T* carried(const hg_state& state, int64_t row) const {
+    if (begins()) return static_cast<const T*>(state.initial) + row * state.units;
+    const int64_t base = state.kept ? run_.offset[time(giver())] : (giver() & 1) * run_.B;
+    return static_cast<const T*>(state.new_state) + (base + row) * state.stride;
+  }
+  int64_t carried_stride(const hg_state& state) const { return begins() ? state.units : state.stride; }
+
+  T* new_state(const hg_state& state, int64_t row) const {
+    const int64_t base = state.kept ? run_.offset[at_] : (step_ & 1) * run_.B;
+    return static_cast<T*>(state.new_state) + (base + row) * state.stride;
+  }
+  T* composed(const hg_state& state, int64_t row) const {
+    return static_cast<T*>(state.old_state) + (run_.keep ? packed(row) : row) * state.units;
+  }
+  T* gradient(const hg_state& state, int64_t row, int64_t step) const {
+    return static_cast<T*>(state.d_state) + ((step & 1) * run_.B + row) * state.units;
+  }
+
+  const hg_run& run_;
+  const share mine_;
+  barrier& meeting_;
+  int64_t at_ = 0, step_ = 0;
+  range rows_{};
+
+ private:
+  void compose(int64_t before) {
+    if (!run_.compose) return;
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row) {
+        const bool starts = row >= before || fresh(row);
+        const T* from = starts ? static_cast<const T*>(state.initial) + row * state.units : carried(state, row);
+        std::copy(from + own.from, from + own.to, composed(state, row) + own.from);
+      }
+    }
+    if (mine_.by_units) meeting_.wait(mine_.threads);
+  }
+
+  void leave(int64_t after) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = std::max(after, rows_.from); row < rows_.to; ++row) {
+        const T* from = new_state(state, row);
+        std::copy(from + own.from, from + own.to, static_cast<T*>(state.final) + row * state.units + own.from);
+      }
+    }
+  }
+
+  void join_back(int64_t before) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = std::max(before, rows_.from); row < rows_.to; ++row) {
+        const T* from = static_cast<const T*>(state.d_final) + row * state.units;
+        std::copy(from + own.from, from + own.to, gradient(state, row, step_) + own.from);
+      }
+    }
+  }
+
+  void leave_back(int64_t after) {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      const range own = mine_.units(state.units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row) {
+        if (row < after && !fresh(row)) continue;
+        T* from = gradient(state, row, step_ + 1);
+        T* to = static_cast<T*>(state.d_initial) + row * state.units;
+        for (int64_t u = own.from; u < own.to; ++u) to[u] += from[u];
+        std::fill(from + own.from, from + own.to, T(0));
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace headgate
