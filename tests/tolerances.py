@@ -16,6 +16,11 @@ TOLERANCE: dict[tuple[str, torch.dtype], float] = {
     ("cpu", torch.float32): 1e-5,
     ("cpu", torch.bfloat16): 4e-2,
     ("cpu", torch.float16): 5e-3,
+    # The compiled engine's tiles beside float64 on the same rounded factors: the worst, which is a rounding that fell
+    # the other way; what comes in bfloat16; and the median.
+    ("tiles", torch.bfloat16): 3e-3,
+    ("tiles, rounded", torch.bfloat16): 8e-3,
+    ("tiles, usual", torch.bfloat16): 1e-6,
     ("stock", torch.float64): 1e-10,
     ("stock", torch.float32): 1e-5,
     ("traced", torch.float64): 1e-10,

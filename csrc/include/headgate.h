@@ -185,6 +185,8 @@ HG_DECLARE_TILES(emulated)
 /* Whether `amx` can be used: the processor and the operating system have it and it computes what `emulated` does. */
 enum { HG_NO_TILES, HG_TILES_RIGHT, HG_TILES_WRONG };
 HG_PUBLIC int32_t hg_tiles(void);
+/* The last of these alone, asked of a processor that has the instructions. */
+HG_PUBLIC int32_t hg_check_tiles(void);
 
 #ifdef __cplusplus
 }

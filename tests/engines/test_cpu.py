@@ -25,14 +25,6 @@ SPLITS = pytest.mark.parametrize("split", [1, 2], ids=["by rows", "by units"])
 LARGE = (9, 7, 83)  # several strips of units, a part of one, and rows that no number of threads divides
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 def split_values(case, split, dtype=torch.float64):
     call = call_of(case, dtype)
     result = run_call(call, split)

@@ -1,6 +1,8 @@
 """The compiled engine under the sanitizers: a driver in C++ over random shapes, splits and numbers of threads."""
 
+import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,12 @@ import pytest
 from headgate.engines.cpu import library, own_cells
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
-SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "sum.cpp", "threads.cpp"]
+SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "threads.cpp"]
+# Products by tiles: AMX's own instructions are trapped and emulated where the processor lacks them.
+TILES = {
+    "emulated": (["-DHG_TILES=emulated_tiles"], []),
+    "amx": (["-DHG_TILES=amx_tiles", "-DHG_AMX", "-DTRAP_AT_START"], ["tests/trap.cpp"]),
+}
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
@@ -18,8 +25,9 @@ def build(folder, isa, sanitizer, sources=CSRC):
     made = folder / "driver"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
     flags.append(f"-fsanitize={sanitizer}")
-    flags += [*own_cells.flags(isa, sources / "include"), f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
-    command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES), "-o", str(made)]
+    options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), ["sum.cpp"])
+    flags += [*options, f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
+    command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES + others), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "cannot find" in done.stderr and "san" in done.stderr:
         pytest.skip(f"this compiler has no -fsanitize={sanitizer}")
@@ -34,6 +42,14 @@ def run(driver, trials):
 @pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
 def test_the_engine_is_clean(sanitizer, tmp_path):
     done = run(build(tmp_path, library.instructions() if library.library() else "portable", sanitizer), 40)
+    assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(("tiles", "sanitizer"), zip(TILES, SANITIZERS.values(), strict=True), ids=TILES)
+def test_products_by_tiles_are_clean(tiles, sanitizer, tmp_path):
+    if tiles == "amx" and (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("AMX's instructions are trapped on Linux on x86-64 alone")
+    done = run(build(tmp_path, tiles, sanitizer), 10)
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
 
 
