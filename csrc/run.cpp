@@ -94,7 +94,7 @@ class worker : walk<T> {
     low_ = low;
     const int64_t stride = product.blocks * own.size();
     unit_blocks_ = run_.input_units / HG_BLOCK;
-    start_with_bias(product, sum, own, own.size(), ahead_.get());
+    if (!Products::ADDS_BIAS) start_with_bias(product, sum, own, own.size(), ahead_.get());
     const T* vector = buffer(product.vector.buffer);
     products_.make_room(INPUT_SLOT, sum, product);
     const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low + i).size(); };
@@ -274,7 +274,7 @@ class worker : walk<T> {
   }
 
   void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
-    start_with_bias(product, rows, units, width, result);
+    if (!Products::ADDS_BIAS) start_with_bias(product, rows, units, width, result);
     each_strip(product, units, width, [&](auto& task, const operand* weight, int panels, T* const* at) {
       std::copy(at, at + panels, task.result);
       task.result_stride = product.blocks * width;
@@ -301,6 +301,7 @@ class worker : walk<T> {
   void each_strip(const hg_product& product, range units, int64_t width, const Work& work, T* result) const {
     const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
     const int64_t depth = Products::depth(product);
+    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
     typename Products::task task{};
     T* at[STRIP];
     const bool alone = product.blocks == 1;
@@ -310,6 +311,7 @@ class worker : walk<T> {
         const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
         for (int p = 0; p < panels; ++p)
           at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
+        task.bias = bias ? bias + (j * product.blocks + b) * HG_BLOCK : nullptr;
         work(task, packed + (j * product.blocks + b) * HG_BLOCK * depth, panels, at);
       }
   }

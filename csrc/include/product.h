@@ -41,6 +41,7 @@ struct product_task {
   const T* weight;  // of the first k and panel
   int64_t weight_stride;
   int64_t K;
+  const T* bias;     // of the first panel, or null
   T* result[STRIP];  // of each panel, first row
   int64_t result_stride;
 };
@@ -137,6 +138,7 @@ class plain_products {
  public:
   using operand = T;
   using task = product_task<T>;
+  static constexpr bool ADDS_BIAS = false;  // results begin with it
   static constexpr int64_t STRIP_BYTES = 32768;
 
   // Values of the packed weights for every result unit.

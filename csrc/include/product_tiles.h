@@ -42,6 +42,7 @@ inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
 struct tile_task {
   const uint16_t* vector;  // of the first row
   int64_t vector_stride;
+  const float* bias;     // of the first panel, [panel][16], or null
   float* result[STRIP];  // of each panel, first row
   int64_t result_stride;
 };
@@ -51,6 +52,7 @@ class tile_products {
  public:
   using operand = uint16_t;
   using task = tile_task;
+  static constexpr bool ADDS_BIAS = true;
 
   tile_products() = default;
   tile_products(const tile_products&) = delete;
@@ -144,7 +146,7 @@ class tile_products {
   // Some panels of a strip, whose tiles lie [k][panel].
   template <int GROUPS, int PANELS>
   void block(const tile_task& at, const uint16_t* weight, int64_t K, int panels, const int64_t* row, int first) {
-    results<GROUPS, PANELS, 0, true>(at, row, first);
+    biases<GROUPS, PANELS, 0>(at, first);
     weight += first * TILE_VALUES;
     for (int64_t k = 0; k < K; k += TILE_DEPTH, weight += panels * TILE_VALUES) {
       tiles_.template load<VECTOR>(at.vector + row[0] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
@@ -152,7 +154,7 @@ class tile_products {
         tiles_.template load<VECTOR + 1>(at.vector + row[1] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
       multiply<GROUPS, PANELS, 0>(weight);
     }
-    results<GROUPS, PANELS, 0, false>(at, row, first);
+    results<GROUPS, PANELS, 0>(at, row, first);
   }
 
   template <int GROUPS, int PANELS, int P>
@@ -164,15 +166,19 @@ class tile_products {
     if constexpr (P + 1 < PANELS) multiply<GROUPS, PANELS, P + 1>(weight);
   }
 
-  template <int GROUPS, int PANELS, int P, bool LOAD>
+  // Tile `P` of the results: a panel's bias in every row, which all lie 0 bytes apart.
+  template <int GROUPS, int PANELS, int P>
+  void biases(const tile_task& at, int first) {
+    alignas(64) static constexpr float NONE[HG_BLOCK] = {};
+    tiles_.template load<P>(at.bias ? at.bias + (first + P / GROUPS) * HG_BLOCK : NONE, 0);
+    if constexpr (P + 1 < GROUPS * PANELS) biases<GROUPS, PANELS, P + 1>(at, first);
+  }
+
+  template <int GROUPS, int PANELS, int P>
   void results(const tile_task& at, const int64_t* row, int first) {
-    constexpr int G = P % GROUPS, TILE = result<GROUPS>(G, P / GROUPS);
-    float* const place = at.result[first + P / GROUPS] + row[G] * at.result_stride;
-    if constexpr (LOAD)
-      tiles_.template load<TILE>(place, at.result_stride * sizeof(float));
-    else
-      tiles_.template store<TILE>(place, at.result_stride * sizeof(float));
-    if constexpr (P + 1 < GROUPS * PANELS) results<GROUPS, PANELS, P + 1, LOAD>(at, row, first);
+    float* const place = at.result[first + P / GROUPS] + row[P % GROUPS] * at.result_stride;
+    tiles_.template store<P>(place, at.result_stride * sizeof(float));
+    if constexpr (P + 1 < GROUPS * PANELS) results<GROUPS, PANELS, P + 1>(at, row, first);
   }
 
   template <int GROUPS>

@@ -67,6 +67,7 @@ class _Products:
 
     def __init__(self, problem: Problem, buffers: Mapping[str, Tensor], memory: Memory) -> None:
         self.problem, self.buffers, self.memory = problem, buffers, memory
+        self.factors = buffers["columns"].to(problem.products)
 
     def all(self, x: Tensor, weights: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         """The gradients of the input and of all weights, those that are wanted."""
@@ -75,7 +76,7 @@ class _Products:
         found: dict[str, Tensor] = {}
         gates = [back.x[gate] for gate in cell.gate_names]
         if "input" in wanted:
-            found["input"] = self._side_by_side(gates).to(self.problem.products) @ weights["weight_ih"]
+            found["input"] = self._side_by_side(gates, self.factors) @ weights["weight_ih"]
         # By the columns on their left side, so that several products share one reading of them.
         sides: dict[tuple[int, ...], list[tuple[str, int, Stacked]]] = {}
         if wanted & {"weight_ih", "bias_ih"}:
@@ -94,24 +95,27 @@ class _Products:
     def _sums(self, sides: Mapping[tuple[int, ...], list[tuple[str, int, Stacked]]]) -> dict[str, Tensor]:
         parts: dict[str, list[tuple[int, Tensor]]] = {}
         for columns, rights in sides.items():
-            products, total = sum_products(
-                self._side_by_side(list(columns)), [right for _, _, right in rights], self.problem.products
-            )
+            left, stacked = self._side_by_side(list(columns), self.factors), [right for _, _, right in rights]
+            if left.dtype is torch.bfloat16:
+                products = [left.mT @ right.to(left.dtype) for right in stacked]
+                total = self._side_by_side(list(columns), self.buffers["columns"]).sum(0)
+            else:
+                products, total = sum_products(left, stacked)
             for (name, first, _), product in zip(rights, products, strict=True):
                 parts.setdefault(f"weight_{name}", []).append((first, product))
                 parts.setdefault(f"bias_{name}", []).append((first, total))
         in_order = {name: [value for _, value in sorted(own, key=lambda part: part[0])] for name, own in parts.items()}
         return {name: own[0] if len(own) == 1 else torch.cat(own) for name, own in in_order.items()}
 
-    def _side_by_side(self, columns: list[int]) -> Tensor:
-        """Columns as one matrix [N, ...]: a view where they are neighbours without padding."""
+    def _side_by_side(self, columns: list[int], buffer: Tensor) -> Tensor:
+        """Columns of a buffer as one matrix [N, ...]: a view where they are neighbours without padding."""
         runs: list[list[int]] = []
         for column in columns:
             if runs and runs[-1][-1] + 1 == column:
                 runs[-1].append(column)
             else:
                 runs.append([column])
-        views = [self.problem.sizes.columns.view(self.buffers["columns"], run[0], len(run)) for run in runs]
+        views = [self.problem.sizes.columns.view(buffer, run[0], len(run)) for run in runs]
         return views[0] if len(views) == 1 else torch.cat(views, 1)
 
     def _vectors(self, argument: Node) -> Stacked:

@@ -25,21 +25,16 @@ class Stacked:
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def sum_products(left: Tensor, rights: list[Stacked], dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Tensor]:
     """left^T right for each of several right sides, and the sum of left's rows; left is read from memory once.
 
     Args:
         left: [N, M], its rows contiguous.
         rights: [N, C] each.
-        dtype: of the factors: that of left, or bfloat16, to which they are rounded; torch multiplies them, and sums in
-            float32.
 
     Returns:
         The products, [M, C] each, and the sum, [M].
     """
-    if dtype is not left.dtype:
-        factor = left.to(dtype).mT
-        return [factor @ right.to(dtype) for right in rights], left.sum(0)
     left = left if left.stride(1) == 1 else left.contiguous()
     N, M = left.shape
     total = left.new_empty(M)
