@@ -1,4 +1,5 @@
-// Matrix products with packed weights: result[row, panel] += sum over k of vector[row, k] weight[k, panel].
+// Matrix products with packed weights: result[row, panel] = start[panel] + sum over k of vector[row, k] weight[k, panel],
+// or added to the result.
 #pragma once
 
 #include <algorithm>
@@ -41,6 +42,7 @@ struct product_task {
   const T* weight;  // of the first k and panel
   int64_t weight_stride;
   int64_t K;
+  const T* start;    // what the sum begins with, [panel][16], the same for every row; or null: with the result
   T* result[STRIP];  // of each panel, first row
   int64_t result_stride;
 };
@@ -85,7 +87,8 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
 #pragma GCC unroll 8
     for (int w = 0; w < WIDTH; ++w) {
       number_in<V>* result = task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>;
-      store<V>(result, load<V>(result) + sum[0][r][w]);
+      const number_in<V>* base = task.start ? task.start + first * HG_BLOCK + w * lanes<V> : result;
+      store<V>(result, load<V>(base) + sum[0][r][w]);
     }
 }
 
