@@ -104,8 +104,8 @@ def median_time(layer, x, threads):
 
 
 def test_a_busy_machine_slows_it_but_does_not_stall_it(two_threads):
-    """Threads meet at every step here. If one spun while the other waits for a core, each meeting would last as long as
-    the system lets a busy process run: hundreds of times what the step takes."""
+    """Threads meet at every step here. If they spun while one waits for a core, each meeting would last as long as the
+    system lets a busy process run: hundreds of times what the step takes."""
     layer, x = hg.LSTM(256, 256, engine="cpu"), torch.randn(100, 1, 256)
     context = multiprocessing.get_context("spawn")
     others = [context.Process(target=_busy, args=(time.monotonic() + 60,)) for _ in range(2 * os.cpu_count())]
