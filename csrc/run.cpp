@@ -46,8 +46,7 @@ class worker : walk<T> {
     memory_.reset(allocate(largest));
     masks_.reset(allocate(masks));
     if (run.input) {
-      const range own = mine.units(run.input_units);
-      const int64_t step = std::max<int64_t>(mine.rows.size() * own.size() * run.input->blocks, 1);
+      const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
       steps_ahead_ = std::clamp<int64_t>(AHEAD_BYTES / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       ahead_.reset(allocate(steps_ahead_ * step));
       base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
@@ -92,9 +91,8 @@ class worker : walk<T> {
       sum += own_rows(low + i).size();
     }
     low_ = low;
-    const int64_t stride = product.blocks * own.size();
+    const int64_t stride = ahead_stride();
     unit_blocks_ = run_.input_units / HG_BLOCK;
-    if (!Products::ADDS_BIAS) start_with_bias(product, sum, own, own.size(), ahead_.get());
     const T* vector = buffer(product.vector.buffer);
     products_.make_room(INPUT_SLOT, sum, product);
     const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low + i).size(); };
@@ -112,6 +110,8 @@ class worker : walk<T> {
       }
     }, ahead_.get());
   }
+  // A block more than needed: rows a power of two apart would drive each other out of the cache.
+  int64_t ahead_stride() const { return run_.input->blocks * mine_.units(run_.input_units).size() + HG_BLOCK; }
   range own_rows(int64_t t) const {
     return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
   }
@@ -185,7 +185,7 @@ class worker : walk<T> {
         in_stride_[k] = pass.products[place.index].blocks * width;
       } else if (place.where == HG_INPUT) {
         const range own = mine_.units(run_.input_units);
-        in_stride_[k] = run_.input->blocks * own.size();
+        in_stride_[k] = ahead_stride();
         in_[k] = ahead_.get() + (base_[at_ - low_] + rows.from - mine_.rows.from) * in_stride_[k] + place.block * own.size() +
                 units.from - own.from;
       } else if (place.where == HG_MASK) {
@@ -274,7 +274,6 @@ class worker : walk<T> {
   }
 
   void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
-    if (!Products::ADDS_BIAS) start_with_bias(product, rows, units, width, result);
     each_strip(product, units, width, [&](auto& task, const operand* weight, int panels, T* const* at) {
       std::copy(at, at + panels, task.result);
       task.result_stride = product.blocks * width;
@@ -283,27 +282,15 @@ class worker : walk<T> {
     }, result);
   }
 
-  void start_with_bias(const hg_product& product, int64_t rows, range units, int64_t width, T* result) const {
-    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t b = 0; b < product.blocks; ++b)
-        for (int64_t u = units.from; u < units.to; u += HG_BLOCK) {
-          T* to = result + (r * product.blocks + b) * width + u - units.from;
-          if (bias)
-            std::memcpy(to, bias + (u / HG_BLOCK * product.blocks + b) * HG_BLOCK, HG_BLOCK * sizeof(T));
-          else
-            std::memset(to, 0, HG_BLOCK * sizeof(T));
-        }
-  }
-
   // Every strip of some units' weights, and where its panels' results begin.
   template <class Work>
   void each_strip(const hg_product& product, range units, int64_t width, const Work& work, T* result) const {
     const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
     const int64_t depth = Products::depth(product);
-    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
     typename Products::task task{};
     T* at[STRIP];
+    alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
+    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
     const bool alone = product.blocks == 1;
     const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
     for (int64_t j = units.from / HG_BLOCK; j < last; j += step)
@@ -311,7 +298,7 @@ class worker : walk<T> {
         const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
         for (int p = 0; p < panels; ++p)
           at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-        task.bias = bias ? bias + (j * product.blocks + b) * HG_BLOCK : nullptr;
+        task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : NOTHING;
         work(task, packed + (j * product.blocks + b) * HG_BLOCK * depth, panels, at);
       }
   }

@@ -64,7 +64,7 @@ class summing {
       T* result = static_cast<T*>(right.result) + unit * stride + column;
       for (int64_t c = 0; c < padded; c += STRIP_WIDTH) {
         const int panels = static_cast<int>(std::min(STRIP_WIDTH, padded - c) / HG_BLOCK);
-        product_task<T> task{left_.get(), 1, HG_BLOCK, right_.get() + c * depth, panels * HG_BLOCK, depth, {}, stride};
+        product_task<T> task{left_.get(), 1, HG_BLOCK, right_.get() + c * depth, panels * HG_BLOCK, depth, nullptr, {}, stride};
         for (int p = 0; p < panels; ++p) task.result[p] = result + c + p * HG_BLOCK;
         multiply_strip<T>(task, units, panels);
       }

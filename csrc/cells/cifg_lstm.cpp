@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void cifg_lstm_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 6) {
+    HG_UNITS {
       const V x_o = HG_READ(0);
       const V U_o = HG_READ(1);
       const V x_i = HG_READ(2);
@@ -38,9 +38,9 @@ void cifg_lstm_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 9, 4) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V d_h = HG_READ(2);
@@ -81,9 +81,9 @@ void cifg_lstm_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

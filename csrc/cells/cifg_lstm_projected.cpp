@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void cifg_lstm_projected_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_projected_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 6) {
+    HG_UNITS {
       const V x_i = HG_READ(0);
       const V U_i = HG_READ(1);
       const V old_c = HG_READ(2);
@@ -38,9 +38,9 @@ void cifg_lstm_projected_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_projected_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_projected_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       HG_STORE(0, U_r);
     }
@@ -48,9 +48,9 @@ void cifg_lstm_projected_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_projected_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_projected_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V v0 = d_h + dy_h;
@@ -60,9 +60,9 @@ void cifg_lstm_projected_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_projected_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_projected_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 8, 4) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V dv_1 = HG_READ(2);
@@ -101,9 +101,9 @@ void cifg_lstm_projected_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void cifg_lstm_projected_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void cifg_lstm_projected_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void greff_cifg_projected_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_cifg_projected_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 9, 6) {
+    HG_UNITS {
       const V x_i = HG_READ(0);
       const V U_i = HG_READ(1);
       const V p_i = HG_READ(2);
@@ -44,9 +44,9 @@ void greff_cifg_projected_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_cifg_projected_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_cifg_projected_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       HG_STORE(0, U_r);
     }
@@ -54,9 +54,9 @@ void greff_cifg_projected_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_cifg_projected_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_cifg_projected_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V v0 = d_h + dy_h;
@@ -66,9 +66,9 @@ void greff_cifg_projected_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_cifg_projected_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_cifg_projected_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 11, 6) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V dv_1 = HG_READ(2);
@@ -118,9 +118,9 @@ void greff_cifg_projected_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_cifg_projected_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_cifg_projected_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

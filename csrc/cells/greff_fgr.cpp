@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void greff_fgr_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_fgr_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 21, 7) {
+    HG_UNITS {
       const V x_o = HG_READ(0);
       const V U_o = HG_READ(1);
       const V p_o = HG_READ(2);
@@ -69,9 +69,9 @@ void greff_fgr_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_fgr_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_fgr_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 20, 8) {
+    HG_UNITS {
       const V d_i = HG_READ(0);
       const V dy_i = HG_READ(1);
       const V d_c = HG_READ(2);
@@ -144,9 +144,9 @@ void greff_fgr_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_fgr_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_fgr_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 4) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V dv_1 = HG_READ(1);
       const V dv_2 = HG_READ(2);

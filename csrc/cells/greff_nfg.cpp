@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void greff_nfg_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 9, 6) {
+    HG_UNITS {
       const V x_o = HG_READ(0);
       const V U_o = HG_READ(1);
       const V p_o = HG_READ(2);
@@ -42,9 +42,9 @@ void greff_nfg_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 12, 6) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V d_h = HG_READ(2);
@@ -93,9 +93,9 @@ void greff_nfg_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void greff_nfg_projected_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_projected_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 9, 6) {
+    HG_UNITS {
       const V old_c = HG_READ(0);
       const V x_i = HG_READ(1);
       const V U_i = HG_READ(2);
@@ -42,9 +42,9 @@ void greff_nfg_projected_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_projected_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_projected_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       HG_STORE(0, U_r);
     }
@@ -52,9 +52,9 @@ void greff_nfg_projected_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_projected_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_projected_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V v0 = d_h + dy_h;
@@ -64,9 +64,9 @@ void greff_nfg_projected_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_projected_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_projected_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 11, 6) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V dv_1 = HG_READ(2);
@@ -113,9 +113,9 @@ void greff_nfg_projected_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_nfg_projected_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_nfg_projected_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

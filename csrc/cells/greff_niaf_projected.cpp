@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void greff_niaf_projected_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_niaf_projected_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 12, 7) {
+    HG_UNITS {
       const V x_f = HG_READ(0);
       const V U_f = HG_READ(1);
       const V p_f = HG_READ(2);
@@ -50,9 +50,9 @@ void greff_niaf_projected_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_niaf_projected_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_niaf_projected_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       HG_STORE(0, U_r);
     }
@@ -60,9 +60,9 @@ void greff_niaf_projected_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_niaf_projected_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_niaf_projected_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V v0 = d_h + dy_h;
@@ -72,9 +72,9 @@ void greff_niaf_projected_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void greff_niaf_projected_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_niaf_projected_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 14, 8) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V dv_1 = HG_READ(2);
@@ -132,9 +132,9 @@ void greff_niaf_projected_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void greff_niaf_projected_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void greff_niaf_projected_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void gru_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void gru_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 5) {
+    HG_UNITS {
       const V x_z = HG_READ(0);
       const V U_z = HG_READ(1);
       const V x_n = HG_READ(2);
@@ -36,9 +36,9 @@ void gru_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void gru_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void gru_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 4) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V gate_z = HG_READ(2);
@@ -71,9 +71,9 @@ void gru_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void gru_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void gru_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void layer_norm_gru_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 3, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_r = HG_READ(0);
       const V x_z = HG_READ(1);
       const V x_n = HG_READ(2);
@@ -21,12 +21,12 @@ void layer_norm_gru_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 7, 6) {
     const V kept_mean = HG_ONCE(3);
     V sum_4{};
     V sum_5{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       const V U_z = HG_READ(1);
       const V U_n = HG_READ(2);
@@ -56,14 +56,14 @@ void layer_norm_gru_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 5, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_r = HG_READ(2);
       const V U_z = HG_READ(3);
       const V U_n = HG_READ(4);
@@ -84,15 +84,15 @@ void layer_norm_gru_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 20, 5) {
     const V kept_mean = HG_ONCE(2);
     const V kept_sqrt = HG_ONCE(3);
     const V kept_mean0 = HG_ONCE(7);
     const V kept_mean1 = HG_ONCE(8);
     const V v5 = kept_mean1 + number<V>(1e-05);
     const V v6 = sqrt(v5);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V p_w_z = HG_READ(0);
       const V x_z = HG_READ(1);
       const V p_b_z = HG_READ(4);
@@ -151,8 +151,8 @@ void layer_norm_gru_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 22, 11) {
     const V kept_mean = HG_ONCE(6);
     const V kept_sqrt = HG_ONCE(7);
     const V kept_mean0 = HG_ONCE(13);
@@ -161,7 +161,7 @@ void layer_norm_gru_backward_0(const hg_tile& at) {
     const V v61 = number<V>(0.5) / kept_sqrt;
     V sum_9{};
     V sum_10{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V gate_z = HG_READ(2);
@@ -259,8 +259,8 @@ void layer_norm_gru_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 24, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(7);
@@ -273,7 +273,7 @@ void layer_norm_gru_backward_1(const hg_tile& at) {
     const V v44 = number<V>(1.0) / kept_sqrt0;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(2);
       const V dy_h = HG_READ(3);
       const V gate_z = HG_READ(4);
@@ -363,8 +363,8 @@ void layer_norm_gru_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_gru_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 26, 6) {
     const V kept_mean = HG_ONCE(6);
     const V kept_sqrt = HG_ONCE(7);
     const V kept_sqrt0 = HG_ONCE(10);
@@ -377,7 +377,7 @@ void layer_norm_gru_backward_2(const hg_tile& at) {
     const V v20 = kept_mean1 / number<V>(3.0);
     const V v42 = number<V>(1.0) / kept_sqrt;
     const V v48 = kept_mean2 / number<V>(3.0);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V gate_z = HG_READ(2);
@@ -467,9 +467,9 @@ void layer_norm_gru_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_gru_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void layer_norm_gru_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void layer_norm_lstm_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_i = HG_READ(0);
       const V x_f = HG_READ(1);
       const V x_g = HG_READ(2);
@@ -23,12 +23,12 @@ void layer_norm_lstm_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 9, 7) {
     const V kept_mean = HG_ONCE(4);
     V sum_5{};
     V sum_6{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_i = HG_READ(0);
       const V U_f = HG_READ(1);
       const V U_g = HG_READ(2);
@@ -65,14 +65,14 @@ void layer_norm_lstm_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 6, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_i = HG_READ(2);
       const V U_f = HG_READ(3);
       const V U_g = HG_READ(4);
@@ -97,8 +97,8 @@ void layer_norm_lstm_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 25, 7) {
     const V kept_mean = HG_ONCE(2);
     const V kept_sqrt = HG_ONCE(3);
     const V kept_mean0 = HG_ONCE(7);
@@ -106,7 +106,7 @@ void layer_norm_lstm_forward_3(const hg_tile& at) {
     const V v5 = kept_mean1 + number<V>(1e-05);
     const V v6 = sqrt(v5);
     V sum_1{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V p_w_f = HG_READ(0);
       const V x_f = HG_READ(1);
       const V p_b_f = HG_READ(4);
@@ -180,11 +180,11 @@ void layer_norm_lstm_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_forward_4(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_4(const hg_tile& tile) {
+  HG_PASS(tile, 2, 2) {
     const V kept_mean = HG_ONCE(0);
     V sum_1{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V new_c = HG_READ(1);
       const V v0 = new_c - kept_mean;
       const V v1 = v0 * v0;
@@ -196,13 +196,13 @@ void layer_norm_lstm_forward_4(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_forward_5(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_forward_5(const hg_tile& tile) {
+  HG_PASS(tile, 6, 3) {
     const V kept_mean = HG_ONCE(3);
     const V kept_mean0 = HG_ONCE(4);
     const V v1 = kept_mean0 + number<V>(1e-05);
     const V v2 = sqrt(v1);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V gate_o = HG_READ(0);
       const V p_gain_c = HG_READ(1);
       const V new_c = HG_READ(2);
@@ -221,8 +221,8 @@ void layer_norm_lstm_forward_5(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 14, 6) {
     const V kept_mean = HG_ONCE(5);
     const V kept_sqrt = HG_ONCE(6);
     const V kept_mean0 = HG_ONCE(8);
@@ -231,7 +231,7 @@ void layer_norm_lstm_backward_0(const hg_tile& at) {
     const V kept_sqrt1 = HG_ONCE(12);
     const V v21 = number<V>(0.5) / kept_sqrt1;
     V sum_5{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V kept_tanh = HG_READ(2);
@@ -275,14 +275,14 @@ void layer_norm_lstm_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 9, 2) {
     const V kept_mean = HG_ONCE(0);
     const V kept_sqrt = HG_ONCE(6);
     const V kept_mean0 = HG_ONCE(8);
     const V v6 = number<V>(1.0) / kept_sqrt;
     V sum_1{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);
       const V gate_o = HG_READ(3);
@@ -309,8 +309,8 @@ void layer_norm_lstm_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 36, 13) {
     const V kept_sqrt = HG_ONCE(7);
     const V kept_mean = HG_ONCE(8);
     const V kept_mean0 = HG_ONCE(10);
@@ -324,7 +324,7 @@ void layer_norm_lstm_backward_2(const hg_tile& at) {
     const V v88 = number<V>(0.5) / kept_sqrt0;
     V sum_11{};
     V sum_12{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V d_h = HG_READ(2);
@@ -460,8 +460,8 @@ void layer_norm_lstm_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 38, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(9);
@@ -479,7 +479,7 @@ void layer_norm_lstm_backward_3(const hg_tile& at) {
     const V v63 = number<V>(1.0) / kept_sqrt1;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(2);
       const V dy_c = HG_READ(3);
       const V d_h = HG_READ(4);
@@ -605,8 +605,8 @@ void layer_norm_lstm_backward_3(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_4(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_lstm_backward_4(const hg_tile& tile) {
+  HG_PASS(tile, 40, 8) {
     const V kept_sqrt = HG_ONCE(7);
     const V kept_mean = HG_ONCE(8);
     const V kept_mean0 = HG_ONCE(10);
@@ -624,7 +624,7 @@ void layer_norm_lstm_backward_4(const hg_tile& at) {
     const V v26 = kept_mean3 / number<V>(4.0);
     const V v62 = number<V>(1.0) / kept_sqrt1;
     const V v68 = kept_mean5 / number<V>(4.0);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V d_h = HG_READ(2);
@@ -752,9 +752,9 @@ void layer_norm_lstm_backward_4(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_lstm_backward_5(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void layer_norm_lstm_backward_5(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void layer_norm_rnn_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_h = HG_READ(0);
       HG_ADD(sum_0, x_h);
     }
@@ -17,12 +17,12 @@ void layer_norm_rnn_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 3, 4) {
     const V kept_mean = HG_ONCE(1);
     V sum_1{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_h = HG_READ(0);
       const V x_h = HG_READ(2);
       const V v0 = x_h - kept_mean;
@@ -38,14 +38,14 @@ void layer_norm_rnn_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 3, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_h = HG_READ(2);
       const V v2 = U_h - kept_mean0;
       const V v3 = v2 * v2;
@@ -58,15 +58,15 @@ void layer_norm_rnn_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 9, 2) {
     const V kept_mean = HG_ONCE(2);
     const V kept_sqrt = HG_ONCE(3);
     const V kept_mean0 = HG_ONCE(7);
     const V kept_mean1 = HG_ONCE(8);
     const V v5 = kept_mean1 + number<V>(1e-05);
     const V v6 = sqrt(v5);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V p_w_h = HG_READ(0);
       const V x_h = HG_READ(1);
       const V p_b_h = HG_READ(4);
@@ -88,8 +88,8 @@ void layer_norm_rnn_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 11, 5) {
     const V kept_mean = HG_ONCE(4);
     const V kept_sqrt = HG_ONCE(5);
     const V kept_mean0 = HG_ONCE(7);
@@ -98,7 +98,7 @@ void layer_norm_rnn_backward_0(const hg_tile& at) {
     const V v19 = number<V>(0.5) / kept_sqrt;
     V sum_3{};
     V sum_4{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V new_h = HG_READ(2);
@@ -138,8 +138,8 @@ void layer_norm_rnn_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 13, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(6);
@@ -150,7 +150,7 @@ void layer_norm_rnn_backward_1(const hg_tile& at) {
     const V v13 = number<V>(1.0) / kept_sqrt0;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(2);
       const V dy_h = HG_READ(3);
       const V new_h = HG_READ(4);
@@ -187,8 +187,8 @@ void layer_norm_rnn_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void layer_norm_rnn_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 15, 2) {
     const V kept_sqrt = HG_ONCE(4);
     const V kept_mean = HG_ONCE(5);
     const V kept_mean0 = HG_ONCE(7);
@@ -199,7 +199,7 @@ void layer_norm_rnn_backward_2(const hg_tile& at) {
     const V kept_mean4 = HG_ONCE(14);
     const V v5 = number<V>(1.0) / kept_sqrt;
     const V v13 = number<V>(1.0) / kept_sqrt0;
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V new_h = HG_READ(2);
@@ -232,9 +232,9 @@ void layer_norm_rnn_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void layer_norm_rnn_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void layer_norm_rnn_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void reset_before_gru_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void reset_before_gru_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 5, 3) {
+    HG_UNITS {
       const V x_r = HG_READ(0);
       const V U_r = HG_READ(1);
       const V old_h = HG_READ(2);
@@ -26,9 +26,9 @@ void reset_before_gru_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void reset_before_gru_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void reset_before_gru_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 2) {
+    HG_UNITS {
       const V gate_z = HG_READ(0);
       const V x_n = HG_READ(1);
       const V U_n = HG_READ(2);
@@ -46,9 +46,9 @@ void reset_before_gru_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void reset_before_gru_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void reset_before_gru_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 5, 2) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V old_h = HG_READ(2);
@@ -72,9 +72,9 @@ void reset_before_gru_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void reset_before_gru_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void reset_before_gru_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 3, 2) {
+    HG_UNITS {
       const V dv_1 = HG_READ(0);
       const V old_h = HG_READ(1);
       const V gate_r = HG_READ(2);
@@ -89,9 +89,9 @@ void reset_before_gru_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void reset_before_gru_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void reset_before_gru_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 6, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V dv_1 = HG_READ(1);
       const V gate_r = HG_READ(2);

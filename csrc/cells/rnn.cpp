@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void rnn_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void rnn_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 1) {
+    HG_UNITS {
       const V x_h = HG_READ(0);
       const V U_h = HG_READ(1);
       const V v0 = x_h + U_h;
@@ -18,9 +18,9 @@ void rnn_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void rnn_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void rnn_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 3, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V new_h = HG_READ(2);
@@ -34,9 +34,9 @@ void rnn_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void rnn_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void rnn_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       HG_STORE(0, dv_0);
     }

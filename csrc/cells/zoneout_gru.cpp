@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_gru_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_gru_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 8, 5) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V x_z = HG_READ(2);
@@ -41,9 +41,9 @@ void zoneout_gru_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_gru_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_gru_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 8, 4) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -79,9 +79,9 @@ void zoneout_gru_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_gru_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_gru_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 5, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

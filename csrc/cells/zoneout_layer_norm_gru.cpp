@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_layer_norm_gru_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 3, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_r = HG_READ(0);
       const V x_z = HG_READ(1);
       const V x_n = HG_READ(2);
@@ -21,12 +21,12 @@ void zoneout_layer_norm_gru_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 7, 6) {
     const V kept_mean = HG_ONCE(3);
     V sum_4{};
     V sum_5{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_r = HG_READ(0);
       const V U_z = HG_READ(1);
       const V U_n = HG_READ(2);
@@ -56,14 +56,14 @@ void zoneout_layer_norm_gru_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 5, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_r = HG_READ(2);
       const V U_z = HG_READ(3);
       const V U_n = HG_READ(4);
@@ -84,15 +84,15 @@ void zoneout_layer_norm_gru_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 21, 5) {
     const V kept_mean = HG_ONCE(4);
     const V kept_sqrt = HG_ONCE(5);
     const V kept_mean0 = HG_ONCE(9);
     const V kept_mean1 = HG_ONCE(10);
     const V v7 = kept_mean1 + number<V>(1e-05);
     const V v8 = sqrt(v7);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V p_w_z = HG_READ(2);
@@ -156,8 +156,8 @@ void zoneout_layer_norm_gru_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 23, 11) {
     const V kept_mean = HG_ONCE(7);
     const V kept_sqrt = HG_ONCE(8);
     const V kept_mean0 = HG_ONCE(14);
@@ -166,7 +166,7 @@ void zoneout_layer_norm_gru_backward_0(const hg_tile& at) {
     const V v63 = number<V>(0.5) / kept_sqrt;
     V sum_9{};
     V sum_10{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -267,8 +267,8 @@ void zoneout_layer_norm_gru_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 25, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(8);
@@ -281,7 +281,7 @@ void zoneout_layer_norm_gru_backward_1(const hg_tile& at) {
     const V v46 = number<V>(1.0) / kept_sqrt0;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(2);
       const V dy_h = HG_READ(3);
       const V m_h = HG_READ(4);
@@ -374,8 +374,8 @@ void zoneout_layer_norm_gru_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_gru_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 27, 6) {
     const V kept_mean = HG_ONCE(7);
     const V kept_sqrt = HG_ONCE(8);
     const V kept_sqrt0 = HG_ONCE(11);
@@ -388,7 +388,7 @@ void zoneout_layer_norm_gru_backward_2(const hg_tile& at) {
     const V v22 = kept_mean1 / number<V>(3.0);
     const V v44 = number<V>(1.0) / kept_sqrt;
     const V v50 = kept_mean2 / number<V>(3.0);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -481,9 +481,9 @@ void zoneout_layer_norm_gru_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_gru_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_layer_norm_gru_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 5, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_i = HG_READ(0);
       const V x_f = HG_READ(1);
       const V x_g = HG_READ(2);
@@ -23,12 +23,12 @@ void zoneout_layer_norm_lstm_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 9, 7) {
     const V kept_mean = HG_ONCE(4);
     V sum_5{};
     V sum_6{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_i = HG_READ(0);
       const V U_f = HG_READ(1);
       const V U_g = HG_READ(2);
@@ -65,14 +65,14 @@ void zoneout_layer_norm_lstm_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 6, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_i = HG_READ(2);
       const V U_f = HG_READ(3);
       const V U_g = HG_READ(4);
@@ -97,8 +97,8 @@ void zoneout_layer_norm_lstm_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 26, 7) {
     const V kept_mean = HG_ONCE(4);
     const V kept_sqrt = HG_ONCE(5);
     const V kept_mean0 = HG_ONCE(9);
@@ -106,7 +106,7 @@ void zoneout_layer_norm_lstm_forward_3(const hg_tile& at) {
     const V v7 = kept_mean1 + number<V>(1e-05);
     const V v8 = sqrt(v7);
     V sum_6{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V m_c = HG_READ(0);
       const V old_c = HG_READ(1);
       const V p_w_f = HG_READ(2);
@@ -185,11 +185,11 @@ void zoneout_layer_norm_lstm_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_4(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_4(const hg_tile& tile) {
+  HG_PASS(tile, 5, 2) {
     const V kept_mean = HG_ONCE(0);
     V sum_1{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V gate_f = HG_READ(1);
       const V old_c = HG_READ(2);
       const V gate_i = HG_READ(3);
@@ -207,13 +207,13 @@ void zoneout_layer_norm_lstm_forward_4(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_forward_5(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_forward_5(const hg_tile& tile) {
+  HG_PASS(tile, 11, 3) {
     const V kept_mean = HG_ONCE(8);
     const V kept_mean0 = HG_ONCE(9);
     const V v6 = kept_mean0 + number<V>(1e-05);
     const V v7 = sqrt(v6);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V gate_o = HG_READ(2);
@@ -244,8 +244,8 @@ void zoneout_layer_norm_lstm_forward_5(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 18, 6) {
     const V kept_mean = HG_ONCE(6);
     const V kept_sqrt = HG_ONCE(7);
     const V kept_mean0 = HG_ONCE(9);
@@ -254,7 +254,7 @@ void zoneout_layer_norm_lstm_backward_0(const hg_tile& at) {
     const V kept_sqrt1 = HG_ONCE(16);
     const V v26 = number<V>(0.5) / kept_sqrt1;
     V sum_5{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -307,14 +307,14 @@ void zoneout_layer_norm_lstm_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 13, 2) {
     const V kept_mean = HG_ONCE(0);
     const V kept_sqrt = HG_ONCE(7);
     const V kept_mean0 = HG_ONCE(12);
     const V v8 = number<V>(1.0) / kept_sqrt;
     V sum_1{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);
       const V m_h = HG_READ(3);
@@ -350,8 +350,8 @@ void zoneout_layer_norm_lstm_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 37, 13) {
     const V kept_sqrt = HG_ONCE(9);
     const V kept_mean = HG_ONCE(10);
     const V kept_mean0 = HG_ONCE(15);
@@ -365,7 +365,7 @@ void zoneout_layer_norm_lstm_backward_2(const hg_tile& at) {
     const V v97 = number<V>(0.5) / kept_sqrt0;
     V sum_11{};
     V sum_12{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V m_c = HG_READ(2);
@@ -511,8 +511,8 @@ void zoneout_layer_norm_lstm_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 39, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(11);
@@ -530,7 +530,7 @@ void zoneout_layer_norm_lstm_backward_3(const hg_tile& at) {
     const V v70 = number<V>(1.0) / kept_sqrt1;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(2);
       const V dy_c = HG_READ(3);
       const V m_c = HG_READ(4);
@@ -664,8 +664,8 @@ void zoneout_layer_norm_lstm_backward_3(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_4(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_lstm_backward_4(const hg_tile& tile) {
+  HG_PASS(tile, 41, 8) {
     const V kept_sqrt = HG_ONCE(9);
     const V kept_mean = HG_ONCE(10);
     const V kept_mean0 = HG_ONCE(15);
@@ -683,7 +683,7 @@ void zoneout_layer_norm_lstm_backward_4(const hg_tile& at) {
     const V v33 = kept_mean3 / number<V>(4.0);
     const V v69 = number<V>(1.0) / kept_sqrt1;
     const V v75 = kept_mean5 / number<V>(4.0);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V m_c = HG_READ(2);
@@ -819,9 +819,9 @@ void zoneout_layer_norm_lstm_backward_4(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_lstm_backward_5(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_layer_norm_lstm_backward_5(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

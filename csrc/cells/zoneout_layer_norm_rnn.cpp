@@ -5,10 +5,10 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_layer_norm_rnn_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
     V sum_0{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V x_h = HG_READ(0);
       HG_ADD(sum_0, x_h);
     }
@@ -17,12 +17,12 @@ void zoneout_layer_norm_rnn_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_forward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_forward_1(const hg_tile& tile) {
+  HG_PASS(tile, 3, 4) {
     const V kept_mean = HG_ONCE(1);
     V sum_1{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_h = HG_READ(0);
       const V x_h = HG_READ(2);
       const V v0 = x_h - kept_mean;
@@ -38,14 +38,14 @@ void zoneout_layer_norm_rnn_forward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_forward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_forward_2(const hg_tile& tile) {
+  HG_PASS(tile, 3, 3) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V v0 = kept_mean + number<V>(1e-05);
     const V v1 = sqrt(v0);
     V sum_2{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V U_h = HG_READ(2);
       const V v2 = U_h - kept_mean0;
       const V v3 = v2 * v2;
@@ -58,15 +58,15 @@ void zoneout_layer_norm_rnn_forward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_forward_3(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_forward_3(const hg_tile& tile) {
+  HG_PASS(tile, 11, 3) {
     const V kept_mean = HG_ONCE(4);
     const V kept_sqrt = HG_ONCE(5);
     const V kept_mean0 = HG_ONCE(9);
     const V kept_mean1 = HG_ONCE(10);
     const V v7 = kept_mean1 + number<V>(1e-05);
     const V v8 = sqrt(v7);
-    HG_UNITS(at) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V p_w_h = HG_READ(2);
@@ -95,8 +95,8 @@ void zoneout_layer_norm_rnn_forward_3(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 12, 5) {
     const V kept_mean = HG_ONCE(5);
     const V kept_sqrt = HG_ONCE(6);
     const V kept_mean0 = HG_ONCE(8);
@@ -105,7 +105,7 @@ void zoneout_layer_norm_rnn_backward_0(const hg_tile& at) {
     const V v21 = number<V>(0.5) / kept_sqrt;
     V sum_3{};
     V sum_4{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -148,8 +148,8 @@ void zoneout_layer_norm_rnn_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 14, 4) {
     const V kept_mean = HG_ONCE(0);
     const V kept_mean0 = HG_ONCE(1);
     const V kept_sqrt = HG_ONCE(7);
@@ -160,7 +160,7 @@ void zoneout_layer_norm_rnn_backward_1(const hg_tile& at) {
     const V v15 = number<V>(1.0) / kept_sqrt0;
     V sum_2{};
     V sum_3{};
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(2);
       const V dy_h = HG_READ(3);
       const V m_h = HG_READ(4);
@@ -200,8 +200,8 @@ void zoneout_layer_norm_rnn_backward_1(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_backward_2(const hg_tile& at) {
-  HG_ROWS(at) {
+void zoneout_layer_norm_rnn_backward_2(const hg_tile& tile) {
+  HG_PASS(tile, 16, 2) {
     const V kept_sqrt = HG_ONCE(5);
     const V kept_mean = HG_ONCE(6);
     const V kept_mean0 = HG_ONCE(8);
@@ -212,7 +212,7 @@ void zoneout_layer_norm_rnn_backward_2(const hg_tile& at) {
     const V kept_mean4 = HG_ONCE(15);
     const V v7 = number<V>(1.0) / kept_sqrt;
     const V v15 = number<V>(1.0) / kept_sqrt0;
-    HG_UNITS(at) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -248,9 +248,9 @@ void zoneout_layer_norm_rnn_backward_2(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_layer_norm_rnn_backward_3(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_layer_norm_rnn_backward_3(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_lstm_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_lstm_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 12, 7) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V x_o = HG_READ(2);
@@ -53,9 +53,9 @@ void zoneout_lstm_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_lstm_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_lstm_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 12, 5) {
+    HG_UNITS {
       const V d_c = HG_READ(0);
       const V dy_c = HG_READ(1);
       const V m_c = HG_READ(2);
@@ -108,9 +108,9 @@ void zoneout_lstm_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_lstm_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_lstm_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -5,9 +5,9 @@ namespace headgate {
 namespace {
 
 template <class V>
-void zoneout_rnn_forward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_rnn_forward_0(const hg_tile& tile) {
+  HG_PASS(tile, 4, 2) {
+    HG_UNITS {
       const V m_h = HG_READ(0);
       const V old_h = HG_READ(1);
       const V x_h = HG_READ(2);
@@ -25,9 +25,9 @@ void zoneout_rnn_forward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_rnn_backward_0(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_rnn_backward_0(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V d_h = HG_READ(0);
       const V dy_h = HG_READ(1);
       const V m_h = HG_READ(2);
@@ -44,9 +44,9 @@ void zoneout_rnn_backward_0(const hg_tile& at) {
 }
 
 template <class V>
-void zoneout_rnn_backward_1(const hg_tile& at) {
-  HG_ROWS(at) {
-    HG_UNITS(at) {
+void zoneout_rnn_backward_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    HG_UNITS {
       const V dv_0 = HG_READ(0);
       const V d_h = HG_READ(1);
       const V dy_h = HG_READ(2);

@@ -87,7 +87,8 @@ constexpr T inverse_factorial(int n) {
   return result;
 }
 
-// exp(x) = 2^n (1 + q) with |x - n ln 2| <= ln(2) / 2: q by Taylor's series, whose next term is below half an ulp.
+// exp(x) = 2^n (1 + q) with |x - n ln 2| <= ln(2) / 2: q by Taylor's series, whose next term is below half an ulp. The
+// number of terms is odd.
 template <class V>
 struct split_exp {
   V q;
@@ -99,10 +100,15 @@ struct split_exp {
     const V shifted = x * C::log2e + C::magic;
     const V whole = shifted - C::magic;
     const V r = (x - whole * C::ln2_high) - whole * C::ln2_low;
-    V sum = number<V>(inverse_factorial<T>(C::terms));
+    // Even and odd powers by themselves: two short chains of multiply-adds wait less than a long one.
+    const V square = r * r;
+    V part[2] = {number<V>(inverse_factorial<T>(C::terms - 1)), number<V>(inverse_factorial<T>(C::terms))};
 #pragma GCC unroll 16
-    for (int k = C::terms - 1; k >= 2; --k) sum = sum * r + inverse_factorial<T>(k);
-    q = sum * r * r + r;
+    for (int k = C::terms - 3; k >= 2; k -= 2) {
+      part[0] = part[0] * square + inverse_factorial<T>(k);
+      part[1] = part[1] * square + inverse_factorial<T>(k + 1);
+    }
+    q = (part[1] * r + part[0]) * square + r;
     typename C::whole bits, base;
     const V zero = number<V>(C::magic);
     std::memcpy(&bits, &shifted, sizeof bits);

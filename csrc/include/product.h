@@ -1,4 +1,5 @@
-// Matrix products with packed weights: result[row, panel] += sum over k of vector[row, k] weight[k, panel].
+// Matrix products with packed weights: result[row, panel] = start[panel] + sum over k of vector[row, k] weight[k, panel],
+// or added to the result.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +42,7 @@ struct product_task {
   const T* weight;  // of the first k and panel
   int64_t weight_stride;
   int64_t K;
-  const T* bias;     // of the first panel, or null
+  const T* start;    // what the sum begins with, [panel][16], the same for every row; or null: with the result
   T* result[STRIP];  // of each panel, first row
   int64_t result_stride;
 };
@@ -86,7 +87,8 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
 #pragma GCC unroll 8
     for (int w = 0; w < WIDTH; ++w) {
       number_in<V>* result = task.result[first + w / PER] + (row + r) * task.result_stride + w % PER * lanes<V>;
-      store<V>(result, load<V>(result) + sum[0][r][w]);
+      const number_in<V>* base = task.start ? task.start + first * HG_BLOCK + w * lanes<V> : result;
+      store<V>(result, load<V>(base) + sum[0][r][w]);
     }
 }
 
@@ -138,8 +140,7 @@ class plain_products {
  public:
   using operand = T;
   using task = product_task<T>;
-  static constexpr bool ADDS_BIAS = false;  // results begin with it
-  static constexpr int64_t STRIP_BYTES = 32768;
+  static constexpr int64_t STRIP_BYTES = 131072;
 
   // Values of the packed weights for every result unit.
   static int64_t depth(const hg_product& product) {
@@ -153,9 +154,9 @@ class plain_products {
 
   // All rows against one strip.
   void strip(const hg_product& product, task& at, const T* weight, int panels, int64_t rows) const {
-    // A piece of the strip stays in the first cache while all rows are multiplied with it.
+    // A piece of the strip stays in the second cache while all rows are multiplied with it.
     const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
-    const T* vector = at.vector;
+    const T *const vector = at.vector, *const start = at.start;
     at.vector_step = 1;
     at.weight_stride = panels * HG_BLOCK;
     for (int s = 0; s < product.segments; ++s)
@@ -164,9 +165,11 @@ class plain_products {
         at.vector = vector + product.start[s] + k;
         at.weight = weight;
         multiply_strip<T>(at, rows, panels);
+        at.start = nullptr;
         weight += at.K * at.weight_stride;
       }
     at.vector = vector;
+    at.start = start;
   }
 };
 

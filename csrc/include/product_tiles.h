@@ -42,7 +42,7 @@ inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
 struct tile_task {
   const uint16_t* vector;  // of the first row
   int64_t vector_stride;
-  const float* bias;     // of the first panel, [panel][16], or null
+  const float* start;    // what the sum begins with, [panel][16], the same for every row
   float* result[STRIP];  // of each panel, first row
   int64_t result_stride;
 };
@@ -52,7 +52,6 @@ class tile_products {
  public:
   using operand = uint16_t;
   using task = tile_task;
-  static constexpr bool ADDS_BIAS = true;
 
   tile_products() = default;
   tile_products(const tile_products&) = delete;
@@ -146,7 +145,7 @@ class tile_products {
   // Some panels of a strip, whose tiles lie [k][panel].
   template <int GROUPS, int PANELS>
   void block(const tile_task& at, const uint16_t* weight, int64_t K, int panels, const int64_t* row, int first) {
-    biases<GROUPS, PANELS, 0>(at, first);
+    begin<GROUPS, PANELS, 0>(at, first);
     weight += first * TILE_VALUES;
     for (int64_t k = 0; k < K; k += TILE_DEPTH, weight += panels * TILE_VALUES) {
       tiles_.template load<VECTOR>(at.vector + row[0] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
@@ -166,19 +165,18 @@ class tile_products {
     if constexpr (P + 1 < PANELS) multiply<GROUPS, PANELS, P + 1>(weight);
   }
 
-  // Tile `P` of the results: a panel's bias in every row, which all lie 0 bytes apart.
-  template <int GROUPS, int PANELS, int P>
-  void biases(const tile_task& at, int first) {
-    alignas(64) static constexpr float NONE[HG_BLOCK] = {};
-    tiles_.template load<P>(at.bias ? at.bias + (first + P / GROUPS) * HG_BLOCK : NONE, 0);
-    if constexpr (P + 1 < GROUPS * PANELS) biases<GROUPS, PANELS, P + 1>(at, first);
+  // Tile T of the results: every row is the same, so all of them lie 0 bytes apart.
+  template <int GROUPS, int PANELS, int T>
+  void begin(const tile_task& at, int first) {
+    tiles_.template load<T>(at.start + (first + T / GROUPS) * HG_BLOCK, 0);
+    if constexpr (T + 1 < GROUPS * PANELS) begin<GROUPS, PANELS, T + 1>(at, first);
   }
 
-  template <int GROUPS, int PANELS, int P>
+  template <int GROUPS, int PANELS, int T>
   void results(const tile_task& at, const int64_t* row, int first) {
-    float* const place = at.result[first + P / GROUPS] + row[P % GROUPS] * at.result_stride;
-    tiles_.template store<P>(place, at.result_stride * sizeof(float));
-    if constexpr (P + 1 < GROUPS * PANELS) results<GROUPS, PANELS, P + 1>(at, row, first);
+    float* const place = at.result[first + T / GROUPS] + row[T % GROUPS] * at.result_stride;
+    tiles_.template store<T>(place, at.result_stride * sizeof(float));
+    if constexpr (T + 1 < GROUPS * PANELS) results<GROUPS, PANELS, T + 1>(at, row, first);
   }
 
   template <int GROUPS>

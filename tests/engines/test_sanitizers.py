@@ -45,7 +45,7 @@ def test_the_engine_is_clean(sanitizer, tmp_path):
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
 
 
-@pytest.mark.parametrize(("tiles", "sanitizer"), zip(TILES, SANITIZERS.values(), strict=True), ids=TILES)
+@pytest.mark.parametrize(("tiles", "sanitizer"), list(zip(TILES, SANITIZERS.values(), strict=True)), ids=TILES)
 def test_products_by_tiles_are_clean(tiles, sanitizer, tmp_path):
     if tiles == "amx" and (sys.platform, platform.machine()) != ("linux", "x86_64"):
         pytest.skip("AMX's instructions are trapped on Linux on x86-64 alone")

@@ -73,9 +73,10 @@ def _function(name: str, item: Pass, names: Mapping[Node, str]) -> list[str]:
             after.append(f"HG_ADDED({k}, sum_{k});")
         else:
             (after if store.once else unit).append(f"{_store(store)}({k}, {known[store.value]});")
-    lines = ["template <class V>", f"void {name}(const hg_tile& at) {{", "  HG_ROWS(at) {"]
+    lines = ["template <class V>", f"void {name}(const hg_tile& tile) {{"]
+    lines.append(f"  HG_PASS(tile, {len(item.reads)}, {len(item.stores)}) {{")
     lines += [f"    {line}" for line in row]
-    lines += ["    HG_UNITS(at) {", *(f"      {line}" for line in unit), "    }"]
+    lines += ["    HG_UNITS {", *(f"      {line}" for line in unit), "    }"]
     return [*lines, *(f"    {line}" for line in after), "  }", "}", ""]
 
 

@@ -68,6 +68,8 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     sizes, rows = problem.sizes, problem.rows
     layout = forward_layout(sizes, frozenset(name for name in weights if name.startswith("bias")))
     n = rows.N if sizes.keep else rows.B
+    # Without a way back weights are not about to change either, so that packing pays for itself in the next call.
+    multiplied = rows.N if sizes.keep else 0
     x = x.contiguous()
     buffers = {"x": x, "kept": x.new_empty(n, sizes.kept.width)} | own_vectors(sizes, weights) | rates(sizes)
     if sizes.program.backward.reads_x:
@@ -75,10 +77,10 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     else:
         gates, weight = len(sizes.cell.gate_names), weights["weight_ih"]
         whole = slice(0, len(weight))
-        buffers["w input"], buffers["b input"] = packed(weight, weights.get("bias_ih"), whole, gates, rows.N)
+        buffers["w input"], buffers["b input"] = packed(weight, weights.get("bias_ih"), whole, gates, multiplied)
     for k, group in enumerate(sizes.program.groups):
         weight, bias = weights[f"weight_{group.matrix.name}"], weights.get(f"bias_{group.matrix.name}")
-        buffers[f"w {k}"], buffers[f"b {k}"] = packed(weight, bias, sizes.rows_of(group), len(group.blocks), rows.N)
+        buffers[f"w {k}"], buffers[f"b {k}"] = packed(weight, bias, sizes.rows_of(group), len(group.blocks), multiplied)
     kept = [k == 0 or sizes.keep or problem.all_states for k in range(len(sizes.states))]
     first = [pad_units(value) for value in initial]
     memory = Memory(
