@@ -1,7 +1,7 @@
 """Our own kernels: every cell's step, printed from its equations and compiled, with its products between.
 
 Rows that have ended cost nothing, resets and reversal are part of the loop, and nothing is allocated per step. For half
-precision, states and everything elementwise are float32.
+precision, states and everything elementwise are float32, and so are products unless AMX makes those of bfloat16.
 """
 
 from __future__ import annotations
