@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from benchmarks.results import Row
-from benchmarks.table import best_peers, peer_words
+from benchmarks.table import conditions, grid_places, peer_words, timed_rows
 from benchmarks.workloads import BOTH, FORWARD, GRID_B, GRID_H, Workload
 from headgate.report import svg
 from headgate.report.plot import Axis, Box, frame
@@ -35,7 +35,7 @@ class Ratios(Decades):
 
 def figure(rows: Sequence[Row], known: Mapping[str, Workload]) -> str:
     """SVG text, readable on light and dark ground."""
-    timed = [row for row in rows if row["status"] == "timed"]
+    timed = timed_rows(rows)
     single = [row for row in timed if not known[row["workload"]].grid]
     losses = sum(row["ratio"] < 1 for row in timed)
     label = f"headgate beside its peers: {len(timed)} comparisons, {losses} losses"
@@ -46,8 +46,7 @@ def figure(rows: Sequence[Row], known: Mapping[str, Workload]) -> str:
         "The upright mark is the goal.",
     ]
     if timed:
-        first = timed[0]
-        notes.append(f"{first['machine']}; {first['threads']} threads" + ("; A QUICK RUN" if first["quick"] else ""))
+        notes.append(conditions(timed) + ("; A QUICK RUN" if timed[0]["quick"] else ""))
     text = svg.element(
         "svg",
         svg.element("title", label),
@@ -117,7 +116,7 @@ def _bar(row: Row, workload: Workload, x: Ratios, top: float, fresh: bool) -> Ma
 
 def _grids(timed: Sequence[Row], known: Mapping[str, Workload], top: float) -> tuple[Markup, float]:
     """The plain LSTM at all sizes, forward and both, beside whichever peer is fastest there."""
-    both = [(mode, best) for mode in (FORWARD, BOTH) if (best := best_peers(timed, known, mode))]
+    both = [(mode, best) for mode in (FORWARD, BOTH) if (best := grid_places(timed, known, mode))]
     if not both:
         return Markup(""), top
     parts = [svg.text(18, top + 12, "The plain LSTM, float32, beside the fastest peer at each size", class_="heading")]

@@ -32,16 +32,20 @@ class Plan:
 
     Attributes:
         turns: how often each gets its turn.
+        fewest: how often at least, where calls are so long that turns together take more than `most_s`.
         turn_s: calls are repeated until a turn has lasted this long.
+        most_s: see `fewest`.
         pause_s: between turns, so that threads of the one that wait spinning do not take from the other.
     """
 
     turns: int = 11
-    turn_s: float = 0.1
+    fewest: int = 5
+    turn_s: float = 0.08
+    most_s: float = 5.0
     pause_s: float = 0.02
 
 
-QUICK = Plan(turns=3, turn_s=0.0)
+QUICK = Plan(turns=3, fewest=3, turn_s=0.0)
 # A call as long as this needs no untimed one before it in every turn.
 LONG_S = 0.2
 
@@ -86,7 +90,10 @@ def check(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], dtyp
 def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
     """Seconds a call of each, one median for every turn, after a turn of warm-up; turns A, B, A, B, ..."""
     found: list[list[float]] = [[] for _ in contenders]
+    start = time.perf_counter()
     for turn in range(plan.turns + 1):
+        if turn > plan.fewest and time.perf_counter() - start > plan.most_s:
+            break
         for contender, kept in zip(contenders, found, strict=True):
             time.sleep(plan.pause_s)
             seconds = _turn(contender.run, plan.turn_s, settle=not kept or kept[-1] < LONG_S)
