@@ -42,8 +42,8 @@ def figure(rows: Sequence[Row], known: Mapping[str, Workload]) -> str:
     bars, bottom = _bars(single, known)
     grids, bottom = _grids(timed, known, bottom)
     notes = [
-        "Peer's time divided by ours: to the right of 1 ours is faster, to the left it is a loss. "
-        "The upright mark is the goal.",
+        "Peer's time divided by ours: to the right of 1 ours is faster, to the left it is a loss. The upright mark is "
+        "the goal. Forward + backward, unless said.",
     ]
     if timed:
         notes.append(conditions(timed) + ("; A QUICK RUN" if timed[0]["quick"] else ""))
@@ -110,8 +110,15 @@ def _bar(row: Row, workload: Workload, x: Ratios, top: float, fresh: bool) -> Ma
     right = max(one, end) if goal is None or not 0 <= x(goal.least) - max(one, end) < 34 else x(goal.least)
     parts.append(svg.text(right + 5, middle, f"{row['ratio']:.2f}", class_="number"))
     if fresh:
-        parts.append(svg.text(18, middle, workload.words.removesuffix(" + backward"), class_="row"))
+        parts.append(svg.text(18, middle, _words(workload), class_="row"))
     return svg.group(*parts)
+
+
+def _words(workload: Workload) -> str:
+    """Shorter than in the table: what the notes say of all is left out."""
+    if workload.mode == FORWARD:
+        return f"{workload.words} only"
+    return workload.words.removesuffix(" forward + backward").removesuffix(",")
 
 
 def _grids(timed: Sequence[Row], known: Mapping[str, Workload], top: float) -> tuple[Markup, float]:

@@ -31,38 +31,35 @@ class Unknown(Exception):
     """A name that is none; the message says so."""
 
 
-def chosen(patterns: Sequence[str], peer_names: Sequence[str]) -> list[Pair]:
+def chosen(workload_patterns: Sequence[str], peer_patterns: Sequence[str]) -> list[Pair]:
     """The rows asked for, in the order of workloads.py.
 
     Args:
-        patterns: names of workloads, or patterns such as 'gru-*'; with '!' before it, all that it does not fit. None
-            for all.
-        peer_names: none for all.
+        workload_patterns: names of workloads, or patterns such as 'gru-*'; with '!' before it, all that it does not
+            fit. None for all.
+        peer_patterns: the same for peers.
 
     Raises:
         Unknown: a name or pattern that fits nothing.
     """
     known = all_workloads()
-    wanted: set[str] = set()
+    names = _fitting(workload_patterns, list(known), "workload", "`headgate bench --list` shows them")
+    wanted = _fitting(peer_patterns, peers.names(), "peer", f"known: {', '.join(peers.names())}")
+    pairs = [(work, peer) for work in known.values() if work.name in names for peer in work.beside if peer in wanted]
+    if not pairs:
+        among = " or ".join(sorted(wanted))
+        raise Unknown(f"none of these workloads is run beside {among}; `headgate bench --list` shows them.")
+    return pairs
+
+
+def _fitting(patterns: Sequence[str], known: Sequence[str], what: str, hint: str) -> set[str]:
+    found: set[str] = set()
     for pattern in patterns or ["*"]:
         fitting = set(fnmatch.filter(known, pattern.removeprefix("!")))
         if not fitting:
-            raise Unknown(f"no workload named {pattern!r}; `headgate bench --list` shows them.")
-        wanted |= set(known) - fitting if pattern.startswith("!") else fitting
-    for name in peer_names:
-        if name not in peers.names():
-            raise Unknown(f"no peer named {name!r}; known: {', '.join(peers.names())}.")
-    pairs = [
-        (workload, peer)
-        for workload in known.values()
-        if workload.name in wanted
-        for peer in workload.beside
-        if not peer_names or peer in peer_names
-    ]
-    if not pairs:
-        named = ", ".join(peer_names)
-        raise Unknown(f"none of these workloads is run beside {named}; `headgate bench --list` shows them.")
-    return pairs
+            raise Unknown(f"no {what} named {pattern!r}; {hint}.")
+        found |= set(known) - fitting if pattern.startswith("!") else fitting
+    return found
 
 
 def run_all(pairs: Sequence[Pair], kept: Kept, say: Say, execute: Execute | None = None) -> list[Row]:

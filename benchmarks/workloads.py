@@ -66,7 +66,7 @@ class Workload:
         parts += ["bf16" if self.dtype == "bfloat16" else "fp32", f"H={self.H} B={self.B}"]
         if self.mode == STEP:
             return " ".join([*parts, f"{self.T} calls of step()"])
-        parts += [f"lengths in 25..100 % of T={self.T}" if self.lengths else f"T={self.T}"]
+        parts += [f"T={self.T}, lengths 25..100 %," if self.lengths else f"T={self.T}"]
         return " ".join([*parts, "forward" if self.mode == FORWARD else "forward + backward"])
 
 

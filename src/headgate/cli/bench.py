@@ -24,7 +24,10 @@ def bench(
         ),
     ] = None,
     peer: Annotated[
-        list[str] | None, typer.Option(metavar="PEER", help="Only beside this; repeatable.", show_default="all")
+        list[str] | None,
+        typer.Option(
+            metavar="PEER", help="Only beside this, or '!jax' for all others; repeatable.", show_default="all"
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="For ours and every peer.", show_default="2")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few steps, few repeats: does all run?")] = False,
