@@ -13,7 +13,7 @@ from benchmarks.workloads import BOTH, FORWARD, GRID_B, GRID_H, Workload
 from headgate.report import svg
 from headgate.report.plot import Axis, Box, frame
 from headgate.report.poster import style
-from headgate.report.scale import Decades
+from headgate.report.scale import Decades, Linear
 
 WIDTH, LEFT, RIGHT, HEADER = 900.0, 396.0, 60.0, 96.0
 LINE, BETWEEN, BAR = 17.0, 5.0, 11.0
@@ -31,6 +31,13 @@ class Ratios(Decades):
     def ticks(self) -> list[tuple[float, str]]:
         values = [m * 10.0**k for k in range(-2, 4) for m in (1, 2, 5)]
         return [(value, f"{value:g}") for value in values if self.low <= value <= self.high]
+
+
+class Bare(Linear):
+    """An axis without ticks: its lines carry their own words."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return []
 
 
 def figure(rows: Sequence[Row], known: Mapping[str, Workload]) -> str:
@@ -79,21 +86,13 @@ def _bars(rows: Sequence[Row], known: Mapping[str, Workload]) -> tuple[Markup, f
         y += LINE
     box = Box(LEFT, HEADER, WIDTH - RIGHT, y + 4)
     x = Ratios(low, high * 1.05, box.left, box.right)
-    parts = [frame(box, Axis(x, "peer / ours"), Axis(_NoTicks(0.0, 1.0, box.bottom, box.top)))]
+    parts = [frame(box, Axis(x, "peer / ours"), Axis(Bare(0.0, 1.0, box.bottom, box.top)))]
     for k, (row, place) in enumerate(zip(rows, places, strict=True)):
         fresh = k == 0 or row["workload"] != rows[k - 1]["workload"]
         parts.append(_bar(row, known[row["workload"]], x, place, fresh))
     one = x(1.0)
     parts.append(svg.line(one, box.top, one, box.bottom, class_="axis"))
     return svg.group(*parts), box.bottom + 52
-
-
-class _NoTicks(Ratios):
-    def stretch(self, value: float) -> float:
-        return value
-
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
 
 
 def _bar(row: Row, workload: Workload, x: Ratios, top: float, fresh: bool) -> Markup:
