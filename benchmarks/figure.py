@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from benchmarks.results import Row
-from benchmarks.table import best_peers, peer_words
+from benchmarks.table import conditions, grid_places, peer_words, timed_rows
 from benchmarks.workloads import BOTH, FORWARD, GRID_B, GRID_H, Workload
 from headgate.report import svg
 from headgate.report.plot import Axis, Box, frame
 from headgate.report.poster import style
-from headgate.report.scale import Decades
+from headgate.report.scale import Decades, Linear
 
 WIDTH, LEFT, RIGHT, HEADER = 900.0, 396.0, 60.0, 96.0
 LINE, BETWEEN, BAR = 17.0, 5.0, 11.0
@@ -33,21 +33,27 @@ class Ratios(Decades):
         return [(value, f"{value:g}") for value in values if self.low <= value <= self.high]
 
 
+class Bare(Linear):
+    """An axis without ticks: its lines carry their own words."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return []
+
+
 def figure(rows: Sequence[Row], known: Mapping[str, Workload]) -> str:
     """SVG text, readable on light and dark ground."""
-    timed = [row for row in rows if row["status"] == "timed"]
+    timed = timed_rows(rows)
     single = [row for row in timed if not known[row["workload"]].grid]
     losses = sum(row["ratio"] < 1 for row in timed)
     label = f"headgate beside its peers: {len(timed)} comparisons, {losses} losses"
     bars, bottom = _bars(single, known)
     grids, bottom = _grids(timed, known, bottom)
     notes = [
-        "Peer's time divided by ours: to the right of 1 ours is faster, to the left it is a loss. "
-        "The upright mark is the goal.",
+        "Peer's time divided by ours: to the right of 1 ours is faster, to the left it is a loss. The upright mark is "
+        "the goal. Forward + backward, unless said.",
     ]
     if timed:
-        first = timed[0]
-        notes.append(f"{first['machine']}; {first['threads']} threads" + ("; A QUICK RUN" if first["quick"] else ""))
+        notes.append(conditions(timed) + ("; A QUICK RUN" if timed[0]["quick"] else ""))
     text = svg.element(
         "svg",
         svg.element("title", label),
@@ -80,21 +86,13 @@ def _bars(rows: Sequence[Row], known: Mapping[str, Workload]) -> tuple[Markup, f
         y += LINE
     box = Box(LEFT, HEADER, WIDTH - RIGHT, y + 4)
     x = Ratios(low, high * 1.05, box.left, box.right)
-    parts = [frame(box, Axis(x, "peer / ours"), Axis(_NoTicks(0.0, 1.0, box.bottom, box.top)))]
+    parts = [frame(box, Axis(x, "peer / ours"), Axis(Bare(0.0, 1.0, box.bottom, box.top)))]
     for k, (row, place) in enumerate(zip(rows, places, strict=True)):
         fresh = k == 0 or row["workload"] != rows[k - 1]["workload"]
         parts.append(_bar(row, known[row["workload"]], x, place, fresh))
     one = x(1.0)
     parts.append(svg.line(one, box.top, one, box.bottom, class_="axis"))
     return svg.group(*parts), box.bottom + 52
-
-
-class _NoTicks(Ratios):
-    def stretch(self, value: float) -> float:
-        return value
-
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
 
 
 def _bar(row: Row, workload: Workload, x: Ratios, top: float, fresh: bool) -> Markup:
@@ -111,13 +109,20 @@ def _bar(row: Row, workload: Workload, x: Ratios, top: float, fresh: bool) -> Ma
     right = max(one, end) if goal is None or not 0 <= x(goal.least) - max(one, end) < 34 else x(goal.least)
     parts.append(svg.text(right + 5, middle, f"{row['ratio']:.2f}", class_="number"))
     if fresh:
-        parts.append(svg.text(18, middle, workload.words.removesuffix(" + backward"), class_="row"))
+        parts.append(svg.text(18, middle, _words(workload), class_="row"))
     return svg.group(*parts)
+
+
+def _words(workload: Workload) -> str:
+    """Shorter than in the table: what the notes say of all is left out."""
+    if workload.mode == FORWARD:
+        return f"{workload.words} only"
+    return workload.words.removesuffix(" forward + backward").removesuffix(",")
 
 
 def _grids(timed: Sequence[Row], known: Mapping[str, Workload], top: float) -> tuple[Markup, float]:
     """The plain LSTM at all sizes, forward and both, beside whichever peer is fastest there."""
-    both = [(mode, best) for mode in (FORWARD, BOTH) if (best := best_peers(timed, known, mode))]
+    both = [(mode, best) for mode in (FORWARD, BOTH) if (best := grid_places(timed, known, mode))]
     if not both:
         return Markup(""), top
     parts = [svg.text(18, top + 12, "The plain LSTM, float32, beside the fastest peer at each size", class_="heading")]

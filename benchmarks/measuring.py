@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,16 +30,21 @@ class Plan:
 
     Attributes:
         turns: how often each gets its turn.
+        fewest: how often at least, where calls are so long that turns together take more than `most_s`.
         turn_s: calls are repeated until a turn has lasted this long.
+        most_s: see `fewest`.
         pause_s: between turns, so that threads of the one that wait spinning do not take from the other.
     """
 
     turns: int = 11
-    turn_s: float = 0.1
+    fewest: int = 5
+    turn_s: float = 0.08
+    most_s: float = 5.0
     pause_s: float = 0.02
 
 
-QUICK = Plan(turns=3, turn_s=0.0)
+QUICK = Plan(turns=3, fewest=3, turn_s=0.0)
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # A call as long as this needs no untimed one before it in every turn.
 LONG_S = 0.2
 
@@ -58,15 +61,15 @@ def deviations(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarra
     Raises:
         Differs: one of them has another result, or another shape.
     """
-    if list(found) != list(expected):
-        raise Differs(f"it returns {', '.join(found)}, not {', '.join(expected)}")
-    for name, value in found.items():
-        if value.shape != expected[name].shape:
-            raise Differs(f"{name} has shape {list(value.shape)}, not {list(expected[name].shape)}")
+    if set(found) != set(expected):
+        raise Differs(f"it returns {', '.join(sorted(found))}, not {', '.join(sorted(expected))}")
+    for name, value in expected.items():
+        if found[name].shape != value.shape:
+            raise Differs(f"{name} has shape {list(found[name].shape)}, not {list(value.shape)}")
     smallest = np.finfo(np.float32).tiny
     return {
-        name: float(np.abs(value - expected[name]).max() / max(np.abs(expected[name]).max(), smallest))
-        for name, value in found.items()
+        name: float(np.abs(found[name] - value).max() / max(np.abs(value).max(), smallest))
+        for name, value in expected.items()
     }
 
 
@@ -86,7 +89,10 @@ def check(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], dtyp
 def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
     """Seconds a call of each, one median for every turn, after a turn of warm-up; turns A, B, A, B, ..."""
     found: list[list[float]] = [[] for _ in contenders]
+    start = time.perf_counter()
     for turn in range(plan.turns + 1):
+        if turn > plan.fewest and time.perf_counter() - start > plan.most_s:
+            break
         for contender, kept in zip(contenders, found, strict=True):
             time.sleep(plan.pause_s)
             seconds = _turn(contender.run, plan.turn_s, settle=not kept or kept[-1] < LONG_S)
@@ -112,7 +118,8 @@ def first_call(prepare: Callable[[], Contender]) -> dict[str, float | None]:
     Returns:
         first_s: preparing and the first call, compiling included, importing not.
         memory_bytes: the peak of resident memory over three more calls, less what was resident before preparing: what
-            the layer holds, packed weights and compiled code, and what a call needs on its way. None outside Linux.
+            the layer holds, packed weights and compiled code, and what a call needs on its way. None where the system
+            does not tell.
     """
     gc.collect()
     before, start = _resident("VmRSS"), time.perf_counter()
@@ -120,27 +127,25 @@ def first_call(prepare: Callable[[], Contender]) -> dict[str, float | None]:
     contender.run()
     first_s = time.perf_counter() - start
     gc.collect()
-    _reset_peak()
+    anew = _reset_peak()
     for _ in range(3):
         contender.run()
-    peak = _resident("VmHWM")
+    peak = _resident("VmHWM") if anew else None
     return {"first_s": first_s, "memory_bytes": None if before is None or peak is None else max(peak - before, 0)}
 
 
 def _resident(field: str) -> int | None:
-    """Resident memory of this process in bytes, now ("VmRSS") or at its peak ("VmHWM")."""
-    if not sys.platform.startswith("linux"):
+    """Resident memory of this process in bytes, now ("VmRSS") or at its peak ("VmHWM"); None where Linux is not."""
+    if not STATUS.is_file():
         return None
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    # Some sandboxes leave the peak out of that file.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if field == "VmHWM" else None
+    found = [line for line in STATUS.read_text().splitlines() if line.startswith(field)]
+    return int(found[0].split()[1]) * 1024 if found else None
 
 
-def _reset_peak() -> None:
-    """Begin the peak anew, where Linux lets us; without it, the peak includes compiling and importing."""
+def _reset_peak() -> bool:
+    """Begin the peak anew; False where the system does not let us, for then it is the peak of importing, too."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        RESET.write_text("5")
     except OSError:
-        return
+        return False
+    return True

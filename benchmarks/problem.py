@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import headgate as hg
-from benchmarks.workloads import STEP, Workload
+from benchmarks.workloads import Workload
 from headgate import cells
 from headgate.cells import Cell
 
@@ -47,7 +47,7 @@ class Problem:
     @property
     def operations(self) -> int:
         """Floating-point operations of the matrix products: the backward pass has two for each of the forward's."""
-        matrices = sum(w.numel() for name, w in self.weights.items() if w.dim() == 2 and name != "weight_p")
+        matrices = sum(weight.numel() for weight in self.weights.values() if weight.dim() == 2)
         return 2 * self.steps * matrices * (3 if self.workload.trains else 1)
 
     @property
@@ -58,11 +58,7 @@ class Problem:
 
 
 def layer(workload: Workload, **keywords) -> hg.Recurrent:
-    """A layer of ours for the workload, by whichever engine headgate chooses, in training mode if it trains.
-
-    Raises:
-        TypeError, ValueError: the layer does not have one of the workload's options.
-    """
+    """A layer of ours for the workload, by whichever engine headgate chooses, in training mode if it trains."""
     file, colon, name = workload.cell.rpartition(":")
     cell = cells.load(f"{ROOT / file}:{name}") if colon else workload.cell
     return hg.Recurrent(cell, workload.H, workload.H, **workload.options, **keywords).train(workload.trains)
@@ -98,7 +94,7 @@ def truth(problem: Problem) -> dict[str, np.ndarray]:
     x = problem.x.double().requires_grad_(workload.trains)
     torch.manual_seed(SEED)
     with torch.set_grad_enabled(workload.trains):
-        output, _ = exact(x, lengths=problem.lengths) if workload.mode != STEP else exact(x)
+        output, _ = exact(x, lengths=problem.lengths)
     found = {"output": output.detach().numpy()}
     if workload.trains:
         named = exact.weights(0)

@@ -20,14 +20,9 @@ FILE = "rows.jsonl"
 CODE = (
     *("csrc/**/*.*", "src/headgate/cells/*.py", "src/headgate/graph/*.py", "src/headgate/engines/**/*.py"),
     *("src/headgate/nn/*.py", "benchmarks/peers/*.py"),
-    *(f"benchmarks/{name}.py" for name in ("workloads", "problem", "torch_runs", "onnx_model", "measuring", "limits")),
+    *(f"benchmarks/{name}.py" for name in ("workloads", "problem", "torch_runs", "onnx_model")),
+    *(f"benchmarks/{name}.py" for name in ("row", "measuring", "limits")),
 )
-KEY = ("workload", "peer", "version", "threads", "quick", "code", "machine", "torch")
-
-
-def key(row: Row) -> tuple:
-    """What a figure is a figure of."""
-    return tuple(row[name] for name in KEY)
 
 
 def circumstances(threads: int, quick: bool) -> Row:
@@ -70,11 +65,15 @@ class Kept:
     Args:
         folder: made if need be.
         current: what rows of this run have in common; rows with anything else there are left alone and not shown.
+
+    Raises:
+        OSError: it cannot be written.
     """
 
     def __init__(self, folder: Path, current: Row) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.current = folder / FILE, current
+        (folder / FILE).touch()
+        self.folder, self.path, self.current = folder, folder / FILE, current
         self._rows: dict[tuple[str, str], Row] = {}
         for row in _read(self.path):
             if all(row.get(name) == value for name, value in current.items()):
@@ -88,12 +87,21 @@ class Kept:
     def add(self, row: Row) -> None:
         """Keep a row, on disk before this returns."""
         row = {**row, **self.current}
-        cut_short = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
+        # A kill may have cut the last line short.
+        cut_short = self.path.read_bytes()[-1:] not in (b"", b"\n")
         with self.path.open("a", encoding="utf-8") as file:
             file.write(("\n" if cut_short else "") + json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self._rows[row["workload"], row["peer"]] = row
+
+    def forget(self, workload: str, peer: str) -> None:
+        """Pass over what was measured, so that it is measured again; the file keeps it until then."""
+        self._rows.pop((workload, peer), None)
+
+    def row(self, workload: str, peer: str) -> Row:
+        """A row that is there."""
+        return self._rows[workload, peer]
 
     def rows(self, order: Iterable[str]) -> list[Row]:
         """All rows of this run's circumstances, by workload in this order."""
@@ -103,9 +111,7 @@ class Kept:
 
 
 def _read(path: Path) -> list[Row]:
-    """The file's rows; a last line that a kill cut short is passed over."""
-    if not path.is_file():
-        return []
+    """The file's rows; a line that a kill cut short is passed over."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -1,15 +1,13 @@
-"""One row in a process of its own: `python -m benchmarks.row TASK.json RESULT.json`.
+"""One task, in a process of its own: ours beside a peer, or the first call of either.
 
-A process a row, so that runtimes do not share thread pools, a crash costs one row, and a first call is a first call.
+A process a task, so that runtimes do not share thread pools, a crash costs one row, and a first call is a first call.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import sys
-from pathlib import Path
+from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +22,7 @@ OURS = "ours"
 
 
 def compare(workload: Workload, peer: ModuleType, threads: int, plan: Plan) -> dict[str, Any]:
-    """Ours beside a peer: errors first, then times.
+    """Ours beside a peer: the same results first, then errors, then times.
 
     Raises:
         Differs: they do not compute the same, so nothing was timed.
@@ -51,24 +49,15 @@ def first(workload: Workload, peer: ModuleType | None, threads: int) -> dict[str
 
 
 def run(task: dict[str, Any]) -> dict[str, Any]:
-    """What a task asks for; how it ended is its "status": timed, skipped, refused or failed."""
+    """What a task asks for; how it ended is its "status": timed, refused or failed."""
     workload = all_workloads()[task["workload"]]
     workload = quick(workload) if task["quick"] else workload
     try:
         peer = None if task["peer"] == OURS else peers.load(task["peer"])
-        reason = None if peer is None else peer.refusal(workload)
-        if reason is not None:
-            return {"status": "skipped", "reason": reason}
-        try:
-            problem.layer(workload)
-        except (TypeError, ValueError) as error:
-            return {"status": "skipped", "reason": f"headgate: {error}"}
         if task["first"]:
             return {"status": "timed", **first(workload, peer, task["threads"])}
         plan = QUICK if task["quick"] else Plan()
         return {"status": "timed", **compare(workload, peer, task["threads"], plan)}
-    except peers.Missing as error:
-        return {"status": "skipped", "reason": str(error)}
     except Differs as error:
         return {"status": "refused", "reason": str(error)}
     except Exception as error:
@@ -76,15 +65,21 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
         return {"status": "failed", "reason": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"}
 
 
-def main(task_file: str, result_file: str) -> None:
-    """Run the task in one file and leave the result in the other."""
-    task = json.loads(Path(task_file).read_text())
+def serve(task: dict[str, Any], caches: str, said: str, answer: Connection) -> None:
+    """Run a task in this process, which is to end afterwards.
+
+    Args:
+        task: as for `run`, with the number of threads.
+        caches: a folder, the only one in which compiled code is found and left.
+        said: a file for what would go to the terminal.
+        answer: where the result goes.
+    """
+    with open(said, "w") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ |= {"XDG_CACHE_HOME": caches, "TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor"}
     if hasattr(os, "sched_setaffinity"):
         # The one setting that every runtime's thread pool goes by.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["threads"]])
     torch.set_num_threads(task["threads"])
-    Path(result_file).write_text(json.dumps(run(task)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    answer.send(run(task))

@@ -3,162 +3,160 @@
 from __future__ import annotations
 
 import fnmatch
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import peers
 from benchmarks.figure import figure
-from benchmarks.problem import ROOT
 from benchmarks.results import Kept, Row
-from benchmarks.row import OURS
+from benchmarks.row import OURS, serve
 from benchmarks.table import one_line, table
 from benchmarks.workloads import Workload, all_workloads, quick
 
 TABLE, FIGURE = "table.md", "bench.svg"
 LONGEST_S = 1800.0
 BUSY = 0.5
+# Forked from a process that has imported torch and done nothing else: importing takes longer than most tasks.
+PROCESSES = multiprocessing.get_context("forkserver")
+Pair = tuple[Workload, str]
 Say = Callable[[str], None]
+Execute = Callable[[Row, str], Row]
 
 
 class Unknown(Exception):
     """A name that is none; the message says so."""
 
 
-def chosen(workloads: Sequence[str], peer_names: Sequence[str]) -> list[tuple[Workload, str]]:
+def chosen(workload_patterns: Sequence[str], peer_patterns: Sequence[str]) -> list[Pair]:
     """The rows asked for, in the order of workloads.py.
 
     Args:
-        workloads: names, or patterns such as 'grid-*'; none for all.
-        peer_names: none for all.
+        workload_patterns: names of workloads, or patterns such as 'gru-*'; with '!' before it, all that it does not
+            fit. None for all.
+        peer_patterns: the same for peers.
 
     Raises:
         Unknown: a name or pattern that fits nothing.
     """
     known = all_workloads()
-    for pattern in workloads:
-        if not fnmatch.filter(known, pattern):
-            raise Unknown(f"no workload named {pattern!r}; `headgate bench --list` shows them.")
-    for name in peer_names:
-        if name not in peers.names():
-            raise Unknown(f"no peer named {name!r}; known: {', '.join(peers.names())}.")
-    pairs = [
-        (workload, peer)
-        for workload in known.values()
-        if not workloads or any(fnmatch.fnmatch(workload.name, pattern) for pattern in workloads)
-        for peer in workload.beside
-        if not peer_names or peer in peer_names
-    ]
+    names = _fitting(workload_patterns, list(known), "workload", "`headgate bench --list` shows them")
+    wanted = _fitting(peer_patterns, peers.names(), "peer", f"known: {', '.join(peers.names())}")
+    pairs = [(work, peer) for work in known.values() if work.name in names for peer in work.beside if peer in wanted]
     if not pairs:
-        named = ", ".join(peer_names)
-        raise Unknown(f"none of these workloads is run beside {named}; `headgate bench --list` shows them.")
+        among = " or ".join(sorted(wanted))
+        raise Unknown(f"none of these workloads is run beside {among}; `headgate bench --list` shows them.")
     return pairs
 
 
-def run_all(
-    pairs: Sequence[tuple[Workload, str]], kept: Kept, say: Say, figures: Sequence[Path], execute: Any = None
-) -> list[Row]:
+def _fitting(patterns: Sequence[str], known: Sequence[str], what: str, hint: str) -> set[str]:
+    found: set[str] = set()
+    for pattern in patterns or ["*"]:
+        fitting = set(fnmatch.filter(known, pattern.removeprefix("!")))
+        if not fitting:
+            raise Unknown(f"no {what} named {pattern!r}; {hint}.")
+        found |= set(known) - fitting if pattern.startswith("!") else fitting
+    return found
+
+
+def run_all(pairs: Sequence[Pair], kept: Kept, say: Say, execute: Execute | None = None) -> list[Row]:
     """Run the rows that are not there yet; returns all of `pairs`' rows.
 
     Args:
         pairs: workloads and peers.
         kept: where rows go.
         say: told each row as it is done.
-        figures: further places for the figure.
-        execute: runs one task in a process of its own; replaced in tests.
+        execute: runs one task, given a folder for compiled code; None for a process of its own.
     """
     execute = execute or in_process
     own_first: dict[str, Row] = {}
-    known = shown(kept)
+    known = workloads_of(kept)
     for number, (workload, peer) in enumerate(pairs, 1):
-        words, version = _about(peer)
-        if not kept.done(workload.name, peer, version):
-            row = _row(workload, peer, kept.current, own_first, execute)
-            kept.add({"workload": workload.name, "peer": peer, "words": words, "version": version, **row})
-            write(kept, figures)
-        row = next(r for r in kept.rows([workload.name]) if r["peer"] == peer)
-        say(f"{number} of {len(pairs)}: {one_line(known[workload.name], row)}")
-    write(kept, figures)
-    asked = {(workload.name, peer) for workload, peer in pairs}
-    return [row for row in kept.rows(all_workloads()) if (row["workload"], row["peer"]) in asked]
+        row = _head(known[workload.name], peer)
+        if not kept.done(workload.name, peer, row["version"]):
+            if "status" not in row:
+                row |= _measured(workload, peer, kept.current, own_first, execute)
+            kept.add({**row, "when": time.strftime("%Y-%m-%d", time.gmtime())})
+            write(kept)
+        say(f"{number} of {len(pairs)}: {one_line(known[workload.name], kept.row(workload.name, peer))}")
+    write(kept)
+    return [kept.row(workload.name, peer) for workload, peer in pairs]
 
 
-def write(kept: Kept, figures: Sequence[Path] = ()) -> None:
-    """The table and the figure of all rows that are there."""
-    known = shown(kept)
-    rows = kept.rows(known)
-    _replace(kept.path.parent / TABLE, table(rows, known))
-    for place in (kept.path.parent / FIGURE, *figures):
-        _replace(place, figure(rows, known))
+def write(kept: Kept) -> None:
+    """The table and the figure of all rows that there are."""
+    rows, known = kept.rows(all_workloads()), workloads_of(kept)
+    replace(kept.folder / TABLE, table(rows, known))
+    replace(kept.folder / FIGURE, figure(rows, known))
 
 
-def shown(kept: Kept) -> dict[str, Workload]:
-    """The workloads as they were run."""
-    return {name: quick(work) if kept.current["quick"] else work for name, work in all_workloads().items()}
-
-
-def _replace(path: Path, text: str) -> None:
-    """In one go, so that whoever stops the run finds the old file or the new one."""
+def replace(path: Path, text: str) -> None:
+    """Write a file in one go, so that whoever stops the run finds the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8", newline="\n")
     new.replace(path)
 
 
-def _about(peer: str) -> tuple[str, str]:
-    """A peer's words and version."""
+def workloads_of(kept: Kept) -> dict[str, Workload]:
+    """All workloads as they are run there."""
+    return {name: quick(work) if kept.current["quick"] else work for name, work in all_workloads().items()}
+
+
+def _head(workload: Workload, peer: str) -> Row:
+    """Which row it is; and, where it cannot be run, why."""
+    row = {"workload": workload.name, "peer": peer}
     try:
         module = peers.load(peer)
-        return module.WORDS, module.VERSION
-    except peers.Missing:
-        return peer.removesuffix("_peer"), "not installed"
+    except peers.Missing as error:
+        return {**row, "words": peer, "version": "", "status": "skipped", "reason": str(error)}
+    row |= {"words": module.WORDS, "version": module.VERSION}
+    reason = module.refusal(workload)
+    return row if reason is None else {**row, "status": "skipped", "reason": reason}
 
 
-def _row(workload: Workload, peer: str, current: Row, own_first: dict[str, Row], execute: Any) -> Row:
+def _measured(workload: Workload, peer: str, current: Row, own_first: dict[str, Row], execute: Execute) -> Row:
     """First calls in fresh processes with empty caches, then both in turn in one, with those caches filled.
 
     The grid does without the first calls: there they would be those of the same layer a hundred times over.
     """
-    today = {"when": time.strftime("%Y-%m-%d", time.gmtime())}
     task = {"workload": workload.name, "peer": peer, "threads": current["threads"], "quick": current["quick"]}
-    with tempfile.TemporaryDirectory(prefix="headgate-bench-") as caches:
+    with tempfile.TemporaryDirectory(prefix="headgate-bench-", ignore_cleanup_errors=True) as caches:
         if workload.grid:
-            return {**execute({**task, "first": False}, caches), **today}
+            return execute({**task, "first": False}, caches)
         first = execute({**task, "first": True}, caches)
         if first["status"] != "timed":
-            return first | today
+            return first
         if workload.name not in own_first:
             own_first[workload.name] = execute({**task, "peer": OURS, "first": True}, caches)
         row = execute({**task, "first": False}, caches)
     for who, measured in (("ours", own_first[workload.name]), ("peer", first)):
         row |= {f"{name}_{who}": measured.get(name) for name in ("first_s", "memory_bytes")}
-    return row | today
+    return row
 
 
 def in_process(task: Row, caches: str) -> Row:
     """One task in a process of its own, which finds nothing compiled but what is in the folder `caches`."""
-    threads = str(task["threads"])
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    environment |= {"XDG_CACHE_HOME": caches, "TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor"}
-    with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
-        asked, answered = Path(folder, "task.json"), Path(folder, "result.json")
-        asked.write_text(json.dumps(task))
-        command = [sys.executable, "-m", "benchmarks.row", str(asked), str(answered)]
+    PROCESSES.set_forkserver_preload([serve.__module__])
+    receive, send = PROCESSES.Pipe(duplex=False)
+    with tempfile.NamedTemporaryFile(prefix="headgate-bench-", suffix=".txt") as said, receive:
+        process = PROCESSES.Process(target=serve, args=(task, caches, said.name, send))
+        process.start()
+        send.close()
         try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return {"status": "failed", "reason": f"took more than {LONGEST_S / 60:.0f} minutes"}
-        if not answered.is_file():
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            return {"status": "failed", "reason": f"its process ended with {done.returncode}: {last}"}
-        return json.loads(answered.read_text())
+            if not receive.poll(LONGEST_S):
+                return {"status": "failed", "reason": f"took more than {LONGEST_S / 60:.0f} minutes"}
+            return receive.recv()
+        except EOFError:
+            process.join()
+            last = (said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            return {"status": "failed", "reason": f"its process ended with {process.exitcode}: {last}"}
+        finally:
+            process.kill()
+            process.join()
 
 
 def busy(cores: int) -> str | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+import headgate as hg
 from benchmarks.peers import Contender
 from benchmarks.problem import Problem, layer, with_weights
-from benchmarks.workloads import STEP
+from benchmarks.workloads import STEP, Workload
 from headgate import engines
 from headgate.engines import Request
 
@@ -43,12 +44,21 @@ def contender(
     return Contender(run, named, engine)
 
 
+def request(workload: Workload, ours: hg.Recurrent) -> Request:
+    """What the workload asks of an engine."""
+    return Request(
+        ours.cell,
+        ours.weight_ih_l0.device,
+        getattr(torch, workload.dtype),
+        lengths=workload.lengths,
+        masks=ours.draws_masks,
+    )
+
+
 def layer_of_ours(problem: Problem, engine: str | None = None) -> Contender:
     """Our layer, by the engine that headgate chooses or by a certain one."""
     workload = problem.workload
     ours = with_weights(layer(workload, engine=engine), problem.weights)
-    dtype = torch.bfloat16 if workload.dtype == "bfloat16" else torch.float32
-    request = Request(ours.cell, problem.x.device, dtype, lengths=problem.lengths is not None)
     parameters = ours.weights(0) if workload.trains else {}
 
     def over_sequence(x: Tensor) -> Tensor:
@@ -62,4 +72,4 @@ def layer_of_ours(problem: Problem, engine: str | None = None) -> Contender:
         return torch.stack(outputs)
 
     call = step_by_step if workload.mode == STEP else over_sequence
-    return contender(call, problem, parameters, engines.choose(request, engine))
+    return contender(call, problem, parameters, engines.choose(request(workload, ours), engine))

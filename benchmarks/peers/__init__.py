@@ -7,7 +7,6 @@ in workloads.py.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+EXTRA = "headgate[bench]"
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,15 @@ def names() -> list[str]:
 
 
 def load(name: str) -> ModuleType:
-    """A peer's module.
+    """A peer's module, by a name of `names`.
 
     Raises:
-        KeyError: no such peer.
         Missing: what it needs is not installed.
     """
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise KeyError(f"no peer named {name!r}; {hint}Known: {', '.join(names())}.")
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "benchmarks", "headgate"):
             raise
-        raise Missing(f"{package} is not installed; pip install 'headgate[bench]' brings it") from None
+        raise Missing(f"{package} is not installed: pip install '{EXTRA}'") from None

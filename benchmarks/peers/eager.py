@@ -6,17 +6,21 @@ from dataclasses import replace
 
 import headgate
 from benchmarks.peers import Contender
-from benchmarks.problem import Problem
-from benchmarks.torch_runs import layer_of_ours
+from benchmarks.problem import Problem, layer
+from benchmarks.torch_runs import layer_of_ours, request
 from benchmarks.workloads import Workload
+from headgate import engines
 
 WORDS = "eager loop"
 VERSION = headgate.__version__
 
 
 def refusal(workload: Workload) -> str | None:
-    """Nothing is refused."""
-    return None
+    """Why there would be nothing to compare, or None."""
+    asked = request(workload, layer(workload))
+    if engines.choose(asked) != "eager":
+        return None
+    return f"the compiled engine does not run this ({engines.refusal(engines.names()[0], asked)})"
 
 
 def prepare(problem: Problem, threads: int) -> Contender:

@@ -1,6 +1,7 @@
 """torch.compile of a loop as one would write it by hand: the input's product for all steps at once, then step by step.
 
-Compiling takes about as long as there are steps, minutes for a few hundred; the first-call time says how long.
+For the variants, which have nothing faster in torch. The compiler unrolls the loop, so compiling takes the longer the
+more steps there are, a minute and more for a hundred; the first-call time says how long.
 """
 
 from __future__ import annotations
@@ -18,17 +19,9 @@ from benchmarks.workloads import OWN_CELL, STEP, Workload
 
 WORDS = "torch.compile of a loop"
 VERSION = torch.__version__
-# Beyond this many steps the compiler, which unrolls the loop, needs many minutes.
-MOST_STEPS = 128
 
 Weights = dict[str, Tensor]
 States = tuple[Tensor, ...]
-
-
-def lstm(part: Tensor, state: States, w: Weights) -> States:
-    i, f, g, o = (part + functional.linear(state[0], w["weight_hh"], w["bias_hh"])).chunk(4, -1)
-    c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def peephole_lstm(part: Tensor, state: States, w: Weights) -> States:
@@ -43,14 +36,6 @@ def cifg_lstm(part: Tensor, state: States, w: Weights) -> States:
     i = torch.sigmoid(i)
     c = (1.0 - i) * state[1] + i * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def gru(part: Tensor, state: States, w: Weights) -> States:
-    (h,) = state
-    x_r, x_z, x_n = part.chunk(3, -1)
-    r, z, n = functional.linear(h, w["weight_hh"], w["bias_hh"]).chunk(3, -1)
-    n = torch.tanh(x_n + torch.sigmoid(x_r + r) * n)
-    return (torch.lerp(n, h, torch.sigmoid(x_z + z)),)
 
 
 def reset_before_gru(part: Tensor, state: States, w: Weights) -> States:
@@ -72,10 +57,8 @@ def own_cell(part: Tensor, state: States, w: Weights) -> States:
 
 # A step, and how many states it has.
 STEPS: dict[str, tuple[Callable[[Tensor, States, Weights], States], int]] = {
-    "lstm": (lstm, 2),
     "peephole_lstm": (peephole_lstm, 2),
     "cifg_lstm": (cifg_lstm, 2),
-    "gru": (gru, 1),
     "reset_before_gru": (reset_before_gru, 1),
     OWN_CELL: (own_cell, 1),
 }
@@ -85,8 +68,6 @@ def refusal(workload: Workload) -> str | None:
     """Why there is no loop for this, or None."""
     if workload.cell not in STEPS or workload.options or workload.lengths or workload.mode == STEP:
         return "no loop was written by hand for this"
-    if workload.T > MOST_STEPS:
-        return f"the compiler unrolls the loop, and {workload.T} steps would take it many minutes"
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import openvino
 from openvino import properties
@@ -12,7 +14,7 @@ from benchmarks.problem import Problem
 from benchmarks.workloads import Workload
 
 WORDS = "OpenVINO"
-VERSION = openvino.__version__
+VERSION = version("openvino")
 
 
 def refusal(workload: Workload) -> str | None:
