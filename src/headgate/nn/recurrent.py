@@ -19,7 +19,7 @@ from headgate.graph import trace
 from headgate.nn import initialise, packing
 from headgate.nn.arguments import Sequences, check_step, close_sequences, open_sequences
 from headgate.nn.options import cell_with_options, check_options
-from headgate.nn.stepping import fast_step
+from headgate.nn.stepping import Packed, fast_step
 
 
 class Recurrent(nn.Module):
@@ -92,6 +92,7 @@ class Recurrent(nn.Module):
         switches |= {"layer_norm": layer_norm, "zoneout": zoneout}
         self.cell = trace(cell_with_options(cell, switches, proj_size, bias)).cell
         self._cell_key = operator.key(self.cell)
+        self._packed: Packed | None = None
         self._make_parameters(device, dtype)
         self.reset_parameters()
 
@@ -334,8 +335,11 @@ class Recurrent(nn.Module):
         chosen = engines.explain(Request(self.cell, weight.device, weight.dtype), self.engine)
         return f"{self._arguments()}, engine={chosen}"
 
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_packed": None}  # a copy packs its own weights
+
     def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"_packed": None, **state})
         self.cell = trace(self.cell).cell
         self._cell_key = operator.key(self.cell)
 
