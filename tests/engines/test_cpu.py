@@ -1,7 +1,5 @@
-"""The compiled engine: how threads share its work, what memory it trusts, who may call it, and mistakes to be seen."""
+"""The compiled engine: how threads share its work, what memory it trusts, and mistakes to be seen."""
 
-import multiprocessing
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -101,48 +99,6 @@ def test_an_output_changed_in_place_is_noticed():
         output.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         output.sum().backward()
-
-
-def test_many_threads_may_call_one_layer_at_once():
-    layer = hg.LSTM(8, 33, engine="cpu")
-    inputs = [torch.randn(20, 3, 8) for _ in range(8)]
-    expected = [layer(x)[0].detach() for x in inputs]
-    found = [None] * len(inputs)
-
-    def work(k):
-        for _ in range(5):
-            found[k] = layer(inputs[k])[0].detach()
-
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(inputs))]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    for a, b in zip(found, expected, strict=True):
-        torch.testing.assert_close(a, b)
-
-
-def _in_a_child(state, x, queue):
-    layer = hg.LSTM(64, 64, engine="cpu")
-    layer.load_state_dict(state)
-    queue.put(layer(x)[0].detach().sum().item())
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_can_run_it():
-    """The parent's threads are gone in the child, where waiting for them would last for ever."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    layer, x = hg.LSTM(64, 64, engine="cpu"), torch.randn(4, 64, 64)
-    expected = layer(x)[0].detach().sum().item()
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    child = context.Process(target=_in_a_child, args=(layer.state_dict(), x, queue))
-    child.start()
-    try:
-        assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-4)
-    finally:
-        child.join(timeout=10)
-        child.kill()
-        torch.set_num_threads(before)
 
 
 def test_every_instruction_set_that_runs_here_computes_the_same():

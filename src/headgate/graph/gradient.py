@@ -149,5 +149,3 @@ def linearise(cell: Cell) -> Linear:
         adjoint = reverse({point: ONE}, cut=frozenset(others))
         coefficient[point] = {end: adjoint[end] for end in others if adjoint.get(end, ZERO) is not ZERO}
     return Linear(graph, tuple(points), means, coefficient)
-
-

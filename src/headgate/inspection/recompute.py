@@ -238,5 +238,3 @@ def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: 
             "of masks drawn on a GPU or within a parametrisation, or of float32 rounding that a chaotic network "
             "magnifies: watch it as a plain layer, in eval mode, or in float64."
         )
-
-

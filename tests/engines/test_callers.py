@@ -1,0 +1,118 @@
+"""Who may call the compiled engine: several threads, forks, loaders of data; and what a busy machine does to it."""
+
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+import headgate as hg
+from headgate.engines.cpu import library
+
+pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_many_threads_may_call_one_layer_at_once():
+    layer = hg.LSTM(8, 33, engine="cpu")
+    inputs = [torch.randn(20, 3, 8) for _ in range(8)]
+    expected = [layer(x)[0].detach() for x in inputs]
+    found = [None] * len(inputs)
+
+    def work(k):
+        for _ in range(5):
+            found[k] = layer(inputs[k])[0].detach()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(inputs))]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def _in_a_child(state, x, queue):
+    layer = hg.LSTM(64, 64, engine="cpu")
+    layer.load_state_dict(state)
+    queue.put(layer(x)[0].detach().sum().item())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_can_run_it(two_threads):
+    """The parent's threads are gone in the child, where waiting for them would last for ever."""
+    layer, x = hg.LSTM(64, 64, engine="cpu"), torch.randn(4, 64, 64)
+    expected = layer(x)[0].detach().sum().item()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_a_child, args=(layer.state_dict(), x, queue))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-4)
+    finally:
+        child.join(timeout=10)
+        child.kill()
+
+
+class Encoded(Dataset):
+    """Items that a layer makes of random input, in whatever process asks for them."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, k):
+        with torch.no_grad():
+            return self.layer(torch.full((6, 2, 64), k / 8))[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_workers_of_a_data_loader_can_run_it(two_threads):
+    items = Encoded(hg.GRU(64, 64, engine="cpu"))
+    here = [items[k] for k in range(len(items))]  # the parent's threads are there before the workers are forked
+    found = DataLoader(items, batch_size=None, num_workers=2, timeout=60)
+    for mine, theirs in zip(here, found, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def _busy(until):
+    while time.monotonic() < until:
+        pass
+
+
+def median_time(layer, x, threads):
+    torch.set_num_threads(threads)
+    with torch.no_grad():
+        layer(x)
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            layer(x)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def test_a_busy_machine_slows_it_but_does_not_stall_it(two_threads):
+    """Threads meet at every step here. If they spun while one waits for a core, each meeting would last as long as the
+    system lets a busy process run: hundreds of times what the step takes."""
+    layer, x = hg.LSTM(256, 256, engine="cpu"), torch.randn(100, 1, 256)
+    context = multiprocessing.get_context("spawn")
+    others = [context.Process(target=_busy, args=(time.monotonic() + 60,)) for _ in range(2 * os.cpu_count())]
+    try:
+        [other.start() for other in others]
+        time.sleep(1.0)
+        alone, together = (median_time(layer, x, threads) for threads in (1, 2))
+        assert together < 8 * alone
+    finally:
+        [other.kill() for other in others]
