@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
 
 
+States = tuple[Tensor, ...]
+
+
 class Packed:
     """A layer's weights, packed for steps, with what tells whether they still are those of the layer."""
 
@@ -48,8 +51,12 @@ def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any]
     """
     if torch.compiler.is_compiling() or in_transform() or torch.is_autocast_enabled("cpu"):
         return None
+    if state is None and layer.learnable_state:
+        return None
+    if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
+        return None
     states = (state,) if type(state) is Tensor else state
-    if type(input) is not Tensor or not _usual(layer, states):
+    if type(input) is not Tensor or (states is not None and type(states) is not tuple):
         return None
     if torch.is_grad_enabled() and _is_differentiated(layer, input, states):
         return None
@@ -58,40 +65,30 @@ def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any]
         if not _possible(layer, input):
             return None
         packed = layer._packed = Packed(layer)
-    single = input.dim() == 1
-    if single:
-        if states is not None and any(value.dim() != 2 for value in states):
-            return None
-        input, states = input.unsqueeze(0), None if states is None else tuple([v.unsqueeze(1) for v in states])
     try:
-        done = packed.stack(input, states)
+        done = packed.stack(input, states) if input.dim() != 1 else _single(packed.stack, input, states)
     except Stale:
         layer._packed = None
         return None
     if done is None:
         return None
     output, new = done
-    if single:
-        output, new = output.squeeze(0), [value.squeeze(1) for value in new]
-    return output, tuple(new) if len(new) > 1 else new[0]
+    return output, new if len(new) > 1 else new[0]
 
 
-def _usual(layer: Recurrent, states: Any) -> bool:
-    if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
-        return False
-    if states is None:
-        return not layer.learnable_state
-    if type(states) is not tuple or len(states) != len(layer.cell.state_names):
-        return False
-    for value in states:  # noqa: SIM110 - a generator would cost more than all of it
-        if type(value) is not Tensor:
-            return False
-    return True
+def _single(stack: Stack, input: Tensor, states: tuple[Any, ...] | None) -> tuple[Tensor, States] | None:
+    """As the stack itself, without B."""
+    if states is not None:
+        if any(type(value) is not Tensor or value.dim() != 2 for value in states):
+            return None
+        states = tuple([value.unsqueeze(1) for value in states])
+    done = stack(input.unsqueeze(0), states)
+    return done and (done[0].squeeze(0), tuple([value.squeeze(1) for value in done[1]]))
 
 
-def _is_differentiated(layer: Recurrent, input: Tensor, states: tuple[Tensor, ...] | None) -> bool:
-    tensors = (input, *(states or ()), *layer._parameters.values())
-    return any(value is not None and value.requires_grad for value in tensors)
+def _is_differentiated(layer: Recurrent, input: Tensor, states: tuple[Any, ...] | None) -> bool:
+    tensors = (*layer._parameters.values(), input, *(states or ()))
+    return any(isinstance(value, Tensor) and value.requires_grad for value in tensors)
 
 
 def _possible(layer: Recurrent, input: Tensor) -> bool:
@@ -99,6 +96,6 @@ def _possible(layer: Recurrent, input: Tensor) -> bool:
     weights = [layer._parameters.get(name) for names in layer._weight_names for name in names.values()]
     if any(w is None or w.dtype != input.dtype or w.device.type != "cpu" or not can_be_watched(w) for w in weights):
         return False
-    if input.dtype not in (torch.float32, torch.float64):
+    if input.dtype not in (torch.float32, torch.float64) or not can_step(layer.cell):
         return False
-    return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu" and can_step(layer.cell)
+    return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu"

@@ -1,4 +1,4 @@
-"""One step of a stack of layers, on weights packed before: for streaming, where packing would cost more than the step."""
+"""One step of a stack of layers, on weights packed before: for streaming, where packing costs more than the step."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, empty_like
 
 from headgate.cells import Cell
 from headgate.engines.cpu import library
@@ -28,7 +27,7 @@ def can_step(cell: Cell) -> bool:
     return not program(cell).backward.reads_x
 
 
-class Stale(Exception):  # noqa: N818 - not an error: the weights were packed before they changed
+class Stale(Exception):
     """The weights are no longer those that were packed."""
 
 
@@ -38,16 +37,12 @@ class _Form(NamedTuple):
     Attributes:
         x: shape of the input, [B, I].
         output: a tensor like those to be returned, [B, O].
-        states: likewise, [L, B, S] each.
-        shapes: theirs.
-        zeros: as long as the largest of the states.
+        states: likewise, zeros, [L, B, S] each.
     """
 
     x: tuple[int, ...]
     output: Tensor
-    states: list[Tensor]
-    shapes: list[tuple[int, ...]]
-    zeros: Tensor
+    states: tuple[Tensor, ...]
 
 
 class Stack:
@@ -65,7 +60,8 @@ class Stack:
         self._sample = Sample([weight for own in weights for weight in own.values()])
         H = len(first) // len(cell.gate_names)
         biases = frozenset(name for name in weights[0] if name.startswith("bias"))
-        sizes = [sizes_of(cell, own["weight_ih"].shape[1], H, output_size, first.dtype, False, False) for own in weights]
+        widths = [own["weight_ih"].shape[1] for own in weights]
+        sizes = [sizes_of(cell, width, H, output_size, first.dtype, False, False) for width in widths]
         layouts = [forward_layout(own, biases) for own in sizes]
         self._buffers = [_packed(size, own) for size, own in zip(sizes, weights, strict=True)]
         self._state_sizes = sizes[0].states
@@ -92,11 +88,11 @@ class Stack:
         self._form = self._form_of(1)
 
     def _form_of(self, B: int) -> _Form:
-        shapes = [(len(self._layers), B, size) for size in self._state_sizes]
-        made = [torch.zeros(shape, dtype=self._dtype) for shape in [(B, self._state_sizes[0]), *shapes]]
-        return _Form((B, self._width), made[0], made[1:], shapes, max(made, key=Tensor.numel))
+        output = torch.empty(B, self._state_sizes[0], dtype=self._dtype)
+        zeros = [torch.zeros(len(self._layers), B, size, dtype=self._dtype) for size in self._state_sizes]
+        return _Form((B, self._width), output, tuple(zeros))
 
-    def __call__(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, list[Tensor]] | None:
+    def __call__(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """Run one step.
 
         Args:
@@ -109,6 +105,7 @@ class Stack:
         Raises:
             Stale: the weights have changed.
         """
+        # Every line here costs as much as ten of the library's; hence the one loop and no helpers.
         form = self._form
         if x.shape != form.x:
             if x.dim() != 2 or x.shape[1] != self._width or len(x) == 0:
@@ -119,25 +116,24 @@ class Stack:
             return None
         if not x.is_contiguous():
             x = x.contiguous()
-        output = torch.empty_like(form.output)
-        addresses = [x.data_ptr(), output.data_ptr()]
-        new = []
         if states is None:
-            zeros = form.zeros.data_ptr()
-            for like in form.states:
-                made = torch.empty_like(like)
-                new.append(made)
-                addresses += zeros, made.data_ptr()
-        else:
-            for state, like, shape in zip(states, form.states, form.shapes, strict=True):
-                if state.shape != shape or state.dtype is not dtype or not state.is_cpu or not state.is_contiguous():
-                    return None
-                made = torch.empty_like(like)
-                new.append(made)
-                addresses += state.data_ptr(), made.data_ptr()
-        if not self._step(self._address, self._pack(form.x[0], torch.get_num_threads(), *addresses)):
+            states = form.states
+        elif len(states) != len(form.states):
+            return None
+        output = empty_like(form.output)
+        addresses = [form.x[0], torch.get_num_threads(), x.data_ptr(), output.data_ptr()]
+        new = []
+        for state, like in zip(states, form.states):  # noqa: B905 - their lengths were compared
+            if type(state) is not Tensor or state.shape != like.shape or state.dtype is not dtype:
+                return None
+            if not state.is_cpu or not state.is_contiguous():
+                return None
+            made = empty_like(like)
+            new.append(made)
+            addresses += state.data_ptr(), made.data_ptr()
+        if not self._step(self._address, self._pack(*addresses)):
             raise Stale
-        return output, new
+        return output, tuple(new)
 
 
 def _packed(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
