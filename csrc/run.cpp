@@ -131,7 +131,7 @@ class worker : walk<T> {
   }
   int64_t tile_values(const hg_pass& pass) const {
     int64_t most = 0;
-    for (int64_t rows = 1; rows <= TILE_ROWS; ++rows) most = std::max(most, rows * tile_units(pass, rows));
+    for (int64_t rows = 1; rows <= std::min(mine_.rows.size(), TILE_ROWS); ++rows) most = std::max(most, rows * tile_units(pass, rows));
     return most;
   }
 

@@ -1,7 +1,6 @@
 // Threads to run a piece of work on: those of the OpenMP runtime that the host program uses already, where it lends them,
 // so that its idle threads do not spin on the cores that ours want; else threads of our own.
 #include <atomic>
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -56,12 +55,6 @@ int32_t hg_instructions(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
 #endif
   return 0;
-}
-
-int32_t hg_unchanged(const void* const* places, const void* values, int64_t count, int64_t width) {
-  for (int64_t k = 0; k < count; ++k)
-    if (std::memcmp(places[k], static_cast<const char*>(values) + k * width, width)) return 0;
-  return 1;
 }
 
 void hg_lend_threads(void* parallel, void* thread_number, void* thread_count) {

@@ -129,8 +129,6 @@ typedef void (*hg_work)(void* argument, int32_t thread, int32_t threads);
 HG_PUBLIC int32_t hg_interface(void);
 /* 0 portable, 1 AVX2, 2 AVX-512 */
 HG_PUBLIC int32_t hg_instructions(void);
-/* Whether the numbers at some places, `width` bytes each, are still these values. */
-HG_PUBLIC int32_t hg_unchanged(const void* const* places, const void* values, int64_t count, int64_t width);
 HG_PUBLIC void hg_parallel(hg_work work, void* argument, int32_t threads);
 /* Lend another runtime's threads (GOMP_parallel, omp_get_thread_num, omp_get_num_threads); nulls take them back. */
 HG_PUBLIC void hg_lend_threads(void* parallel, void* thread_number, void* thread_count);

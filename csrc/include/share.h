@@ -60,13 +60,14 @@ int32_t best_split(const hg_run& run) {
 }
 
 int32_t threads_worth(const hg_run& run, int32_t split) {
-  // A meeting costs about what a core reads of its second cache in the meantime.
-  constexpr int64_t BYTES_A_MEETING = 65536;
+  // What a core reads of its cache while threads meet, and while the others are woken for a call.
+  constexpr int64_t BYTES_A_MEETING = 65536, BYTES_A_CALL = 393216;
   if (run.T == 0 || run.B == 0) return 1;
   if (split == BY_ROWS) return static_cast<int32_t>(std::min<int64_t>(run.threads, run.B));
   if (run.split == BY_UNITS) return run.threads;
   const int64_t work = run.weight_bytes * std::max<int64_t>(1, run.B / 2);
-  return static_cast<int32_t>(std::max<int64_t>(1, std::min<int64_t>(run.threads, work / BYTES_A_MEETING)));
+  const int64_t most = std::min<int64_t>(run.threads, 1 + run.T * work / BYTES_A_CALL);
+  return static_cast<int32_t>(std::max<int64_t>(1, std::min(most, work / BYTES_A_MEETING)));
 }
 
 }  // namespace

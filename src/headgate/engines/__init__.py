@@ -8,6 +8,7 @@ on each unit by itself: "mean", "mask". Adding an engine is adding a file.
 from headgate.engines.contract import Call as Call
 from headgate.engines.contract import Request as Request
 from headgate.engines.contract import Result as Result
+from headgate.engines.contract import as_dtype as as_dtype
 from headgate.engines.contract import in_transform as in_transform
 from headgate.engines.contract import step_masks as step_masks
 from headgate.engines.contract import wide as wide

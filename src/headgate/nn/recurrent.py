@@ -14,12 +14,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from headgate import cells, engines
 from headgate.cells import Cell
-from headgate.engines import Call, Request, operator, stock, wide
+from headgate.engines import Call, Request, as_dtype, operator, stock, wide
 from headgate.graph import trace
 from headgate.nn import initialise, packing
-from headgate.nn.arguments import Sequences, check_step, close_sequences, open_sequences
+from headgate.nn.arguments import Sequences, autocast_dtype, check_step, close_sequences, open_sequences
 from headgate.nn.options import cell_with_options, check_options
-from headgate.nn.stepping import fast_step
+from headgate.nn.stepping import Packed, fast_step
 
 
 class Recurrent(nn.Module):
@@ -92,6 +92,7 @@ class Recurrent(nn.Module):
         switches |= {"layer_norm": layer_norm, "zoneout": zoneout}
         self.cell = trace(cell_with_options(cell, switches, proj_size, bias)).cell
         self._cell_key = operator.key(self.cell)
+        self._packed: Packed | None = None
         self._make_parameters(device, dtype)
         self.reset_parameters()
 
@@ -180,9 +181,10 @@ class Recurrent(nn.Module):
         # Read once: a parametrised weight is computed whenever it is read.
         weights = [self.weights(*place) for place in places]
         opened = open_sequences(self, weights[0]["weight_ih"], input, hx, lengths, reset)
-        kind = weights[0]["weight_ih"].device.type
+        device = weights[0]["weight_ih"].device
         # What autocast asks for has been done to the input; inside, every dtype is meant as it is.
-        off = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+        on = autocast_dtype(device) is not None
+        off = torch.autocast(device.type, enabled=False) if on else nullcontext()
         with off:
             output, final = self._run(opened, weights)
         return close_sequences(self, opened, output, final)
@@ -258,7 +260,7 @@ class Recurrent(nn.Module):
             self.cell,
             opened.input,
             opened.initial,
-            [weight.to(data.dtype) for part in weights for weight in part.values()],
+            [as_dtype(weight, data.dtype) for part in weights for weight in part.values()],
             has_bias=self.bias,
             num_layers=self.num_layers,
             bidirectional=bool(self.bidirectional),
@@ -281,7 +283,7 @@ class Recurrent(nn.Module):
             outputs = []
             for direction in range(self.num_directions):
                 initial = tuple(state[len(final)] for state in opened.initial)
-                own = {name: weight.to(input.dtype) for name, weight in weights[len(final)].items()}
+                own = {name: as_dtype(weight, input.dtype) for name, weight in weights[len(final)].items()}
                 seed = None if seeds is None else seeds[len(final)]
                 call = Call(self.cell, own, input, initial, lengths, opened.reset, direction == 1, seed=seed)
                 if engine is None:
@@ -334,8 +336,11 @@ class Recurrent(nn.Module):
         chosen = engines.explain(Request(self.cell, weight.device, weight.dtype), self.engine)
         return f"{self._arguments()}, engine={chosen}"
 
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_packed": None}  # a copy packs its own weights
+
     def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"_packed": None, **state})
         self.cell = trace(self.cell).cell
         self._cell_key = operator.key(self.cell)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,80 +9,33 @@ from torch import Tensor
 
 from headgate import engines
 from headgate.engines import Request, in_transform
-from headgate.engines.cpu.library import BLOCK
-from headgate.engines.cpu.step import Packed, Stepper
+from headgate.engines.cpu.step import Stack, Stale, can_step
 from headgate.engines.cpu.weights import can_be_watched
 
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
 
+
 States = tuple[Tensor, ...]
 
 
-class _Steppers(threading.local):
-    """Each thread's steppers of each layer; they go when the layer goes."""
-
-    def __init__(self) -> None:
-        self.of: weakref.WeakKeyDictionary[Recurrent, _Steps] = weakref.WeakKeyDictionary()
-
-
-_steppers = _Steppers()
-
-
-class _Steps:
-    """All layers' steppers, and the forms that they take."""
+class Packed:
+    """A layer's weights, packed for steps, with what tells whether they still are those of the layer."""
 
     def __init__(self, layer: Recurrent) -> None:
-        names = [layer._weight_names[k] for k in range(layer.num_layers)]
-        weights = [layer.weights(k) for k in range(layer.num_layers)]
-        pairs = zip(weights, names, strict=True)
-        self.steppers = [Stepper(Packed(layer.cell, own, called, layer.output_size)) for own, called in pairs]
-        self.engine = layer.engine
-        self.dtype = weights[0]["weight_ih"].dtype
-        self.sizes = layer.state_sizes
-        self.layers = layer.num_layers
-        self.input_size = layer.input_size
-        self._shapes: dict[int, tuple[tuple[int, ...], ...]] = {}
+        self._engine = layer.engine
+        own = [(name, layer._parameters[name]) for names in layer._weight_names for name in names.values()]
+        self._watched = [(name, weight, weight._version, weight.data_ptr()) for name, weight in own]
+        self.stack = Stack(layer.cell, [layer.weights(k) for k in range(layer.num_layers)], layer.output_size)
 
-    def fits(self, layer: Recurrent) -> bool:
-        """Whether the layer is as it was when its weights were packed."""
-        if layer.engine != self.engine:
-            return False
+    def holds(self, layer: Recurrent) -> bool:
+        """Whether the layer is as it was when its weights were packed, as far as the tensors themselves tell."""
         parameters = layer._parameters
-        return all([stepper.packed.holds(parameters) for stepper in self.steppers])
-
-    def run(self, x: Tensor, states: States | None) -> tuple[Tensor, States] | None:
-        """One step of rows [B, I], or None for arguments in any other form than the usual."""
-        B = x.shape[0]
-        shapes = self._shapes.get(B)
-        if shapes is None:
-            shapes = self._shapes[B] = tuple((self.layers, B, size) for size in self.sizes)
-        if x.dtype is not self.dtype or not x.is_cpu or x.shape != (B, self.input_size) or B == 0:
-            return None
-        if states is None:
-            states = tuple([x.new_zeros(shape) for shape in shapes])
-        new, before, after = [], [], []
-        for state, shape in zip(states, shapes, strict=True):
-            if state.shape != shape or state.dtype is not self.dtype or not state.is_cpu or not state.is_contiguous():
-                return None
-            made = torch.empty(shape, dtype=self.dtype)
-            new.append(made)
-            before.append(state.data_ptr())
-            after.append(made.data_ptr())
-        output = torch.empty((B, self.sizes[0]), dtype=self.dtype)
-        self._all_layers(x.contiguous().data_ptr(), before, after, output.data_ptr(), B)
-        return output, tuple(new)
-
-    def _all_layers(self, x: int, before: list[int], after: list[int], output: int, B: int) -> None:
-        threads = torch.get_num_threads()
-        last = self.layers - 1
-        for k, stepper in enumerate(self.steppers):
-            stepper(x, before, after, output if k == last else after[0], B, threads)
-            if k < last:
-                x = after[0]
-                bytes_of = [B * size * self.dtype.itemsize for size in self.sizes]
-                before = [a + n for a, n in zip(before, bytes_of, strict=True)]
-                after = [a + n for a, n in zip(after, bytes_of, strict=True)]
+        for name, weight, version, start in self._watched:
+            # The address before anything is looked at: `.data = ...` gives a tensor other memory.
+            if parameters.get(name) is not weight or weight._version != version or weight.data_ptr() != start:
+                return False
+        return layer.engine == self._engine
 
 
 def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any] | None:
@@ -100,42 +51,44 @@ def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any]
     """
     if torch.compiler.is_compiling() or in_transform() or torch.is_autocast_enabled("cpu"):
         return None
+    if state is None and layer.learnable_state:
+        return None
+    if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
+        return None
     states = (state,) if type(state) is Tensor else state
-    if type(input) is not Tensor or not _usual(layer, states):
+    if type(input) is not Tensor or (states is not None and type(states) is not tuple):
         return None
-    if torch.is_grad_enabled() and any(v.requires_grad for v in (input, *(states or ()), *layer.parameters())):
+    if torch.is_grad_enabled() and _is_differentiated(layer, input, states):
         return None
-    steps = _steppers.of.get(layer)
-    if steps is None or not steps.fits(layer):
+    packed = layer._packed
+    if packed is None or not packed.holds(layer):
         if not _possible(layer, input):
             return None
-        steps = _steppers.of[layer] = _Steps(layer)
-    if input.dim() == 2:
-        done = steps.run(input, states)
-        if done is None:
-            return None
-        output, new = done
-    else:
-        if states is not None and any(value.dim() != 2 for value in states):
-            return None
-        done = steps.run(input.unsqueeze(0), None if states is None else tuple([v.unsqueeze(1) for v in states]))
-        if done is None:
-            return None
-        output, new = done[0].squeeze(0), tuple([value.squeeze(1) for value in done[1]])
+        packed = layer._packed = Packed(layer)
+    try:
+        done = packed.stack(input, states) if input.dim() != 1 else _single(packed.stack, input, states)
+    except Stale:
+        layer._packed = None
+        return None
+    if done is None:
+        return None
+    output, new = done
     return output, new if len(new) > 1 else new[0]
 
 
-def _usual(layer: Recurrent, states: Any) -> bool:
-    if layer.draws_masks or (layer.training and layer.dropout and layer.num_layers > 1):
-        return False
-    if states is None:
-        return not layer.learnable_state
-    if type(states) is not tuple or len(states) != len(layer.cell.state_names):
-        return False
-    for value in states:  # noqa: SIM110 - a generator would cost more than all of it
-        if type(value) is not Tensor:
-            return False
-    return True
+def _single(stack: Stack, input: Tensor, states: tuple[Any, ...] | None) -> tuple[Tensor, States] | None:
+    """As the stack itself, without B."""
+    if states is not None:
+        if any(type(value) is not Tensor or value.dim() != 2 for value in states):
+            return None
+        states = tuple([value.unsqueeze(1) for value in states])
+    done = stack(input.unsqueeze(0), states)
+    return done and (done[0].squeeze(0), tuple([value.squeeze(1) for value in done[1]]))
+
+
+def _is_differentiated(layer: Recurrent, input: Tensor, states: tuple[Any, ...] | None) -> bool:
+    tensors = (*layer._parameters.values(), input, *(states or ()))
+    return any(isinstance(value, Tensor) and value.requires_grad for value in tensors)
 
 
 def _possible(layer: Recurrent, input: Tensor) -> bool:
@@ -143,6 +96,6 @@ def _possible(layer: Recurrent, input: Tensor) -> bool:
     weights = [layer._parameters.get(name) for names in layer._weight_names for name in names.values()]
     if any(w is None or w.dtype != input.dtype or w.device.type != "cpu" or not can_be_watched(w) for w in weights):
         return False
-    if any(size % BLOCK for size in layer.state_sizes) or input.dtype not in (torch.float32, torch.float64):
+    if input.dtype not in (torch.float32, torch.float64) or not can_step(layer.cell):
         return False
     return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu"

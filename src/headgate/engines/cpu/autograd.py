@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from headgate.engines import eager
-from headgate.engines.contract import Call, Result, wide
+from headgate.engines.contract import Call, Result, as_dtype, wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.back import run_back
+from headgate.engines.cpu.buffers import without_padding
 from headgate.engines.cpu.layout import sizes_of
 from headgate.engines.cpu.rows import Rows, rows_of
 from headgate.engines.cpu.run import Memory, Problem, run_forward
@@ -22,12 +23,12 @@ def run_call(call: Call, split: int = 0) -> Result:
     rows = rows_of(call)
     T, B, I = call.input.shape  # noqa: E741 - the field's letter
     flat = call.input.reshape(T * B, I)
-    x = (flat if rows.index is None else flat.index_select(0, rows.index)).to(dtype)
-    initial = [value.to(dtype) for value in call.initial]
+    x = as_dtype(flat if rows.index is None else flat.index_select(0, rows.index), dtype)
+    initial = [as_dtype(value, dtype) for value in call.initial]
     if rows.order is not None:
         initial = [value.index_select(0, rows.order) for value in initial]
     products = torch.bfloat16 if call.input.dtype is torch.bfloat16 and library.tiles() else dtype
-    weights = {name: value.to(products) for name, value in call.weights.items()}
+    weights = {name: as_dtype(value, products) for name, value in call.weights.items()}
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
@@ -42,8 +43,8 @@ def run_call(call: Call, split: int = 0) -> Result:
     final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
     histories = [output, *rest[states:]]
     return Result(
-        _padded(output, rows).to(call.input.dtype),
-        tuple(value.to(given.dtype) for value, given in zip(final, call.initial, strict=True)),
+        as_dtype(_padded(output, rows), call.input.dtype),
+        tuple(as_dtype(value, given.dtype) for value, given in zip(final, call.initial, strict=True)),
         _all_states(call, rows, histories, initial) if call.all_states else None,
     )
 
@@ -79,7 +80,7 @@ def _results(problem: Problem, memory: Memory) -> tuple[Tensor, ...]:
     sizes = problem.sizes.states
     wanted = memory.new if problem.all_states else memory.new[:1]
     shown = [m if m.shape[1] == n else m[:, :n].contiguous() for m, n in zip(wanted, sizes, strict=False)]
-    final = [value[:, :n] for value, n in zip(memory.final, sizes, strict=True)]
+    final = [without_padding(value, n) for value, n in zip(memory.final, sizes, strict=True)]
     return (shown[0], *final, *shown[1:])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from headgate.engines.cpu.buffers import pad_units, padded
+from headgate.engines.cpu.buffers import pad_units, padded, without_padding
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.products import Stacked, sum_products
 from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
@@ -41,9 +41,9 @@ def run_back(
         for d, size in zip(d_final, sizes.states, strict=True)
     ]
     firsts = [torch.zeros_like(end) for end in ends]
-    began = int(rows.counts.max(initial=0))
-    for first, end in zip(firsts, ends, strict=True):
-        first[began:] = end[began:]  # rows without a step pass on what they get
+    if rows.began < rows.B:
+        for first, end in zip(firsts, ends, strict=True):
+            first[rows.began :] = end[rows.began :]  # rows without a step pass on what they get
     vectors = len(sizes.cell.vector_names) * padded(sizes.H)
     buffers = memory.buffers | given | own_vectors(sizes, weights)
     buffers["columns"] = x.new_empty(rows.N, sizes.columns.width)
@@ -58,7 +58,8 @@ def run_back(
         state.d_final, state.d_initial, state.d_state = end.data_ptr(), first.data_ptr(), scratch.data_ptr()
     layout = backward_layout(sizes, frozenset(name.removeprefix("y ") for name in given))
     start(problem, layout, buffers, states, keep=True, back=True)
-    found = {f"initial_{name}": first[:, :n] for name, first, n in zip(names, firsts, sizes.states, strict=True)}
+    each = zip(names, firsts, sizes.states, strict=True)
+    found = {f"initial_{name}": without_padding(first, n) for name, first, n in each}
     return found | _Products(problem, buffers, memory).all(x, weights, wanted)
 
 
@@ -125,13 +126,13 @@ class _Products:
             return Stacked(sizes.kept.view(self.buffers["kept"], sizes.kept_of[argument]))
         if argument.kind != "leaf":
             k = sizes.state_of[argument]
-            return Stacked(memory.new[k][:, : sizes.states[k]])
+            return Stacked(without_padding(memory.new[k], sizes.states[k]))
         k = sizes.cell.state_names.index(argument.label[1])
         size = sizes.states[k]
         if rows.compose:
-            return Stacked(memory.old[k][:, :size])
-        began = memory.initial[k][: int(rows.counts[0]) if rows.T else 0, :size]
-        history = memory.new[k][:, :size]
+            return Stacked(without_padding(memory.old[k], size))
+        began = without_padding(memory.initial[k][: rows.began], size)
+        history = without_padding(memory.new[k], size)
         if rows.reverse:
             return Stacked(history[rows.B :], began) if rows.T else Stacked(history)
         before = history[: len(history) - len(began)] if rows.index is None else history.index_select(0, rows.before)

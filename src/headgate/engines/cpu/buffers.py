@@ -24,6 +24,11 @@ def pad_units(value: Tensor) -> Tensor:
     return torch.nn.functional.pad(value, (0, missing)) if missing else value.contiguous()
 
 
+def without_padding(value: Tensor, size: int) -> Tensor:
+    """[B, padded(size)] as [B, size], a view."""
+    return value if value.shape[1] == size else value[:, :size]
+
+
 class Columns:
     """Several values side by side for every row: where each stands.
 
@@ -44,7 +49,8 @@ class Columns:
     def view(self, buffer: Tensor, first: int, count: int = 1) -> Tensor:
         """`count` values from `first` on, [rows, count * size], without padding; a copy only where there is some."""
         size = self.sizes[first]
-        whole = buffer[:, self.start[first] : self.start[first + count]]
+        begin, end = self.start[first], self.start[first + count]
+        whole = buffer if (begin, end) == (0, self.width) else buffer[:, begin:end]
         if padded(size) == size:
             return whole
         return whole.unflatten(1, (count, padded(size)))[:, :, :size].flatten(1)

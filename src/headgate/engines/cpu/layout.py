@@ -117,6 +117,11 @@ class Layout:
         drawn = cell.mask_names if self.sizes.drawn else ()
         return (library.Mask * len(drawn))(*((cell.state_names.index(n), limit(cell.rates[n])) for n in drawn))
 
+    @cached_property
+    def recurrent(self) -> list[int]:
+        """Which of the buffers are the recurrent weights, packed."""
+        return [k for k, name in enumerate(self.buffers) if name.startswith("w ") and name != "w input"]
+
     def buffer(self, name: str) -> int:
         if name not in self.buffers:
             self.buffers.append(name)

@@ -123,6 +123,30 @@ class Run(Structure):
     ]
 
 
+class Sample(Structure):
+    """`hg_sample` of stack.h."""
+
+    _fields_ = [("places", c_void_p), ("values", c_void_p), ("count", c_int64), ("width", c_int64)]
+
+
+class Stack(Structure):
+    """`hg_stack` of stack.h."""
+
+    _fields_ = [
+        ("run", c_void_p),
+        ("layers", POINTER(Run)),
+        ("sizes", POINTER(c_int64)),
+        ("sample", c_void_p),
+        ("n_layers", c_int32),
+        ("n_states", c_int32),
+        ("n_buffers", c_int32),
+        ("x", c_int32),
+        ("kept", c_int32),
+        ("width", c_int32),
+        ("scratch", c_int64),
+    ]
+
+
 class Packing(Structure):
     """`hg_packing` of headgate.h."""
 
@@ -178,7 +202,8 @@ def library() -> ctypes.CDLL | None:
         raise ImportError(
             f"{found[0]} was built for another version of headgate; install headgate again to build it anew."
         )
-    loaded.hg_unchanged.argtypes = [c_void_p, c_void_p, c_int64, c_int64]
+    loaded.hg_unchanged.argtypes = [c_void_p]
+    loaded.hg_step_layers.argtypes = [c_void_p, c_void_p]
     _lend_threads(loaded)
     return loaded
 

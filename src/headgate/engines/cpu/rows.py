@@ -37,9 +37,14 @@ class Rows:
     fresh: Tensor | None
     reverse: bool
 
-    @property
+    @cached_property
     def N(self) -> int:
         return int(self.counts.sum())
+
+    @cached_property
+    def began(self) -> int:
+        """Rows that take any step; they stand first."""
+        return int(self.counts[0]) if self.T else 0
 
     @property
     def compose(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -88,7 +89,8 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
         [x.new_empty(rows.N if k else 2 * rows.B, padded(size)) for k, size in zip(kept, sizes.states, strict=True)],
         [x.new_empty(n, padded(size)) if rows.compose else None for size in sizes.states],
         first,
-        [value.clone() for value in first],
+        # Rows that take no step keep what they had.
+        [torch.empty_like(value) if rows.began == rows.B else value.clone() for value in first],
     )
     start(problem, layout, buffers, _states(sizes, memory, kept), keep=sizes.keep)
     for name in list(buffers):
@@ -103,6 +105,7 @@ def own_vectors(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor
     return {"p": pad_units(weights["weight_p"].to(sizes.dtype).view(len(names), sizes.H))} if names else {}
 
 
+@cache
 def rates(sizes: Sizes) -> dict[str, Tensor]:
     """What stands for the masks where none are drawn, if there are any: [masks, S padded]."""
     cell = sizes.cell
@@ -144,6 +147,11 @@ def kept_states(sizes: Sizes, memory: Memory) -> list[library.State]:
     return _states(sizes, memory, [True] * len(memory.new))
 
 
+@cache
+def _zeros(sizes: Sizes) -> Tensor:
+    return torch.zeros(max(padded(sizes.H), padded(sizes.O), BLOCK), dtype=sizes.dtype)
+
+
 def start(
     problem: Problem,
     layout: Layout,
@@ -155,10 +163,9 @@ def start(
 ) -> None:
     """Have the library run a layout's passes over all steps."""
     rows, sizes = problem.rows, problem.sizes
-    zeros = torch.zeros(max(padded(sizes.H), padded(sizes.O), BLOCK), dtype=sizes.dtype)
-    there = {"zeros": zeros, **buffers}
-    pointers = [None if there.get(name) is None else there[name].data_ptr() for name in layout.buffers]
-    weight_bytes = sum(there[name].nbytes for name in layout.buffers if name.startswith("w ") and name != "w input")
+    there = [_zeros(sizes) if name == "zeros" else buffers.get(name) for name in layout.buffers]
+    pointers = [None if value is None else value.data_ptr() for value in there]
+    weight_bytes = sum(there[k].nbytes for k in layout.recurrent)
     run = library.Run(
         rows.T,
         rows.B,

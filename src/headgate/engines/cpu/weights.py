@@ -60,12 +60,14 @@ def can_be_watched(weight: Tensor) -> bool:
     return weight.grad_fn is None and not weight.is_inference() and weight.is_contiguous() and weight.numel() > 0
 
 
-class Snapshot:
-    """What tells whether tensors, for which `can_be_watched`, still hold the values they held; it keeps none alive."""
+class Sample:
+    """Some values of tensors, for which `can_be_watched`, to be looked at again while those tensors live.
+
+    Attributes:
+        address: of the library's own structure.
+    """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        tensors = list(tensors)
-        self._watched = [(TensorWeakRef(value), value._version, value.data_ptr()) for value in tensors]
         places, values = [], []
         for value in tensors:
             flat = value.detach().view(-1)
@@ -73,17 +75,31 @@ class Snapshot:
             places.append(flat.data_ptr() + at * flat.element_size())
             values.append(flat[torch.from_numpy(at)].view(torch.uint8).numpy())
         self._places, self._values = np.concatenate(places), np.concatenate(values)
-        addresses = (self._places.ctypes.data, self._values.ctypes.data)
-        self._looks = (*map(ctypes.c_void_p, addresses), len(self._places), len(self._values) // len(self._places))
+        addresses = self._places.ctypes.data, self._values.ctypes.data
+        self._own = library.Sample(*addresses, len(self._places), len(self._values) // len(self._places))
+        self.address = ctypes.addressof(self._own)
         self._unchanged = library.library().hg_unchanged
 
-    def holds(self, tensors: Iterable[Tensor | None]) -> bool:
+    def unchanged(self) -> bool:
+        """Whether they are what they were."""
+        return self._unchanged(self.address) == 1
+
+
+class Snapshot:
+    """What tells whether tensors, for which `can_be_watched`, still hold the values they held; it keeps none alive."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        tensors = list(tensors)
+        self._watched = [(TensorWeakRef(value), value._version, value.data_ptr()) for value in tensors]
+        self._sample = Sample(tensors)
+
+    def holds(self, tensors: Iterable[Tensor]) -> bool:
         """Whether these are the very tensors, unchanged."""
         for (mine, version, start), given in zip(self._watched, tensors, strict=True):
             # The address is compared before it is looked at: `.data = ...` gives a tensor other memory.
             if mine() is not given or given._version != version or given.data_ptr() != start:
                 return False
-        return self._unchanged(*self._looks) == 1
+        return self._sample.unchanged()
 
 
 _kept: WeakIdKeyDictionary = WeakIdKeyDictionary()
