@@ -81,7 +81,8 @@ class tile_products {
     return {begin, stride(product)};
   }
 
-  // All rows against one strip, 16 or a few less at a time.
+  // All rows against one strip, 16 or a few less at a time. A single row is a tile as well: what it waits for are the
+  // weights, of half the bytes of float32.
   void strip(const hg_product& product, const tile_task& at, const uint16_t* weight, int panels, int64_t rows) {
     const int64_t groups = (rows + 15) / 16, K = depth(product);
     for (int64_t g = 0; g < groups; g += 2) {

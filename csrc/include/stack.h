@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* Numbers of `width` bytes (4 or 8) at some places, and what they were. */
+/* Numbers of `width` bytes (2, 4 or 8) at some places, and what they were. */
 typedef struct {
   const void* const* places;
   const void* values;

@@ -22,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_verbs_are_the_files():
-    assert {"cells", "demo"} <= set(verbs())
+    assert {"bench", "cells", "demo"} <= set(verbs())
     assert all(summary(path) for path in verbs().values())
 
 

@@ -195,8 +195,9 @@ def _check_input(form: _Form, weight: Tensor, input: Tensor) -> None:
             f"{layer.call}: Input and parameter tensors are not at the same device, found input tensor at "
             f"{input.device} and parameter tensor at {weight.device}; move one of them with .to(...)."
         )
-    cast = autocast_dtype(input.device) is not None and input.dtype in CASTABLE
-    if input.dtype != weight.dtype and not cast:
+    if input.dtype == weight.dtype:
+        return
+    if autocast_dtype(input.device) is None or input.dtype not in CASTABLE:
         other = f", or convert model: model.to({input.dtype})" if input.is_floating_point() else ""
         raise ValueError(
             f"{layer.call}: RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "

@@ -46,6 +46,11 @@ class Rows:
         """Rows that take any step; they stand first."""
         return int(self.counts[0]) if self.T else 0
 
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        """Of `offset` and `counts`; NumPy takes its time to tell them."""
+        return self.offset.ctypes.data, self.counts.ctypes.data
+
     @property
     def compose(self) -> bool:
         """Whether old states have to be put together row by row: some start at a step that is not the first."""

@@ -169,8 +169,7 @@ def start(
     run = library.Run(
         rows.T,
         rows.B,
-        rows.offset.ctypes.data,
-        rows.counts.ctypes.data,
+        *rows.addresses,
         None if rows.fresh is None else rows.fresh.data_ptr(),
         int(rows.reverse != back),
         int(back),
