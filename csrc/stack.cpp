@@ -1,85 +1,122 @@
-// One time step of a stack of layers whose weights were packed before: for streaming, where a call has to be cheap.
+// All layers of a stack whose weights were packed before, in one call: for one step or short sequences, where everything
+// around the library costs more than the library.
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "stack.h"
 
 namespace {
 
+constexpr std::align_val_t LINE{64};
+
+struct release {
+  void operator()(char* memory) const { ::operator delete(memory, LINE); }
+};
+using memory = std::unique_ptr<char, release>;
+
+memory bytes(int64_t count) { return memory(count ? static_cast<char*>(::operator new(count, LINE)) : nullptr); }
+
 // What one call adds to the stack's own structures, which any number of threads may use at once.
-class one_step {
+class one_call {
  public:
-  one_step(const hg_stack& stack, const hg_step& step)
-      : stack_(stack), step_(step), states_(stack.n_states), buffers_(stack.n_buffers), before_(stack.n_states) {
-    int64_t bytes = step.B * stack.scratch;
-    for (int k = 0; k < stack.n_states; ++k)
-      if (is_padded(k)) bytes += 2 * padded_bytes(k);
-    scratch_.reset(new char[bytes]);
-    char* next = scratch_.get() + step.B * stack.scratch;
+  one_call(const hg_stack& stack, const hg_call& call)
+      : stack_(stack),
+        call_(call),
+        row_(stack.n_directions * row_bytes(0)),
+        offset_(call.T),
+        rows_(call.T, call.B),
+        states_(stack.n_states),
+        buffers_(stack.n_buffers),
+        scratch_(bytes(call.B * stack.scratch)) {
+    for (int64_t t = 0; t < call.T; ++t) offset_[t] = t * call.B;
     for (int k = 0; k < stack.n_states; ++k) {
-      before_[k] = next;
-      if (is_padded(k)) next += 2 * padded_bytes(k);
+      const int64_t rows = all_rows() * (k == 0) + 2 * call.B * (k > 0);
+      before_.push_back(bytes(is_padded(k) * padded_bytes(k)));
+      after_.push_back(bytes(is_padded(k) * padded_bytes(k)));
+      history_.push_back(bytes((is_padded(k) || k > 0) * rows * units(k) * stack.width));
+    }
+    for (int l = 0; l < std::min(stack.n_layers - 1, 2); ++l) between_.push_back(bytes(all_rows() * row_));
+  }
+
+  void run() {
+    const void* x = call_.x;
+    for (int l = 0; l < stack_.n_layers; ++l) {
+      char* output = l + 1 == stack_.n_layers ? static_cast<char*>(call_.output) : between_[l % 2].get();
+      for (int d = 0; d < stack_.n_directions; ++d) part(l * stack_.n_directions + d, x, output + d * row_bytes(0));
+      x = output;
     }
   }
 
-  void layer(int l, const void* x) {
-    static constexpr int64_t FIRST = 0;
-    hg_run run = stack_.layers[l];
+ private:
+  // One layer in one direction; its output begins at each row's `output`.
+  void part(int p, const void* x, char* output) {
+    hg_run run = stack_.parts[p];
     std::copy(run.states, run.states + stack_.n_states, states_.begin());
     std::copy(run.buffers, run.buffers + stack_.n_buffers, buffers_.begin());
     buffers_[stack_.x] = const_cast<void*>(x);
     if (stack_.kept >= 0) buffers_[stack_.kept] = scratch_.get();
-    for (int k = 0; k < stack_.n_states; ++k) {
-      states_[k].initial = is_padded(k) ? spread(k, before(l, k)) : before(l, k);
-      states_[k].new_state = states_[k].final = is_padded(k) ? before_[k] + padded_bytes(k) : after(l, k);
-    }
-    const bool last = l + 1 == stack_.n_layers;
-    if (last && !is_padded(0)) states_[0].new_state = step_.output;
-    run.B = step_.B;
-    run.offset = &FIRST;
-    run.rows = &step_.B;
-    run.threads = static_cast<int32_t>(step_.threads);
+    for (int k = 0; k < stack_.n_states; ++k) state(p, k, output);
+    run.T = call_.T;
+    run.B = call_.B;
+    if (call_.T == 1) run.weight_bytes += stack_.input_bytes[p];
+    run.offset = offset_.data();
+    run.rows = rows_.data();
+    run.threads = static_cast<int32_t>(call_.threads);
     run.states = states_.data();
     run.buffers = buffers_.data();
     stack_.run(&run);
+    if (is_padded(0)) copy_rows(all_rows(), row_bytes(0), history_[0].get(), units(0) * stack_.width, output, row_);
     for (int k = 0; k < stack_.n_states; ++k)
-      if (is_padded(k)) gather(k, after(l, k));
-    if (last && is_padded(0)) std::memcpy(step_.output, after(l, 0), step_.B * row_bytes(0));
+      if (is_padded(k)) copy_rows(call_.B, row_bytes(k), after_[k].get(), units(k) * stack_.width, after(p, k), row_bytes(k));
   }
 
-  void* after(int l, int k) const { return static_cast<char*>(step_.states[k].after) + l * step_.B * row_bytes(k); }
-
- private:
-  const void* before(int l, int k) const {
-    return static_cast<const char*>(step_.states[k].before) + l * step_.B * row_bytes(k);
+  void state(int p, int k, char* output) {
+    hg_state& state = states_[k];
+    const bool padded = is_padded(k);
+    state.initial = padded ? spread(k, before(p, k)) : before(p, k);
+    state.final = padded ? after_[k].get() : after(p, k);
+    state.kept = k == 0;
+    state.new_state = history_[k].get();
+    if (k == 0 && !padded) {
+      state.new_state = output;
+      state.stride = row_ / stack_.width;
+    }
   }
-  int64_t units(int k) const { return stack_.layers[0].states[k].units; }
+
+  const void* before(int p, int k) const {
+    return static_cast<const char*>(call_.states[k].before) + p * call_.B * row_bytes(k);
+  }
+  void* after(int p, int k) const { return static_cast<char*>(call_.states[k].after) + p * call_.B * row_bytes(k); }
+
+  int64_t all_rows() const { return call_.T * call_.B; }
+  int64_t units(int k) const { return stack_.parts[0].states[k].units; }
   bool is_padded(int k) const { return units(k) != stack_.sizes[k]; }
   int64_t row_bytes(int k) const { return stack_.sizes[k] * stack_.width; }
-  int64_t padded_bytes(int k) const { return step_.B * units(k) * stack_.width; }
+  int64_t padded_bytes(int k) const { return call_.B * units(k) * stack_.width; }
 
   const void* spread(int k, const void* rows) {
     const int64_t own = row_bytes(k), all = units(k) * stack_.width;
-    for (int64_t r = 0; r < step_.B; ++r) {
-      std::memcpy(before_[k] + r * all, static_cast<const char*>(rows) + r * own, own);
-      std::memset(before_[k] + r * all + own, 0, all - own);
-    }
-    return before_[k];
+    copy_rows(call_.B, own, rows, own, before_[k].get(), all);
+    for (int64_t r = 0; r < call_.B; ++r) std::memset(before_[k].get() + r * all + own, 0, all - own);
+    return before_[k].get();
   }
-  void gather(int k, void* rows) const {
-    const int64_t own = row_bytes(k), all = units(k) * stack_.width;
-    const char* from = before_[k] + padded_bytes(k);
-    for (int64_t r = 0; r < step_.B; ++r) std::memcpy(static_cast<char*>(rows) + r * own, from + r * all, own);
+
+  static void copy_rows(int64_t rows, int64_t width, const void* from, int64_t from_stride, void* to, int64_t to_stride) {
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(static_cast<char*>(to) + r * to_stride, static_cast<const char*>(from) + r * from_stride, width);
   }
 
   const hg_stack& stack_;
-  const hg_step& step_;
+  const hg_call& call_;
+  const int64_t row_; /* bytes of all directions' output */
+  std::vector<int64_t> offset_, rows_;
   std::vector<hg_state> states_;
   std::vector<void*> buffers_;
-  std::vector<char*> before_;
-  std::unique_ptr<char[]> scratch_;
+  memory scratch_;
+  std::vector<memory> before_, after_, history_, between_;
 };
 
 template <class T>
@@ -99,14 +136,9 @@ int32_t hg_unchanged(const hg_sample* sample) {
   return unchanged<int64_t>(sample->places, sample->values, sample->count);
 }
 
-int32_t hg_step_layers(const hg_stack* stack, const hg_step* step) {
+int32_t hg_run_stack(const hg_stack* stack, const hg_call* call) {
   if (!hg_unchanged(stack->sample)) return 0;
-  one_step all(*stack, *step);
-  const void* x = step->x;
-  for (int l = 0; l < stack->n_layers; ++l) {
-    all.layer(l, x);
-    x = all.after(l, 0);
-  }
+  one_call(*stack, *call).run();
   return 1;
 }
 

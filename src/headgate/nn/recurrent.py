@@ -18,8 +18,8 @@ from headgate.engines import Call, Request, as_dtype, operator, stock, wide
 from headgate.graph import trace
 from headgate.nn import initialise, packing
 from headgate.nn.arguments import Sequences, autocast_dtype, check_step, close_sequences, open_sequences
+from headgate.nn.inference import Packed, run_packed
 from headgate.nn.options import cell_with_options, check_options
-from headgate.nn.stepping import Packed, fast_step
 
 
 class Recurrent(nn.Module):
@@ -177,6 +177,10 @@ class Recurrent(nn.Module):
         Raises:
             TypeError, ValueError, RuntimeError: as torch.nn raises them; the message says what came and what is needed.
         """
+        if lengths is None and reset is None:
+            done = run_packed(self, input, hx, dims=3)
+            if done is not None:
+                return done
         places = [(layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)]
         # Read once: a parametrised weight is computed whenever it is read.
         weights = [self.weights(*place) for place in places]
@@ -207,9 +211,9 @@ class Recurrent(nn.Module):
                 f"{self.call}: a bidirectional layer cannot be stepped, since its reverse direction starts at the end; "
                 "use bidirectional=False for streaming."
             )
-        stepped = fast_step(self, input, state)
-        if stepped is not None:
-            return stepped
+        done = run_packed(self, input, state, dims=2)
+        if done is not None:
+            return done
         batched = check_step(self, input)
         if state is None:
             state = self.initial_state(input.shape[0] if batched else 1, dtype=wide(input.dtype))
@@ -343,4 +347,3 @@ class Recurrent(nn.Module):
         super().__setstate__({"_packed": None, **state})
         self.cell = trace(self.cell).cell
         self._cell_key = operator.key(self.cell)
-

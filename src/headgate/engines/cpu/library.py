@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 3
+INTERFACE = 4
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -134,10 +134,12 @@ class Stack(Structure):
 
     _fields_ = [
         ("run", c_void_p),
-        ("layers", POINTER(Run)),
+        ("parts", POINTER(Run)),
         ("sizes", POINTER(c_int64)),
+        ("input_bytes", POINTER(c_int64)),
         ("sample", c_void_p),
         ("n_layers", c_int32),
+        ("n_directions", c_int32),
         ("n_states", c_int32),
         ("n_buffers", c_int32),
         ("x", c_int32),
@@ -203,7 +205,7 @@ def library() -> ctypes.CDLL | None:
             f"{found[0]} was built for another version of headgate; install headgate again to build it anew."
         )
     loaded.hg_unchanged.argtypes = [c_void_p]
-    loaded.hg_step_layers.argtypes = [c_void_p, c_void_p]
+    loaded.hg_run_stack.argtypes = [c_void_p, c_void_p]
     _lend_threads(loaded)
     return loaded
 

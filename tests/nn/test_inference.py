@@ -1,4 +1,4 @@
-"""`step` on packed weights: what it computes, when it may run, that it is never stale, and who owns which memory."""
+"""`step` and `forward` on packed weights: what they compute, when they may, never stale, and who owns which memory."""
 
 import copy
 import pickle
@@ -7,13 +7,13 @@ import threading
 import pytest
 import torch
 from comparing import assert_all_close
-from nn.layer_runs import CELLS, named, normal, tolerance
+from nn.layer_runs import CELLS, as_hx, detached, named, normal, states_for, tolerance
 from torch import nn
 from torch.nn.utils import parametrizations
 
 import headgate as hg
 from headgate.engines.cpu import library
-from headgate.engines.cpu.step import can_step
+from headgate.engines.cpu.stack import can_stack
 
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 
@@ -27,7 +27,7 @@ def layer_of(cell="lstm", H=16, **options):
 
 
 def is_fast(layer):
-    """Whether its last step ran on packed weights."""
+    """Whether its last call ran on packed weights."""
     return layer._packed is not None
 
 
@@ -39,8 +39,24 @@ def stepped(layer, input, state=None):
     return named((torch.stack(outputs), state))
 
 
+def the_long_way(layer, input, state=None):
+    """As it runs where there is something to differentiate."""
+    with torch.enable_grad():
+        found = named(layer(input.clone().requires_grad_(), state))
+    assert found["output"].requires_grad
+    return detached(found)
+
+
 def agrees(layer, input, state=None):
-    assert_all_close(stepped(layer, input, state), named(layer(input, state)), tolerance(layer))
+    expected = the_long_way(layer, input, state)
+    assert_all_close(named(layer(input, state)), expected, tolerance(layer))
+    if layer.bidirectional:
+        return
+    turned = layer.batch_first and input.dim() == 3
+    found = stepped(layer, input.transpose(0, 1) if turned else input, state)
+    if turned:
+        found["output"] = found["output"].transpose(0, 1)
+    assert_all_close(found, expected, tolerance(layer))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -51,7 +67,7 @@ def test_it_computes_what_forward_computes(cell, H, dtype):
     for B in (3, 1, 3):
         agrees(layer, normal(4, B, FEATURES, dtype=dtype))
     agrees(layer, normal(4, FEATURES, dtype=dtype))
-    assert is_fast(layer) == can_step(layer.cell)
+    assert is_fast(layer) == can_stack(layer.cell)
 
 
 def test_the_comparison_can_fail():
@@ -59,9 +75,31 @@ def test_the_comparison_can_fail():
     layer.step(input[0])
     stack = layer._packed.stack
     right = stack._pack
-    stack._pack = lambda B, threads, x, output, h, new_h, c, new_c: right(B, threads, x, output, c, new_h, h, new_c)
+    stack._pack = lambda T, B, threads, x, output, h, new_h, c, new_c: right(
+        T, B, threads, x, output, c, new_h, h, new_c
+    )
     with pytest.raises(AssertionError, match="output"):
         agrees(layer, input)
+
+
+@pytest.mark.parametrize("T", [1, 7])
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}, {"bidirectional": True}, {"num_layers": 4}], ids=str)
+@whole_blocks_and_padded
+@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole_lstm"])
+def test_whole_sequences_in_every_form(cell, H, options, T):
+    layer = layer_of(cell, H, **options)
+    shape = (3, T) if layer.batch_first else (T, 3)
+    states = states_for(layer, 3)
+    for state in (None, as_hx(states)):
+        agrees(layer, normal(*shape, FEATURES), state)
+    agrees(layer, normal(T, FEATURES), as_hx(tuple(value[:, 0] for value in states)))
+    assert is_fast(layer)
+
+
+def test_sequences_and_steps_may_take_turns():
+    layer = layer_of("gru", 19)
+    for T, B in ((4, 2), (1, 5), (6, 1), (4, 2)):
+        agrees(layer, normal(T, B, FEATURES))
 
 
 @whole_blocks_and_padded

@@ -1,4 +1,4 @@
-"""`step` without detours: packed weights kept from one call to the next, where nothing is to be differentiated."""
+"""Calls without detours: packed weights kept from one call to the next, where nothing is to be differentiated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headgate import engines
 from headgate.engines import Request, in_transform
-from headgate.engines.cpu.step import Stack, Stale, can_step
+from headgate.engines.cpu.stack import Stack, Stale, can_stack
 from headgate.engines.cpu.weights import can_be_watched
 
 if TYPE_CHECKING:
@@ -20,13 +20,15 @@ States = tuple[Tensor, ...]
 
 
 class Packed:
-    """A layer's weights, packed for steps, with what tells whether they still are those of the layer."""
+    """A layer's weights, packed, with what tells whether they still are those of the layer."""
 
     def __init__(self, layer: Recurrent) -> None:
         self._engine = layer.engine
         own = [(name, layer._parameters[name]) for names in layer._weight_names for name in names.values()]
         self._watched = [(name, weight, weight._version, weight.data_ptr()) for name, weight in own]
-        self.stack = Stack(layer.cell, [layer.weights(k) for k in range(layer.num_layers)], layer.output_size)
+        directions = layer.num_directions
+        parts = [layer.weights(k // directions, k % directions) for k in range(layer.num_layers * directions)]
+        self.stack = Stack(layer.cell, parts, layer.output_size, directions)
 
     def holds(self, layer: Recurrent) -> bool:
         """Whether the layer is as it was when its weights were packed, as far as the tensors themselves tell."""
@@ -38,25 +40,26 @@ class Packed:
         return layer.engine == self._engine
 
 
-def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any] | None:
-    """One step of all layers on packed weights.
+def run_packed(layer: Recurrent, input: Tensor, state: Any, dims: int) -> tuple[Tensor, Any] | None:
+    """All layers and directions on packed weights.
 
     Args:
-        layer: without a reverse direction.
-        input, state: as `Recurrent.step` is given them.
+        layer: for one step, without a reverse direction.
+        input, state: as `Recurrent.forward` or `Recurrent.step` is given them.
+        dims: dimensions of an input with a batch: 3, or 2 for one step.
 
     Returns:
-        What `step` returns, or None where this way cannot be taken: whatever is unusual goes the long way, and is
+        What the caller returns, or None where this way cannot be taken: whatever is unusual goes the long way, and is
         refused there if it is wrong.
     """
+    states = (state,) if type(state) is Tensor else state
+    if type(input) is not Tensor or (states is not None and type(states) is not tuple):
+        return None
     if torch.compiler.is_compiling() or in_transform() or torch.is_autocast_enabled("cpu"):
         return None
     if state is None and layer.learnable_state:
         return None
     if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
-        return None
-    states = (state,) if type(state) is Tensor else state
-    if type(input) is not Tensor or (states is not None and type(states) is not tuple):
         return None
     if torch.is_grad_enabled() and _is_differentiated(layer, input, states):
         return None
@@ -65,25 +68,32 @@ def fast_step(layer: Recurrent, input: Tensor, state: Any) -> tuple[Tensor, Any]
         if not _possible(layer, input):
             return None
         packed = layer._packed = Packed(layer)
+    batched = input.dim() == dims
+    turned = batched and dims == 3 and layer.batch_first
     try:
-        done = packed.stack(input, states) if input.dim() != 1 else _single(packed.stack, input, states)
+        if batched:
+            done = packed.stack(input.transpose(0, 1) if turned else input, states)
+        else:
+            done = _single(packed.stack, input, states, dims)
     except Stale:
         layer._packed = None
         return None
     if done is None:
         return None
     output, new = done
-    return output, new if len(new) > 1 else new[0]
+    return output.transpose(0, 1) if turned else output, new if len(new) > 1 else new[0]
 
 
-def _single(stack: Stack, input: Tensor, states: tuple[Any, ...] | None) -> tuple[Tensor, States] | None:
+def _single(stack: Stack, input: Tensor, states: tuple[Any, ...] | None, dims: int) -> tuple[Tensor, States] | None:
     """As the stack itself, without B."""
+    if input.dim() != dims - 1:
+        return None
     if states is not None:
         if any(type(value) is not Tensor or value.dim() != 2 for value in states):
             return None
         states = tuple([value.unsqueeze(1) for value in states])
-    done = stack(input.unsqueeze(0), states)
-    return done and (done[0].squeeze(0), tuple([value.squeeze(1) for value in done[1]]))
+    done = stack(input.unsqueeze(-2), states)
+    return done and (done[0].squeeze(-2), tuple([value.squeeze(1) for value in done[1]]))
 
 
 def _is_differentiated(layer: Recurrent, input: Tensor, states: tuple[Any, ...] | None) -> bool:
@@ -96,6 +106,6 @@ def _possible(layer: Recurrent, input: Tensor) -> bool:
     weights = [layer._parameters.get(name) for names in layer._weight_names for name in names.values()]
     if any(w is None or w.dtype != input.dtype or w.device.type != "cpu" or not can_be_watched(w) for w in weights):
         return False
-    if input.dtype not in (torch.float32, torch.float64) or not can_step(layer.cell):
+    if input.dtype not in (torch.float32, torch.float64) or not can_stack(layer.cell):
         return False
     return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu"
