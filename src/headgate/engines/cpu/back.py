@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from headgate.engines.contract import as_dtype
 from headgate.engines.cpu.buffers import pad_units, padded, without_padding
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.products import Stacked, sum_products
@@ -68,7 +69,7 @@ class _Products:
 
     def __init__(self, problem: Problem, buffers: Mapping[str, Tensor], memory: Memory) -> None:
         self.problem, self.buffers, self.memory = problem, buffers, memory
-        self.factors = buffers["columns"].to(problem.products)
+        self.factors = as_dtype(buffers["columns"], problem.products)
 
     def all(self, x: Tensor, weights: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         """The gradients of the input and of all weights, those that are wanted."""

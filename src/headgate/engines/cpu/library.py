@@ -194,6 +194,12 @@ class Summing(Structure):
 
 
 @cache
+def array_of(kind: type, length: int) -> type:
+    """The type of an array; ctypes forgets those that nobody holds, and makes one in the time of a short run."""
+    return kind * length
+
+
+@cache
 def library() -> ctypes.CDLL | None:
     """The compiled library, with torch's own threads lent to it; None where it was not built."""
     found = [path for place in places() for path in Path(place).glob("libheadgate.*")]

@@ -39,7 +39,7 @@ def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Ten
     N, M = left.shape
     total = left.new_empty(M)
     results = [left.new_empty(M, padded(right.above.shape[1])) for right in rights]
-    held = (library.Right * len(rights))()
+    held = library.array_of(library.Right, len(rights))()
     for slot, right, result in zip(held, rights, results, strict=True):
         parts = [part for part in (right.above, right.below) if part is not None]
         for k, part in enumerate(parts):
