@@ -288,6 +288,7 @@ class worker : walk<T> {
     const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
     const int64_t depth = Products::depth(product);
     typename Products::task task{};
+    Products::begin(task, mine_.units(unit_blocks_ * HG_BLOCK).size() * product.blocks * depth * sizeof(operand));
     T* at[STRIP];
     alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
     const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);

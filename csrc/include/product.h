@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "headgate.h"
 #include "lanes.h"
 
@@ -18,6 +20,12 @@ constexpr int STRIP = 4;
 // other; those of a product with one block hold neighbouring units.
 inline int64_t strip_units(int64_t unit_blocks) {
   return unit_blocks >= 8 ? STRIP : unit_blocks >= 4 ? 2 : 1;
+}
+
+// Whether weights stay in a core's second cache from one step to the next, beside all else that a step reads.
+inline bool is_near(int64_t bytes) {
+  static const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes <= (cache > 0 ? cache : 1 << 20) * 6 / 10;
 }
 
 template <class T>
@@ -45,10 +53,17 @@ struct product_task {
   const T* start;    // what the sum begins with, [panel][16], the same for every row; or null: with the result
   T* result[STRIP];  // of each panel, first row
   int64_t result_stride;
+  bool far;  // whether the weights have to be fetched from beyond the second cache
 };
 
-template <class T, int ROWS, int PANELS>
-inline void multiply(const product_task<T>& task, int64_t row, int first) {
+// Weights that come next, fetched into the second cache a little with every k, while others are multiplied.
+struct weights_ahead {
+  const char* at;
+  int64_t step;
+};
+
+template <class T, int ROWS, int PANELS, bool AHEAD>
+inline void multiply(const product_task<T>& task, int64_t row, int first, weights_ahead ahead) {
   using V = lanes_of<T>;
   constexpr int PER = kernel_shape<T>::per_panel, WIDTH = PANELS * PER;
   // Few accumulators would wait for each other: then even and odd k have their own.
@@ -65,6 +80,11 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
 #pragma GCC unroll 8
       for (int j = 0; j < WIDTH; ++j) w[j] = load<V>(weight + j * lanes<V>);
       weight += task.weight_stride;
+      // Few rows wait for the weights anyway.
+      if constexpr (AHEAD && ROWS * WIDTH >= 12) {
+        __builtin_prefetch(ahead.at, 0, 2);
+        ahead.at += ahead.step;
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < ROWS; ++r) {
         const V x = number<V>(vector[r * task.vector_stride]);
@@ -92,20 +112,25 @@ inline void multiply(const product_task<T>& task, int64_t row, int first) {
     }
 }
 
-template <class T, int PANELS, int ROWS>
-inline void multiply_rows(const product_task<T>& task, int64_t row, int rows, int first) {
-  if (rows == ROWS) return multiply<T, ROWS, PANELS>(task, row, first);
-  if constexpr (ROWS > 1) multiply_rows<T, PANELS, ROWS - 1>(task, row, rows, first);
+template <class T, int PANELS, bool AHEAD, int ROWS>
+inline void multiply_rows(const product_task<T>& task, int64_t row, int rows, int first, weights_ahead ahead) {
+  if (rows == ROWS) return multiply<T, ROWS, PANELS, AHEAD>(task, row, first, ahead);
+  if constexpr (ROWS > 1) multiply_rows<T, PANELS, AHEAD, ROWS - 1>(task, row, rows, first, ahead);
 }
 
 // All rows against `PANELS` panels of a strip, in groups of rows as even as can be.
 template <class T, int PANELS>
 inline void multiply_panels(const product_task<T>& task, int64_t rows, int first) {
   constexpr int MOST = kernel_shape<T>::rows(PANELS);
-  const int64_t groups = (rows + MOST - 1) / MOST;
+  const int64_t groups = (rows + MOST - 1) / MOST, bytes = task.K * task.weight_stride * sizeof(T);
+  const char* const next = reinterpret_cast<const char*>(task.weight) + bytes;
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t from = rows * g / groups, to = rows * (g + 1) / groups;
-    multiply_rows<T, PANELS, MOST>(task, from, static_cast<int>(to - from), first);
+    const int count = static_cast<int>(to - from);
+    if (task.far)
+      multiply_rows<T, PANELS, true, MOST>(task, from, count, first, {next + bytes * g / groups, bytes / groups / task.K});
+    else
+      multiply_rows<T, PANELS, false, MOST>(task, from, count, first, {});
   }
 }
 
@@ -148,6 +173,9 @@ class plain_products {
     for (int s = 0; s < product.segments; ++s) sum += product.length[s];
     return sum;
   }
+
+  // A task on weights of so many bytes, all strips together.
+  static void begin(task& at, int64_t bytes) { at.far = !is_near(bytes); }
 
   void make_room(int, int64_t, const hg_product&) {}
   vectors_of<T> vectors(int, int64_t, vectors_of<T> given, int64_t, const hg_product&) { return given; }

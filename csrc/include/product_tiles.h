@@ -53,6 +53,8 @@ class tile_products {
   using operand = uint16_t;
   using task = tile_task;
 
+  static void begin(task&, int64_t) {}
+
   tile_products() = default;
   tile_products(const tile_products&) = delete;
   // The thread is not ours alone: others configure tiles for themselves, and switching threads costs more with some set.

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <unistd.h>
-
 #include "headgate.h"
 #include "product.h"
 
@@ -54,8 +52,7 @@ enum split { AS_SEEMS_BEST, BY_ROWS, BY_UNITS };
 // Otherwise each thread keeps its own units' weights, for a meeting at every step.
 int32_t best_split(const hg_run& run) {
   if (run.split != AS_SEEMS_BEST) return run.split;
-  const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  const bool fits = run.weight_bytes <= (cache > 0 ? cache : 1 << 20) * 6 / 10;
+  const bool fits = is_near(run.weight_bytes);
   return fits && run.B >= 2 * run.threads ? BY_ROWS : BY_UNITS;
 }
 
