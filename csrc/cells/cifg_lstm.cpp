@@ -93,6 +93,6 @@ void cifg_lstm_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(cifg_lstm_forward_0)
-HG_EXPORT(cifg_lstm_backward_0)
+HG_EXPORT_BY_TWOS(cifg_lstm_forward_0)
+HG_EXPORT_BY_TWOS(cifg_lstm_backward_0)
 HG_EXPORT(cifg_lstm_backward_1)

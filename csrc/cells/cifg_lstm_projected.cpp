@@ -113,8 +113,8 @@ void cifg_lstm_projected_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(cifg_lstm_projected_forward_0)
+HG_EXPORT_BY_TWOS(cifg_lstm_projected_forward_0)
 HG_EXPORT(cifg_lstm_projected_forward_1)
 HG_EXPORT(cifg_lstm_projected_backward_0)
-HG_EXPORT(cifg_lstm_projected_backward_1)
+HG_EXPORT_BY_TWOS(cifg_lstm_projected_backward_1)
 HG_EXPORT(cifg_lstm_projected_backward_2)

@@ -110,6 +110,6 @@ void greff_cifg_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_cifg_forward_0)
-HG_EXPORT(greff_cifg_backward_0)
+HG_EXPORT_BY_TWOS(greff_cifg_forward_0)
+HG_EXPORT_BY_TWOS(greff_cifg_backward_0)
 HG_EXPORT(greff_cifg_backward_1)

@@ -162,6 +162,6 @@ void greff_fgr_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_fgr_forward_0)
-HG_EXPORT(greff_fgr_backward_0)
+HG_EXPORT_BY_TWOS(greff_fgr_forward_0)
+HG_EXPORT_BY_TWOS(greff_fgr_backward_0)
 HG_EXPORT(greff_fgr_backward_1)

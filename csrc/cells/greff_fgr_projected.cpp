@@ -190,9 +190,9 @@ void greff_fgr_projected_backward_3(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_fgr_projected_forward_0)
+HG_EXPORT_BY_TWOS(greff_fgr_projected_forward_0)
 HG_EXPORT(greff_fgr_projected_forward_1)
 HG_EXPORT(greff_fgr_projected_backward_0)
-HG_EXPORT(greff_fgr_projected_backward_1)
+HG_EXPORT_BY_TWOS(greff_fgr_projected_backward_1)
 HG_EXPORT(greff_fgr_projected_backward_2)
 HG_EXPORT(greff_fgr_projected_backward_3)

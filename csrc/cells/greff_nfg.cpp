@@ -105,6 +105,6 @@ void greff_nfg_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_nfg_forward_0)
-HG_EXPORT(greff_nfg_backward_0)
+HG_EXPORT_BY_TWOS(greff_nfg_forward_0)
+HG_EXPORT_BY_TWOS(greff_nfg_backward_0)
 HG_EXPORT(greff_nfg_backward_1)

@@ -124,6 +124,6 @@ void greff_niaf_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_niaf_forward_0)
-HG_EXPORT(greff_niaf_backward_0)
+HG_EXPORT_BY_TWOS(greff_niaf_forward_0)
+HG_EXPORT_BY_TWOS(greff_niaf_backward_0)
 HG_EXPORT(greff_niaf_backward_1)

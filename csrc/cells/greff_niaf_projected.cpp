@@ -144,8 +144,8 @@ void greff_niaf_projected_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_niaf_projected_forward_0)
+HG_EXPORT_BY_TWOS(greff_niaf_projected_forward_0)
 HG_EXPORT(greff_niaf_projected_forward_1)
 HG_EXPORT(greff_niaf_projected_backward_0)
-HG_EXPORT(greff_niaf_projected_backward_1)
+HG_EXPORT_BY_TWOS(greff_niaf_projected_backward_1)
 HG_EXPORT(greff_niaf_projected_backward_2)

@@ -105,6 +105,6 @@ void greff_nig_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_nig_forward_0)
-HG_EXPORT(greff_nig_backward_0)
+HG_EXPORT_BY_TWOS(greff_nig_forward_0)
+HG_EXPORT_BY_TWOS(greff_nig_backward_0)
 HG_EXPORT(greff_nig_backward_1)

@@ -125,8 +125,8 @@ void greff_nig_projected_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_nig_projected_forward_0)
+HG_EXPORT_BY_TWOS(greff_nig_projected_forward_0)
 HG_EXPORT(greff_nig_projected_forward_1)
 HG_EXPORT(greff_nig_projected_backward_0)
-HG_EXPORT(greff_nig_projected_backward_1)
+HG_EXPORT_BY_TWOS(greff_nig_projected_backward_1)
 HG_EXPORT(greff_nig_projected_backward_2)

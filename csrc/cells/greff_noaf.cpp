@@ -120,6 +120,6 @@ void greff_noaf_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_noaf_forward_0)
-HG_EXPORT(greff_noaf_backward_0)
+HG_EXPORT_BY_TWOS(greff_noaf_forward_0)
+HG_EXPORT_BY_TWOS(greff_noaf_backward_0)
 HG_EXPORT(greff_noaf_backward_1)

@@ -103,6 +103,6 @@ void greff_nog_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(greff_nog_forward_0)
-HG_EXPORT(greff_nog_backward_0)
+HG_EXPORT_BY_TWOS(greff_nog_forward_0)
+HG_EXPORT_BY_TWOS(greff_nog_backward_0)
 HG_EXPORT(greff_nog_backward_1)

@@ -89,6 +89,6 @@ void gru_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(gru_forward_0)
-HG_EXPORT(gru_backward_0)
-HG_EXPORT(gru_backward_1)
+HG_EXPORT_BY_TWOS(gru_forward_0)
+HG_EXPORT_BY_TWOS(gru_backward_0)
+HG_EXPORT_BY_TWOS(gru_backward_1)

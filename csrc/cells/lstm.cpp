@@ -101,6 +101,6 @@ void lstm_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(lstm_forward_0)
-HG_EXPORT(lstm_backward_0)
+HG_EXPORT_BY_TWOS(lstm_forward_0)
+HG_EXPORT_BY_TWOS(lstm_backward_0)
 HG_EXPORT(lstm_backward_1)

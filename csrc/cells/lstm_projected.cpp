@@ -121,8 +121,8 @@ void lstm_projected_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(lstm_projected_forward_0)
+HG_EXPORT_BY_TWOS(lstm_projected_forward_0)
 HG_EXPORT(lstm_projected_forward_1)
 HG_EXPORT(lstm_projected_backward_0)
-HG_EXPORT(lstm_projected_backward_1)
+HG_EXPORT_BY_TWOS(lstm_projected_backward_1)
 HG_EXPORT(lstm_projected_backward_2)

@@ -126,6 +126,6 @@ void peephole_lstm_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(peephole_lstm_forward_0)
-HG_EXPORT(peephole_lstm_backward_0)
+HG_EXPORT_BY_TWOS(peephole_lstm_forward_0)
+HG_EXPORT_BY_TWOS(peephole_lstm_backward_0)
 HG_EXPORT(peephole_lstm_backward_1)

@@ -146,8 +146,8 @@ void peephole_lstm_projected_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(peephole_lstm_projected_forward_0)
+HG_EXPORT_BY_TWOS(peephole_lstm_projected_forward_0)
 HG_EXPORT(peephole_lstm_projected_forward_1)
 HG_EXPORT(peephole_lstm_projected_backward_0)
-HG_EXPORT(peephole_lstm_projected_backward_1)
+HG_EXPORT_BY_TWOS(peephole_lstm_projected_backward_1)
 HG_EXPORT(peephole_lstm_projected_backward_2)

@@ -111,8 +111,8 @@ void reset_before_gru_backward_2(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(reset_before_gru_forward_0)
-HG_EXPORT(reset_before_gru_forward_1)
-HG_EXPORT(reset_before_gru_backward_0)
-HG_EXPORT(reset_before_gru_backward_1)
-HG_EXPORT(reset_before_gru_backward_2)
+HG_EXPORT_BY_TWOS(reset_before_gru_forward_0)
+HG_EXPORT_BY_TWOS(reset_before_gru_forward_1)
+HG_EXPORT_BY_TWOS(reset_before_gru_backward_0)
+HG_EXPORT_BY_TWOS(reset_before_gru_backward_1)
+HG_EXPORT_BY_TWOS(reset_before_gru_backward_2)

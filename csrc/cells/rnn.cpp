@@ -46,6 +46,6 @@ void rnn_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(rnn_forward_0)
-HG_EXPORT(rnn_backward_0)
+HG_EXPORT_BY_TWOS(rnn_forward_0)
+HG_EXPORT_BY_TWOS(rnn_backward_0)
 HG_EXPORT(rnn_backward_1)

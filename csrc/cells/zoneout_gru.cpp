@@ -102,6 +102,6 @@ void zoneout_gru_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(zoneout_gru_forward_0)
-HG_EXPORT(zoneout_gru_backward_0)
-HG_EXPORT(zoneout_gru_backward_1)
+HG_EXPORT_BY_TWOS(zoneout_gru_forward_0)
+HG_EXPORT_BY_TWOS(zoneout_gru_backward_0)
+HG_EXPORT_BY_TWOS(zoneout_gru_backward_1)

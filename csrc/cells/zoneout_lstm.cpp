@@ -126,6 +126,6 @@ void zoneout_lstm_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(zoneout_lstm_forward_0)
-HG_EXPORT(zoneout_lstm_backward_0)
+HG_EXPORT_BY_TWOS(zoneout_lstm_forward_0)
+HG_EXPORT_BY_TWOS(zoneout_lstm_backward_0)
 HG_EXPORT(zoneout_lstm_backward_1)

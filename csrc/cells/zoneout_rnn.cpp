@@ -62,6 +62,6 @@ void zoneout_rnn_backward_1(const hg_tile& tile) {
 }  // namespace
 }  // namespace headgate
 
-HG_EXPORT(zoneout_rnn_forward_0)
-HG_EXPORT(zoneout_rnn_backward_0)
+HG_EXPORT_BY_TWOS(zoneout_rnn_forward_0)
+HG_EXPORT_BY_TWOS(zoneout_rnn_backward_0)
 HG_EXPORT(zoneout_rnn_backward_1)

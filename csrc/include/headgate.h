@@ -28,6 +28,7 @@ typedef struct {
   void* const* out;
   const int64_t* out_stride;
   int32_t keep;
+  int64_t from; /* the first unit to compute */
 } hg_tile;
 
 typedef void (*hg_point)(const hg_tile*);

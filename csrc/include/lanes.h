@@ -54,17 +54,69 @@ using number_in = typename std::remove_reference<decltype(std::declval<V&>()[0])
 template <class V>
 constexpr int lanes = sizeof(V) / sizeof(number_in<V>);
 
+// Two vectors side by side, for equations whose functions are long chains of operations: while one waits, the other goes on.
+template <class V>
+struct two {
+  V part[2];
+
+  number_in<V>& operator[](int lane) { return part[lane / lanes<V>][lane % lanes<V>]; }
+  number_in<V> operator[](int lane) const { return part[lane / lanes<V>][lane % lanes<V>]; }
+  friend two operator+(two a, two b) { return {a.part[0] + b.part[0], a.part[1] + b.part[1]}; }
+  friend two operator-(two a, two b) { return {a.part[0] - b.part[0], a.part[1] - b.part[1]}; }
+  friend two operator*(two a, two b) { return {a.part[0] * b.part[0], a.part[1] * b.part[1]}; }
+  friend two operator/(two a, two b) { return {a.part[0] / b.part[0], a.part[1] / b.part[1]}; }
+  friend two operator-(two a) { return {-a.part[0], -a.part[1]}; }
+  two& operator+=(two b) { return *this = *this + b; }
+};
+template <class V>
+constexpr bool is_two = false;
+template <class V>
+constexpr bool is_two<two<V>> = true;
+
+// What is done to each vector by itself.
+template <class V, class Function>
+inline V each(V x, const Function& of) {
+  return of(x);
+}
+template <class V, class Function>
+inline two<V> each(two<V> x, const Function& of) {
+  return {of(x.part[0]), of(x.part[1])};
+}
+template <class V, class Function>
+inline V each(V x, V y, const Function& of) {
+  return of(x, y);
+}
+template <class V, class Function>
+inline two<V> each(two<V> x, two<V> y, const Function& of) {
+  return {of(x.part[0], y.part[0]), of(x.part[1], y.part[1])};
+}
+
 template <class V, class T>
 inline V number(T value) {
-  return static_cast<number_in<V>>(value) - V{};  // which is the value itself, minus zero included
+  if constexpr (is_two<V>) {
+    const auto one = number<std::decay_t<decltype(V::part[0])>>(value);
+    return {one, one};
+  } else {
+    return static_cast<number_in<V>>(value) - V{};  // which is the value itself, minus zero included
+  }
 }
 template <class V>
 inline V load(const number_in<V>* from) {
-  return *reinterpret_cast<const typename vector_of<number_in<V>>::loose*>(from);
+  if constexpr (is_two<V>) {
+    using W = std::decay_t<decltype(V::part[0])>;
+    return {load<W>(from), load<W>(from + lanes<W>)};
+  } else {
+    return *reinterpret_cast<const typename vector_of<number_in<V>>::loose*>(from);
+  }
 }
 template <class V>
 inline void store(number_in<V>* to, V value) {
-  *reinterpret_cast<typename vector_of<number_in<V>>::loose*>(to) = value;
+  if constexpr (is_two<V>) {
+    using W = std::decay_t<decltype(V::part[0])>;
+    store<W>(to, value.part[0]), store<W>(to + lanes<W>, value.part[1]);
+  } else {
+    *reinterpret_cast<typename vector_of<number_in<V>>::loose*>(to) = value;
+  }
 }
 
 // The value with zeros beyond its first `count` lanes.
@@ -87,58 +139,103 @@ constexpr T inverse_factorial(int n) {
   return result;
 }
 
+// Of two numbers, the second where one of them is NaN.
+template <class V>
+inline V greater(V a, V b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(number_in<V>) == 4) return (V)_mm512_max_ps((__m512)a, (__m512)b);
+  return (V)_mm512_max_pd((__m512d)a, (__m512d)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+template <class V>
+inline V lesser(V a, V b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(number_in<V>) == 4) return (V)_mm512_min_ps((__m512)a, (__m512)b);
+  return (V)_mm512_min_pd((__m512d)a, (__m512d)b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
+// NaN stays NaN.
+template <class V>
+inline V clamped(V x, number_in<V> low, number_in<V> high) {
+  return each(x, [=](auto v) {
+    using W = decltype(v);
+    return lesser<W>(number<W>(high), greater<W>(number<W>(low), v));
+  });
+}
+
+template <class V>
+inline auto bits_of(V x) {
+  typename vector_of<number_in<V>>::whole bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+template <class V, class Bits>
+inline V with_bits(Bits bits) {
+  V result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+template <class V>
+inline V magnitude(V x) {
+  return each(x, [](auto v) { return with_bits<decltype(v)>(bits_of(v) & ~bits_of(number<decltype(v)>(-0.0))); });
+}
+template <class V>
+inline V with_sign_of(V x, V size) {
+  const V sign = each(x, [](auto v) { return with_bits<decltype(v)>(bits_of(v) & bits_of(number<decltype(v)>(-0.0))); });
+  return each(size, sign, [](auto v, auto w) { return with_bits<decltype(v)>(bits_of(v) | bits_of(w)); });
+}
+
 // exp(x) = 2^n (1 + q) with |x - n ln 2| <= ln(2) / 2: q by Taylor's series, whose next term is below half an ulp. The
 // number of terms is odd.
 template <class V>
 struct split_exp {
-  V q;
-  typename vector_of<number_in<V>>::whole n;
+  using T = number_in<V>;
+  using C = vector_of<T>;
+  V q, shifted;  // n stands in the last bits of `shifted`
 
   explicit split_exp(V x) {
-    using T = number_in<V>;
-    using C = vector_of<T>;
-    const V shifted = x * C::log2e + C::magic;
-    const V whole = shifted - C::magic;
-    const V r = (x - whole * C::ln2_high) - whole * C::ln2_low;
+    shifted = x * number<V>(C::log2e) + number<V>(C::magic);
+    const V whole = shifted - number<V>(C::magic);
+    const V r = (x - whole * number<V>(C::ln2_high)) - whole * number<V>(C::ln2_low);
     // Even and odd powers by themselves: two short chains of multiply-adds wait less than a long one.
     const V square = r * r;
-    V part[2] = {number<V>(inverse_factorial<T>(C::terms - 1)), number<V>(inverse_factorial<T>(C::terms))};
+    V even = number<V>(inverse_factorial<T>(C::terms - 1)), odd = number<V>(inverse_factorial<T>(C::terms));
 #pragma GCC unroll 16
     for (int k = C::terms - 3; k >= 2; k -= 2) {
-      part[0] = part[0] * square + inverse_factorial<T>(k);
-      part[1] = part[1] * square + inverse_factorial<T>(k + 1);
+      even = even * square + number<V>(inverse_factorial<T>(k));
+      odd = odd * square + number<V>(inverse_factorial<T>(k + 1));
     }
-    q = (part[1] * r + part[0]) * square + r;
-    typename C::whole bits, base;
-    const V zero = number<V>(C::magic);
-    std::memcpy(&bits, &shifted, sizeof bits);
-    std::memcpy(&base, &zero, sizeof base);
-    n = bits - base;
+    q = (odd * r + even) * square + r;
   }
 
-  static V power(typename vector_of<number_in<V>>::whole exponent) {
-    using C = vector_of<number_in<V>>;
-    const typename C::whole bits = (exponent + C::bias) << C::mantissa;
-    V result;
-    std::memcpy(&result, &bits, sizeof result);
-    return result;
+  // 2^n, where it is a normal number.
+  V power() const {
+    return each(shifted, [](auto v) {
+      using W = decltype(v);
+      const auto one = bits_of(number<W>(T(1)));  // whose exponent is 0: n is added to it, and what overflows falls away
+      return with_bits<W>((bits_of(v) << C::mantissa) + one);
+    });
   }
 };
 
 template <class V>
-inline V clamped(V x, number_in<V> low, number_in<V> high) {
-  const V l = number<V>(low), h = number<V>(high);
-  const V above = x < l ? l : x;  // NaN compares false and so passes through
-  return above > h ? h : above;
-}
-
-template <class V>
 inline V exp(V x) {
-  using C = vector_of<number_in<V>>;
+  using T = number_in<V>;
+  using C = vector_of<T>;
   const split_exp<V> e(clamped(x, C::lowest, C::highest + 1));
   // In two steps, since 2^n itself may be too large or too small to write down.
-  const auto half = e.n >> 1;
-  return (e.q + number_in<V>(1)) * split_exp<V>::power(half) * split_exp<V>::power(e.n - half);
+  const auto n = bits_of(e.shifted) - bits_of(number<V>(C::magic)), half = n >> 1;
+  const auto power = [](auto exponent) { return with_bits<V>((exponent + C::bias) << C::mantissa); };
+  return (e.q + T(1)) * power(half) * power(n - half);
+}
+template <class V>
+inline two<V> exp(two<V> x) {
+  return each(x, [](V v) { return exp(v); });
 }
 
 template <class V>
@@ -146,43 +243,41 @@ inline V reciprocal(V x) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(number_in<V>) == 4) {
     // 14 bits, then one step of Newton's method: within an ulp or two, in a third of a division's time.
-    const V r = (V)_mm512_rcp14_ps((__m512)x);
-    return r * (number_in<V>(2) - x * r);
+    const V r = each(x, [](auto v) { return (decltype(v))_mm512_rcp14_ps((__m512)v); });
+    return r * (number<V>(2) - x * r);
   }
 #endif
-  return number_in<V>(1) / x;
+  return number<V>(1) / x;
 }
 
 template <class V>
 inline V sigmoid(V x) {
   using T = number_in<V>;
   constexpr T far = sizeof(T) == 4 ? T(87) : T(700);
-  const split_exp<V> e(clamped(-x, -far, far));
-  const V power = split_exp<V>::power(e.n);
-  return reciprocal(e.q * power + (power + T(1)));
+  const split_exp<V> e(-clamped(x, -far, far));
+  const V power = e.power();
+  return reciprocal(e.q * power + (power + number<V>(1)));
 }
 
 // tanh(|x|) = e / (e + 2) with e = exp(2 |x|) - 1, in which nothing cancels however small x is.
 template <class V>
 inline V tanh(V x) {
   using T = number_in<V>;
-  const V size = x < T(0) ? -x : x;
-  const V twice = size + size;
-  const split_exp<V> e(clamped(twice, T(0), 2 * vector_of<T>::one_from));
-  const V power = split_exp<V>::power(e.n);
-  const V minus_one = e.q * power + (power - T(1));
-  const V result = minus_one * reciprocal(minus_one + T(2));
-  return x < T(0) ? -result : result;
+  const V size = magnitude(x);
+  const split_exp<V> e(clamped(size + size, T(0), 2 * vector_of<T>::one_from));
+  const V power = e.power();
+  const V minus_one = e.q * power + (power - number<V>(1));
+  return with_sign_of(x, minus_one * reciprocal(minus_one + number<V>(2)));
 }
 
 template <class V>
 inline V relu(V x) {
-  return x <= number_in<V>(0) ? V{} : x;  // so that NaN stays NaN
+  return each(x, [](auto v) { return v <= number_in<V>(0) ? decltype(v){} : v; });  // so that NaN stays NaN
 }
 
 template <class V>
 inline V positive(V x) {
-  return x > number_in<V>(0) ? number<V>(1) : V{};
+  return each(x, [](auto v) { return v > number_in<V>(0) ? number<decltype(v)>(1) : decltype(v){}; });
 }
 
 template <class V>

@@ -27,17 +27,33 @@ struct row_ends {
   }
 };
 
+// All units by twos, the last one by itself where their number is odd.
+template <class T, class Pass>
+void by_twos(const hg_tile& tile, const Pass& pass) {
+  using V = lanes_of<T>;
+  constexpr int64_t WIDTH = lanes<two<V>>;
+  if constexpr (HG_BLOCK % WIDTH == 0) {
+    pass(two<V>{}, tile);
+  } else {
+    hg_tile part = tile;
+    part.units = tile.units / WIDTH * WIDTH;
+    if (part.units) pass(two<V>{}, part);
+    part.from = part.units, part.units = tile.units;
+    if (part.from < part.units) pass(V{}, part);
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
 #define HG_PASS(tile, n_in, n_out)                                                \
   row_ends<const number_in<V>, n_in> in((tile).in, (tile).in_stride);             \
   row_ends<number_in<V>, n_out> out((tile).out, (tile).out_stride);               \
-  const int64_t rows = (tile).rows, units = (tile).units;                         \
+  const int64_t rows = (tile).rows, from = (tile).from, units = (tile).units;      \
   [[maybe_unused]] const int64_t valid = (tile).valid;                            \
   [[maybe_unused]] const bool keep = (tile).keep;                                 \
   for (int64_t row = 0; row < rows; ++row, in.next(), out.next())
-#define HG_UNITS for (int64_t unit = 0; unit < units; unit += lanes<V>)
+#define HG_UNITS for (int64_t unit = from; unit < units; unit += lanes<V>)
 #define HG_READ(k) load<V>(in.at[k] + unit)
 #define HG_ONCE(k) number<V>(*in.at[k])
 #define HG_STORE(k, value) store<V>(out.at[k] + unit, value)
@@ -52,10 +68,12 @@ struct row_ends {
 
 #define HG_JOIN_(name, isa, type) name##_##isa##_##type
 #define HG_JOIN(name, isa, type) HG_JOIN_(name, isa, type)
-#define HG_EXPORT(name)                                                          \
-  extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, f32)(const hg_tile* at) {      \
-    headgate::name<headgate::lanes_of<float>>(*at);                              \
-  }                                                                              \
-  extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, f64)(const hg_tile* at) {      \
-    headgate::name<headgate::lanes_of<double>>(*at);                             \
+#define HG_EXPORT_ONE(name, type, T) \
+  extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, type)(const hg_tile* at) { headgate::name<headgate::lanes_of<T>>(*at); }
+#define HG_EXPORT(name) HG_EXPORT_ONE(name, f32, float) HG_EXPORT_ONE(name, f64, double)
+// A pass whose functions take long.
+#define HG_EXPORT_TWO(name, type, T)                                                                   \
+  extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, type)(const hg_tile* at) {                           \
+    headgate::by_twos<T>(*at, [](auto v, const hg_tile& tile) { headgate::name<decltype(v)>(tile); }); \
   }
+#define HG_EXPORT_BY_TWOS(name) HG_EXPORT_TWO(name, f32, float) HG_EXPORT_TWO(name, f64, double)

@@ -10,6 +10,8 @@ from headgate.graph.program import Pass, Program, Store, program
 from headgate.graph.units import stands_once
 
 _PREFIX = {"s": "old", "d": "d", "y": "dy", "dv": "dv"}
+# Functions of so many operations, each waiting for the one before, that a pass goes through two vectors at once.
+LONG = frozenset({"exp", "sigmoid", "tanh"})
 
 
 def cpp(cell: Cell, name: str) -> str:
@@ -32,10 +34,13 @@ def cpp(cell: Cell, name: str) -> str:
     printed = []
     for way, passes in (("forward", steps.forward.passes), ("backward", steps.backward.passes)):
         for k, item in enumerate(passes):
-            printed.append(f"{name}_{way}_{k}")
-            parts += _function(printed[-1], item, names)
+            function = f"{name}_{way}_{k}"
+            parts += _function(function, item, names)
+            computed = in_order([store.value for store in item.stores], frozenset(item.reads))
+            long = any(node.kind in LONG and not stands_once(node) for node in computed)
+            printed.append(f"{'HG_EXPORT_BY_TWOS' if long else 'HG_EXPORT'}({function})")
     parts += ["}  // namespace", "}  // namespace headgate", ""]
-    return "\n".join([*parts, *(f"HG_EXPORT({function})" for function in printed), ""])
+    return "\n".join([*parts, *printed, ""])
 
 
 def _names(steps: Program) -> dict[Node, str]:

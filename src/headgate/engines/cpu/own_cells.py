@@ -44,10 +44,10 @@ def _headers() -> Path:
 
 
 def flags(isa: str, headers: Path | None = None) -> list[str]:
-    """The compiler's options for an instruction set, as the library was compiled with."""
+    """The compiler's options for passes in an instruction set, as the library was compiled with."""
     lines = ((headers or _headers()) / "instructions.txt").read_text().splitlines()
     options = {words[0]: words[1:] for words in map(str.split, lines)}
-    return options["all"] + options[isa]
+    return options["all"] + options["passes"] + options[isa]
 
 
 @cache
