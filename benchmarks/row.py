@@ -31,7 +31,7 @@ def compare(workload: Workload, peer: ModuleType, threads: int, plan: Plan) -> d
     ours, theirs = layer_of_ours(numbers), peer.prepare(numbers, threads)
     found, peers_found = results(ours), results(theirs)
     row = {"engine": ours.engine, "peer_engine": theirs.engine}
-    row |= {"deviation": check(found, peers_found, workload.dtype)}
+    row |= {"deviation": check(found, peers_found, workload.dtype, workload.grown)}
     exact = problem.truth(numbers)
     row |= {"error_ours": deviations(found, exact), "error_peer": deviations(peers_found, exact)}
     limit = limits.measure(workload.dtype)
