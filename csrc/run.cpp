@@ -100,7 +100,8 @@ class worker : walk<T> {
       const T* from = vector + (run_.offset[low + i] + own_rows(low + i).from) * product.vector.stride;
       vectors_ahead_[i] = products_.vectors(INPUT_SLOT, base_[i], {from, product.vector.stride}, rows_ahead(i), product);
     }
-    each_strip(product, own, own.size(), [&](auto& task, const operand* weight, int panels, T* const* result) {
+    const bool down = (step_ / steps_ahead_ + run_.turn) & 1;
+    each_strip(product, own, own.size(), down, ahead_.get(), [&](auto& task, const operand* weight, int panels, T* const* result) {
       task.result_stride = stride;
       for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
         if (rows_ahead(i) == 0) continue;
@@ -108,7 +109,7 @@ class worker : walk<T> {
         for (int p = 0; p < panels; ++p) task.result[p] = result[p] + base_[i] * stride;
         products_.strip(product, task, weight, panels, rows_ahead(i));
       }
-    }, ahead_.get());
+    });
   }
   // A block more than needed: rows a power of two apart would drive each other out of the cache.
   int64_t ahead_stride() const { return run_.input->blocks * mine_.units(run_.input_units).size() + HG_BLOCK; }
@@ -165,8 +166,11 @@ class worker : walk<T> {
       const range rows{rows_.from + rows_.size() * g / groups, rows_.from + rows_.size() * (g + 1) / groups};
       const int64_t width = tile_units(pass, rows.size());
       for (int k = 0; k < pass.n_products; ++k) vectors_[k] = vectors(pass.products[k], INPUT_SLOT + 1 + k, rows);
-      for (int64_t unit = own.from; unit < own.to; unit += width)
+      const int64_t tiles = (own.size() + width - 1) / width;
+      for (int64_t k = 0; k < tiles; ++k) {
+        const int64_t unit = own.from + (is_downward() ? tiles - 1 - k : k) * width;
         tile(pass, rows, {unit, std::min(unit + width, own.to)}, width);
+      }
     }
   }
 
@@ -274,17 +278,18 @@ class worker : walk<T> {
   }
 
   void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
-    each_strip(product, units, width, [&](auto& task, const operand* weight, int panels, T* const* at) {
+    each_strip(product, units, width, is_downward(), result, [&](auto& task, const operand* weight, int panels, T* const* at) {
       std::copy(at, at + panels, task.result);
       task.result_stride = product.blocks * width;
       task.vector = vectors.first, task.vector_stride = vectors.stride;
       products_.strip(product, task, weight, panels, rows);
-    }, result);
+    });
   }
 
-  // Every strip of some units' weights, and where its panels' results begin.
+  // Every strip of some units' weights, and where its panels' results begin. Every other step goes through them from the
+  // last to the first: what the step before read last is then still in the cache, where not all of them fit.
   template <class Work>
-  void each_strip(const hg_product& product, range units, int64_t width, const Work& work, T* result) const {
+  void each_strip(const hg_product& product, range units, int64_t width, bool down, T* result, const Work& work) const {
     const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
     const int64_t depth = Products::depth(product);
     typename Products::task task{};
@@ -293,16 +298,22 @@ class worker : walk<T> {
     alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
     const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
     const bool alone = product.blocks == 1;
-    const int64_t last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
-    for (int64_t j = units.from / HG_BLOCK; j < last; j += step)
-      for (int64_t b = 0; b < product.blocks; b += STRIP) {
-        const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
-        for (int p = 0; p < panels; ++p)
-          at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-        task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : NOTHING;
-        work(task, packed + (j * product.blocks + b) * HG_BLOCK * depth, panels, at);
-      }
+    const int64_t first = units.from / HG_BLOCK, last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
+    const int64_t across = (product.blocks + STRIP - 1) / STRIP, strips = (last - first + step - 1) / step * across;
+    const auto weight = [&](int64_t s) {
+      return packed + ((first + s / across * step) * product.blocks + s % across * STRIP) * HG_BLOCK * depth;
+    };
+    for (int64_t k = 0; k < strips; ++k) {
+      const int64_t s = down ? strips - 1 - k : k, j = first + s / across * step, b = s % across * STRIP;
+      const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
+      for (int p = 0; p < panels; ++p)
+        at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
+      task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : NOTHING;
+      Products::announce(task, k + 1 < strips ? weight(down ? s - 1 : s + 1) : nullptr);
+      work(task, weight(s), panels, at);
+    }
   }
+  bool is_downward() const { return (step_ + run_.turn) & 1; }
 
   T* const sums_;
   std::vector<T> means_;

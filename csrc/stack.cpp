@@ -65,6 +65,7 @@ class one_call {
     run.offset = offset_.data();
     run.rows = rows_.data();
     run.threads = static_cast<int32_t>(call_.threads);
+    run.turn = static_cast<int32_t>(call_.turn);
     run.states = states_.data();
     run.buffers = buffers_.data();
     stack_.run(&run);

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 4
+#define HG_INTERFACE 5
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 
@@ -117,6 +117,7 @@ typedef struct {
   int32_t threads;
   int32_t split; /* 0: as it seems best, 1: by rows, 2: by units */
   int64_t weight_bytes;
+  int32_t turn; /* odd: the first step goes through the weights from the last to the first */
   int32_t n_means;
   int32_t n_masks;
   const hg_mask* masks; /* of this run, or null: then no pass reads one */

@@ -53,7 +53,8 @@ struct product_task {
   const T* start;    // what the sum begins with, [panel][16], the same for every row; or null: with the result
   T* result[STRIP];  // of each panel, first row
   int64_t result_stride;
-  bool far;  // whether the weights have to be fetched from beyond the second cache
+  const T* next;  // weights whose turn comes after these, or null
+  bool far;       // whether they have to be fetched from beyond the second cache
 };
 
 // Weights that come next, fetched into the second cache a little with every k, while others are multiplied.
@@ -123,11 +124,11 @@ template <class T, int PANELS>
 inline void multiply_panels(const product_task<T>& task, int64_t rows, int first) {
   constexpr int MOST = kernel_shape<T>::rows(PANELS);
   const int64_t groups = (rows + MOST - 1) / MOST, bytes = task.K * task.weight_stride * sizeof(T);
-  const char* const next = reinterpret_cast<const char*>(task.weight) + bytes;
+  const char* const next = reinterpret_cast<const char*>(task.next);
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t from = rows * g / groups, to = rows * (g + 1) / groups;
     const int count = static_cast<int>(to - from);
-    if (task.far)
+    if (task.far && next)
       multiply_rows<T, PANELS, true, MOST>(task, from, count, first, {next + bytes * g / groups, bytes / groups / task.K});
     else
       multiply_rows<T, PANELS, false, MOST>(task, from, count, first, {});
@@ -176,6 +177,7 @@ class plain_products {
 
   // A task on weights of so many bytes, all strips together.
   static void begin(task& at, int64_t bytes) { at.far = !is_near(bytes); }
+  static void announce(task& at, const T* next) { at.next = next; }
 
   void make_room(int, int64_t, const hg_product&) {}
   vectors_of<T> vectors(int, int64_t, vectors_of<T> given, int64_t, const hg_product&) { return given; }
@@ -184,7 +186,8 @@ class plain_products {
   void strip(const hg_product& product, task& at, const T* weight, int panels, int64_t rows) const {
     // A piece of the strip stays in the second cache while all rows are multiplied with it.
     const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
-    const T *const vector = at.vector, *const start = at.start;
+    const T *const vector = at.vector, *const start = at.start, *const next = at.next;
+    const T* const end = weight + panels * HG_BLOCK * depth(product);
     at.vector_step = 1;
     at.weight_stride = panels * HG_BLOCK;
     for (int s = 0; s < product.segments; ++s)
@@ -192,9 +195,10 @@ class plain_products {
         at.K = rows > 8 ? std::min(piece, product.length[s] - k) : product.length[s];
         at.vector = vector + product.start[s] + k;
         at.weight = weight;
+        weight += at.K * at.weight_stride;
+        at.next = weight < end ? weight : next;
         multiply_strip<T>(at, rows, panels);
         at.start = nullptr;
-        weight += at.K * at.weight_stride;
       }
     at.vector = vector;
     at.start = start;

@@ -54,6 +54,7 @@ class tile_products {
   using task = tile_task;
 
   static void begin(task&, int64_t) {}
+  static void announce(task&, const operand*) {}
 
   tile_products() = default;
   tile_products(const tile_products&) = delete;

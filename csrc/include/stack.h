@@ -32,7 +32,7 @@ typedef struct {
 } hg_stack;
 
 typedef struct {
-  int64_t T, B, threads;
+  int64_t T, B, threads, turn; /* see hg_run */
   const void* x; /* [T, B, I] */
   void* output;  /* [T, B, directions * O] */
   struct {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 4
+INTERFACE = 5
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -115,6 +115,7 @@ class Run(Structure):
         ("threads", c_int32),
         ("split", c_int32),
         ("weight_bytes", c_int64),
+        ("turn", c_int32),
         ("n_means", c_int32),
         ("n_masks", c_int32),
         ("masks", POINTER(Mask)),

@@ -185,6 +185,7 @@ def start(
         torch.get_num_threads(),
         problem.split,
         weight_bytes,
+        0,
         layout.means,
         len(layout.masks),
         layout.masks,

@@ -19,7 +19,7 @@ from headgate.engines.cpu.weights import Sample, packed
 from headgate.graph.program import program
 
 # What a call adds to a stack: `hg_call` of stack.h.
-CALL_HEAD, CALL_STATE = "qqqPP", "PP"
+CALL_HEAD, CALL_STATE = "qqqqPP", "PP"
 
 
 def can_stack(cell: Cell) -> bool:
@@ -97,7 +97,7 @@ class Stack:
         self._address = ctypes.addressof(self._own)
         self._run = library.library().hg_run_stack
         self._pack = struct.Struct(CALL_HEAD + CALL_STATE * len(self._state_sizes)).pack
-        self._form = self._form_of((1, self._width))
+        self._form, self._turn = self._form_of((1, self._width)), 0
 
     def _form_of(self, x: tuple[int, ...]) -> _Form:
         T, B = x[:-1] if len(x) == 3 else (1, x[0])
@@ -135,7 +135,9 @@ class Stack:
         elif len(states) != len(form.states):
             return None
         output = empty(form.output, dtype=dtype)
-        addresses = [form.T, form.B, torch.get_num_threads(), x.data_ptr(), output.data_ptr()]
+        turn = self._turn
+        self._turn = turn + form.T & 1  # a call begins with the weights that the last one ended with
+        addresses = [form.T, form.B, torch.get_num_threads(), turn, x.data_ptr(), output.data_ptr()]
         new = []
         for state, shape, like in zip(states, form.states, form.zeros):  # noqa: B905 - their lengths were compared
             if type(state) is not Tensor or state.shape != shape or state.dtype is not dtype:
