@@ -15,7 +15,7 @@ from headgate.report.plot import Axis, Box, frame
 from headgate.report.poster import style
 from headgate.report.scale import Decades, Linear
 
-WIDTH, LEFT, RIGHT, HEADER = 900.0, 396.0, 60.0, 96.0
+WIDTH, LEFT, RIGHT, HEADER = 930.0, 426.0, 60.0, 96.0
 LINE, BETWEEN, BAR = 17.0, 5.0, 11.0
 CELL_WIDTH, CELL_HEIGHT, GRID_LEFT, GRID_TOP = 66.0, 24.0, 70.0, 64.0
 OWN = (
