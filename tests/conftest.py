@@ -10,10 +10,17 @@ import torch
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parents[1] / "build" / "cache")
 
 
-@pytest.fixture
-def three_threads():
-    """torch's number of threads is three meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+def torch_threads(count):
+    """A fixture during which torch's number of threads is another."""
+
+    @pytest.fixture
+    def meanwhile():
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        yield
+        torch.set_num_threads(before)
+
+    return meanwhile
+
+
+two_threads, three_threads = torch_threads(2), torch_threads(3)

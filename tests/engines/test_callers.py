@@ -16,14 +16,6 @@ from headgate.engines.cpu import library
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_many_threads_may_call_one_layer_at_once():
     layer = hg.LSTM(8, 33, engine="cpu")
     inputs = [torch.randn(20, 3, 8) for _ in range(8)]

@@ -18,7 +18,8 @@ from headgate.engines.cpu.stack import can_stack
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 
 FEATURES = 5
-whole_blocks_and_padded = pytest.mark.parametrize("H", [16, 19])
+# One block of units, two of which one is padded, and three: in float32 two vectors and one by itself.
+whole_blocks_and_padded = pytest.mark.parametrize("H", [16, 19, 48])
 
 
 def layer_of(cell="lstm", H=16, **options):
@@ -100,6 +101,7 @@ def test_sequences_and_steps_may_take_turns():
     layer = layer_of("gru", 19)
     for T, B in ((4, 2), (1, 5), (6, 1), (4, 2)):
         agrees(layer, normal(T, B, FEATURES))
+        assert is_fast(layer)
 
 
 @whole_blocks_and_padded
@@ -341,7 +343,9 @@ def test_memory_that_nobody_has_written_is_never_read():
     torch.use_deterministic_algorithms(True)
     try:
         for cell in CELLS:
-            agrees(layer_of(cell, 19), normal(2, 3, FEATURES))
+            layer = layer_of(cell, 19)
+            agrees(layer, normal(2, 3, FEATURES))
+            assert is_fast(layer) == can_stack(layer.cell)
     finally:
         torch.use_deterministic_algorithms(False)
 
