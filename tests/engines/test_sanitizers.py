@@ -16,23 +16,36 @@ TILES = {
     "emulated": (["-DHG_TILES=emulated_tiles"], []),
     "amx": (["-DHG_TILES=amx_tiles", "-DHG_AMX", "-DTRAP_AT_START"], ["tests/trap.cpp"]),
 }
+STACK = ["tests/stack_driver.cpp", "stack.cpp"]
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
 
 
-def build(folder, isa, sanitizer, sources=CSRC):
+def build(folder, isa, sanitizer, sources=CSRC, names=None):
+    """The driver of the engine; with `names`, of those sources alone."""
     made = folder / "driver"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
     flags.append(f"-fsanitize={sanitizer}")
     options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), ["sum.cpp"])
     flags += [*options, f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
-    command = [own_cells.compiler(), *flags, *(str(sources / name) for name in SOURCES + others), "-o", str(made)]
+    files = [str(sources / name) for name in names or SOURCES + others]
+    command = [own_cells.compiler(), *flags, *files, "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "cannot find" in done.stderr and "san" in done.stderr:
         pytest.skip(f"this compiler has no -fsanitize={sanitizer}")
     assert done.returncode == 0, done.stderr[-2000:]
     return made
+
+
+def copy_with(folder, file, right, wrong):
+    """All sources, with a mistake in one."""
+    copy = folder / "csrc"
+    subprocess.run(["cp", "-r", str(CSRC), str(copy)], check=True)
+    source = (copy / file).read_text()
+    assert right in source
+    (copy / file).write_text(source.replace(right, wrong))
+    return copy
 
 
 def run(driver, trials):
@@ -53,6 +66,28 @@ def test_products_by_tiles_are_clean(tiles, sanitizer, tmp_path):
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
 
 
+@pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
+def test_a_stack_is_clean(sanitizer, tmp_path):
+    done = run(build(tmp_path, "portable", sanitizer, names=STACK), 200)
+    assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("2 * call.B * (k > 0)", "call.B * (k > 0)", "heap-buffer-overflow"),
+        ("p * call_.B * row_bytes(k); }", "0; }", "trial"),
+        ("std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
+    ],
+    ids=["too little memory", "another layer's states", "padding that is not zero"],
+)
+def test_a_stack_with_a_mistake_is_not(right, wrong, complaint, tmp_path):
+    copy = copy_with(tmp_path, "stack.cpp", right, wrong)
+    done = run(build(tmp_path, "portable", SANITIZERS["memory"], copy, STACK), 200)
+    assert done.returncode != 0
+    assert complaint in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "complaint"),
     [
@@ -62,11 +97,7 @@ def test_products_by_tiles_are_clean(tiles, sanitizer, tmp_path):
     ids=["no barrier", "rows beyond the end"],
 )
 def test_the_sanitizers_see_mistakes(file, right, wrong, complaint, tmp_path):
-    copy = tmp_path / "csrc"
-    subprocess.run(["cp", "-r", str(CSRC), str(copy)], check=True)
-    source = (copy / file).read_text()
-    assert right in source
-    (copy / file).write_text(source.replace(right, wrong))
+    copy = copy_with(tmp_path, file, right, wrong)
     sanitizer = SANITIZERS["threads" if complaint == "data race" else "memory"]
     done = run(build(tmp_path, "portable", sanitizer, copy), 40)
     assert done.returncode != 0
