@@ -18,7 +18,8 @@ Row = dict[str, Any]
 FILE = "rows.jsonl"
 # What a figure depends on. A row measured with other code is not shown beside new ones.
 CODE = (
-    *("csrc/**/*.*", "src/headgate/cells/*.py", "src/headgate/graph/*.py", "src/headgate/engines/**/*.py"),
+    *("csrc/*.*", "csrc/cells/*.*", "csrc/include/*.*"),
+    *("src/headgate/cells/*.py", "src/headgate/graph/*.py", "src/headgate/engines/**/*.py"),
     *("src/headgate/nn/*.py", "benchmarks/peers/*.py"),
     *(f"benchmarks/{name}.py" for name in ("workloads", "problem", "torch_runs", "onnx_model")),
     *(f"benchmarks/{name}.py" for name in ("row", "measuring", "limits")),
