@@ -157,9 +157,21 @@ class Adjoint:
         sizes = [self.run.states[name].shape[-1] for name in names]
         identity = torch.eye(sum(sizes), dtype=self.run.input.dtype, device=self.run.input.device)
         seeds = dict(zip(names, (part[:, None] for part in identity.split(sizes, -1)), strict=True))
-        _, _, leaves = step._sweep(seeds, 0, narrow=None)
-        rows = [sum(leaves[n].values()) if leaves[n] else torch.zeros_like(seeds[n]) for n in names]
-        return torch.cat(rows, -1)[:, 0]
+        pulled = step.pull(0, seeds)
+        return torch.cat([pulled[name] for name in names], -1)[:, 0]
+
+    def pull(self, t: int, seeds: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The transposed one-step Jacobian of step t, applied to C cotangents of every row at once.
+
+        Args:
+            t: a step, in the order of the run.
+            seeds: by new state, [C, B, S]; every state is there.
+
+        Returns:
+            By old state, [C, B, S]: as if every row took the step from a state that is its own.
+        """
+        _, _, leaves = self._sweep(seeds, t, narrow=None)
+        return {name: sum(parts.values()) if (parts := leaves[name]) else torch.zeros_like(seeds[name]) for name in seeds}
 
     def _leaf_values(self) -> dict[Node, Tensor]:
         run, graph, gates = self.run, self._graph, self.run.cell.gate_names
