@@ -171,7 +171,7 @@ class Adjoint:
             By old state, [C, B, S]: as if every row took the step from a state that is its own.
         """
         _, _, leaves = self._sweep(seeds, t, narrow=None)
-        return {name: sum(parts.values()) if (parts := leaves[name]) else torch.zeros_like(seeds[name]) for name in seeds}
+        return {n: sum(leaves[n].values()) if leaves[n] else torch.zeros_like(seed) for n, seed in seeds.items()}
 
     def _leaf_values(self) -> dict[Node, Tensor]:
         run, graph, gates = self.run, self._graph, self.run.cell.gate_names

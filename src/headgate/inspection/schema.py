@@ -88,7 +88,7 @@ ARRAYS: dict[str, Field] = {
     "eigenvalues_imaginary": Field("N5 N6", "the same"),
     "eigenvalue_steps": Field("N5", "which steps"),
     # --- causes (M21, M30)
-    "ablation": Field("gate N7 3", "low, middle, high of (L - L0) / (L_chance - L0); kinds are facts['ablation_kinds']"),
+    "ablation": Field("gate N7 3", "low, middle, high of (L - L0) / (L_chance - L0), by facts['ablation_kinds']"),
     "kill": Field("H 3", "low, middle, high of the same when one unit's memory is held at its mean; NaN if not tried"),
     "kill_predicted": Field("H", "the same by the first-order score, for every unit"),
     "use_lags": Field("N8", "context kept, steps"),
