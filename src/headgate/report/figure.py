@@ -20,6 +20,9 @@ class Figure:
         formula: what is drawn, in LaTeX.
         change: one line, what would make it look different.
         header, numbers: the same as a table, for copying and for those who do not see the picture.
+        name: short and unique within a layer, for links and file names.
+        expert: the reading in the field's own terms, where the page offers both.
+        wide: whether the picture needs the page's full width.
     """
 
     title: str
@@ -29,6 +32,9 @@ class Figure:
     change: str
     header: list[str]
     numbers: list[list[str]]
+    name: str = ""
+    expert: str = ""
+    wide: bool = False
 
 
 def short(label: str) -> str:

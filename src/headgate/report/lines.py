@@ -24,6 +24,7 @@ class Line:
         style: CSS class that gives its hue, one a cell.
         label: written at its end.
         low, high: its band, [N], or None.
+        name: what a reader is told under the pointer; empty: nothing.
     """
 
     x: np.ndarray
@@ -32,6 +33,7 @@ class Line:
     label: str = ""
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    name: str = ""
 
 
 def draw(lines: Sequence[Line], x: Scale, y: Scale, box: Box) -> Markup:
@@ -56,7 +58,7 @@ def _stroke(line: Line, x: Scale, y: Scale) -> Markup:
     cut = _inside(points, [b for b in line.y if np.isfinite(b)], y)
     if not cut:
         return Markup("")
-    return svg.path(cut, class_=f"line {line.style}")
+    return svg.path(cut, class_=f"line {line.style}", data_name=line.name or None)
 
 
 def _inside(points: list[tuple[float, float]], values: list[float], y: Scale) -> list[tuple[float, float]]:

@@ -70,6 +70,35 @@ class Decades(Scale):
         return [(10.0**k, power_of_ten(k)) for k in range(first, last + 1) if k % every == 0]
 
 
+class Powers(Linear):
+    """Even in values that are logarithms already; a tick a decade, or every few."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
+        every = next(step for step in (1, 2, 3, 5, 10, 20, 50, 100, 1000) if (last - first) / step <= 7)
+        return [(float(k), power_of_ten(k)) for k in range(first, last + 1) if k % every == 0]
+
+
+class Lags(Scale):
+    """Steps back: even in log(1 + k), so that lag 0 has its place; round ticks."""
+
+    def stretch(self, value: float) -> float:
+        return math.log1p(max(value, 0.0))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return [(k, _count(k)) for k in _spread(self, [0, *_one_two_five(self.high)])]
+
+
+class Steps(Scale):
+    """Numbers of steps from 1 on, even in the logarithm; round ticks."""
+
+    def stretch(self, value: float) -> float:
+        return math.log10(max(value, self.low))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return [(k, _count(k)) for k in _spread(self, [k for k in _one_two_five(self.high) if k >= self.low])]
+
+
 class Logit(Scale):
     """Even in log(p / (1 - p)): a linear axis from 0 to 1 hides what matters in a gate."""
 
@@ -111,6 +140,26 @@ def magnitude(value: float, digits: int = 1) -> str:
 def percent(share: float) -> str:
     """A share in whole percent; there is no minus zero."""
     return f"{round(100 * share)}{NO_BREAK}%"
+
+
+def _one_two_five(high: float) -> list[int]:
+    decades = range(1 + int(math.log10(max(high, 1.0))))
+    return [step * 10**k for k in decades for step in (1, 2, 5) if step * 10**k <= high]
+
+
+def _spread(scale: Scale, values: list[int], gap: float = 34.0) -> list[int]:
+    """Of round values, those that leave room for each other's words; powers of ten go first."""
+    kept: list[int] = []
+    for value in sorted(values, key=lambda k: (str(k).lstrip("1").strip("0") != "", k)):
+        if all(abs(scale(value) - scale(other)) >= gap for other in kept):
+            kept.append(value)
+    return sorted(kept)
+
+
+def _count(value: int) -> str:
+    if value < 10_000:
+        return f"{value:,}"
+    return f"{value / 1000:,g}k" if value < 10**6 else f"{value / 1e6:,g}M"
 
 
 def _round_step(rough: float) -> float:
