@@ -76,7 +76,7 @@ def test_a_rule_speaks_past_its_number_and_not_before(side):
 def test_every_verdict_says_number_rule_and_source_in_one_sentence(side):
     rule, (past, _), _ = side
     verdict = rule(past)
-    assert all(verdict.as_facts().values())
+    assert all(value for key, value in verdict.as_facts().items() if key != "about")
     assert verdict.text.endswith(".") and ". " not in verdict.text
     assert any(character.isdigit() for character in verdict.number) or "nan" in verdict.number
 
@@ -147,11 +147,13 @@ def test_a_word_on_a_gate_needs_half_of_its_units():
     assert one_of_four is None
     varying_ends = rules.gate_constant("f", [0.01] * 4, [0.5] * 4, [0.5] * 4)
     assert varying_ends is None
-    assert "4 of 4 units" in rules.gate_constant("f", [0.01] * 4, [1] * 4, [0] * 4).text
+    all_of_four = rules.gate_constant("f", [0.01] * 4, [1] * 4, [0] * 4)
+    assert "4 of 4 units" in all_of_four.text and all_of_four.about == "f"
 
 
 def test_a_constant_unit_without_an_experiment_is_only_constant():
-    assert rules.triage("f", 7, 0.01, 0, 1).name == "CONSTANT"
+    found = rules.triage("f", 7, 0.01, 0, 1)
+    assert (found.name, found.about) == ("CONSTANT", "f, unit 7")
     assert rules.triage("f", 7, 0.5, 0, 1) is None
     assert rules.triage("f", 7, 0.5, 0, 1, shuffled=(-1, 0, 1)) is None
 

@@ -290,6 +290,7 @@ def gate_constant(
         f"{found} of {H} units",
         f"{_constant_rule(limits)}, in {limits.constant_units:.0%} of the units",
         f"{KARPATHY}; {SAGEMAKER}",
+        gate,
     )
 
 
@@ -316,23 +317,23 @@ def triage(
         kill: cost of holding the unit's memory at its mean.
         shuffled, averaged: cost of shuffling this gate over rows, and of its mean.
     """
-    who, rule = f"Gate {gate} of unit {unit}", _constant_rule(limits)
+    who, about, rule = f"Gate {gate} of unit {unit}", f"{gate}, unit {unit}", _constant_rule(limits)
     if bool(constant_units([deviation], [low], [high], limits)[0]):
         number = f"deviation {deviation:.2g}, at one end {max(low, high):.0%} of the steps"
         if kill is None:
             text = f"{who} is constant; only removing it tells a memory from dead weight."
-            return Verdict("CONSTANT", "note", text, number, rule, f"{KARPATHY}; {SAGEMAKER}")
+            return Verdict("CONSTANT", "note", text, number, rule, f"{KARPATHY}; {SAGEMAKER}", about)
         cost = f"{number}, kill {_interval(kill)}"
         if kill[0] > 0:
             text = f"{who} is constant and the loss needs it: it integrates or latches."
-            return Verdict("INTEGRATOR", "note", text, cost, f"{rule}, and kill interval above 0", GREFF)
+            return Verdict("INTEGRATOR", "note", text, cost, f"{rule}, and kill interval above 0", GREFF, about)
         text = f"{who} is constant and the loss does not need it: it can be pruned."
-        return Verdict("DEAD", "note", text, cost, f"{rule}, and kill interval not above 0", GREFF)
+        return Verdict("DEAD", "note", text, cost, f"{rule}, and kill interval not above 0", GREFF, about)
     costs = [cost for cost in (shuffled, averaged) if cost is not None]
     if len(costs) == 2 and all(cost[0] <= 0 for cost in costs):
         text = f"{who} varies, but its variation does nothing for the loss."
         number = f"shuffled {_interval(costs[0])}, averaged {_interval(costs[1])}"
-        return Verdict("DECORATIVE", "note", text, number, "varies, and neither interval above 0", GREFF)
+        return Verdict("DECORATIVE", "note", text, number, "varies, and neither interval above 0", GREFF, about)
     return None
 
 

@@ -63,6 +63,7 @@ class Verdict:
         number: the number it rests on, as "r(90) = 2e-8".
         rule: what that number was compared with.
         source: where the rule comes from.
+        about: what of the layer it is about, as "f" or "f, unit 7"; empty: the whole.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Verdict:
     number: str
     rule: str
     source: str
+    about: str = ""
 
     def as_facts(self) -> dict[str, Any]:
         """As it stands in a Record's facts."""
