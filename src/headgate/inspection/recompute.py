@@ -12,15 +12,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from headgate.engines import Call, choose, engine_named, step_masks
 from headgate.inspection.adjoint import Run
+from headgate.inspection.layers import Opened, disagreement, in_users_order, open_call, run_layers
 from headgate.nn import Recurrent, packing
-from headgate.nn.arguments import Sequences, close_sequences, open_sequences
+from headgate.nn.arguments import Sequences
 from headgate.nn.swap import twin
 
 if TYPE_CHECKING:
     from headgate.inspection.capture import Capture
-
-# How far the recomputed output may be from the real one, by the dtype the layer ran in.
-AGREEMENT = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
 
 
 @dataclass
@@ -68,7 +66,7 @@ class LayerRun:
             return torch.zeros_like(self.run.states[self.run.cell.state_names[0]])
         gradient = gradient.to(self.run.input.dtype)
         if isinstance(self.opened.input, PackedSequence):
-            gradient = _in_users_order(packing.unpack(self.opened.input._replace(data=gradient))[0], self.opened.input)
+            gradient = in_users_order(packing.unpack(self.opened.input._replace(data=gradient))[0], self.opened.input)
         elif not self.opened.batched:
             gradient = gradient.unsqueeze(1)
         elif self.layer.batch_first:
@@ -96,39 +94,25 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
         RuntimeError: the result is not what the module gave, so nothing that followed from it would be true.
     """
     layer = twin(capture.module, capture.weights)
-    dtype = layer.weight_ih_l0.dtype
     try:
-        opened = open_sequences(layer, layer.weight_ih_l0, **_as_called(capture.arguments, dtype))
+        opened = open_call(layer, _as_called(capture.arguments, layer.weight_ih_l0.dtype))
     except (TypeError, ValueError, RuntimeError) as reason:
         raise RuntimeError(
             f"{name}: it took arguments that are not those of a recurrent layer, so it is a forward of its own, which "
             f"watch cannot follow ({reason})"
         ) from None
-    input, lengths, first = opened.input, opened.lengths, opened.initial
-    if isinstance(input, PackedSequence):
-        input, lengths = packing.unpack(opened.input)
-        input, lengths = _in_users_order(input, opened.input), _in_users_order(lengths[None], opened.input)[0]
-        first = tuple(_in_users_order(state, opened.input) for state in first)
-    seeds, masks = _drawn_again(capture, layer, opened, input)
-    layers: list[list[LayerRun]] = []
-    for k in range(layer.num_layers):
-        runs = []
-        for direction in range(layer.num_directions):
-            index = k * layer.num_directions + direction
-            initial = tuple(state[index] for state in first)
-            seed = None if seeds is None else seeds[index]
-            call = Call(layer.cell, layer.weights(k, direction), input, initial, lengths, opened.reset, direction == 1)
-            run = _run(replace(call, all_states=True, seed=seed), opened)
-            runs.append(LayerRun(run, layer, opened, index, masks[k] if k < len(masks) else None))
-        layers.append(runs)
-        outputs = [_in_time(r.run.states[layer.cell.state_names[0]] * r.run.active, d) for d, r in enumerate(runs)]
-        input = torch.cat(outputs, -1)
-        if k < len(masks):
-            input = input * masks[k]
-    if isinstance(opened.input, PackedSequence):
-        order = opened.input.sorted_indices
-        input = packing.pack_like(opened.input, input if order is None else input.index_select(1, order))
-    _check(capture, layer, opened, input, name)
+    sequences = opened.arguments
+    seeds, masks = _drawn_again(capture, layer, sequences, opened.input)
+    layers: list[list[LayerRun]] = [[] for _ in range(layer.num_layers)]
+
+    def run_one(call: Call, index: int) -> Tensor:
+        k = index // layer.num_directions
+        run = _run(replace(call, all_states=True, seed=None if seeds is None else seeds[index]), sequences)
+        layers[k].append(LayerRun(run, layer, sequences, index, masks[k] if k < len(masks) else None))
+        return _in_time(run.states[layer.cell.state_names[0]] * run.active, call.reverse)
+
+    output = run_layers(opened, run_one, masks)
+    _check(capture, opened, output, name)
     return layers
 
 
@@ -185,14 +169,9 @@ def _states_and_masks(call: Call, opened: Sequences) -> tuple[dict[str, Tensor],
         drawn = [step_masks(call, t) for t in range(len(call.input))]
         masks = {name: torch.stack([m[name] for m in drawn]) for name in call.cell.mask_names}
     if packed is not None:
-        states = {name: _in_users_order(value, packed) for name, value in states.items()}
-        masks = {n: _in_users_order(m, packed) if isinstance(m, Tensor) else m for n, m in masks.items()}
+        states = {name: in_users_order(value, packed) for name, value in states.items()}
+        masks = {n: in_users_order(m, packed) if isinstance(m, Tensor) else m for n, m in masks.items()}
     return states, masks
-
-
-def _in_users_order(rows: Tensor, packed: PackedSequence) -> Tensor:
-    """[T, B, ...] from the packed batch's order of rows to the one its user knows."""
-    return rows if packed.unsorted_indices is None else rows.index_select(1, packed.unsorted_indices)
 
 
 def _in_time(value: Tensor, reverse: bool | int) -> Tensor:
@@ -217,16 +196,15 @@ def _drawn_again(
     if packed_draw:
         masks = [packing.unpack(opened.input._replace(data=mask))[0] for mask in masks]
     if isinstance(opened.input, PackedSequence):
-        masks = [_in_users_order(mask, opened.input) for mask in masks]
+        masks = [in_users_order(mask, opened.input) for mask in masks]
     return seeds, masks
 
 
-def _check(capture: Capture, layer: Recurrent, opened: Sequences, output, name: str) -> None:
+def _check(capture: Capture, opened: Opened, output: Tensor, name: str) -> None:
     """What was recomputed must be what the module gave."""
-    shaped, _ = close_sequences(layer, opened, output, (opened.initial[0],))
+    shaped, _ = opened.close(output, (opened.initial[0],))
     shaped = shaped.data if isinstance(shaped, PackedSequence) else shaped
-    error = (shaped - capture.output.to(shaped.dtype)).abs().max().item() if shaped.numel() else 0.0
-    allowed = AGREEMENT[capture.output.dtype] * max(1.0, shaped.abs().max().item() if shaped.numel() else 0.0)
+    error, allowed = disagreement(shaped, capture.output)
     if not capture.output.isfinite().all():
         raise RuntimeError(
             f"{name}: its output holds NaN or infinity, so there is nothing to measure; look at its input and weights."
