@@ -13,7 +13,7 @@ from nn.layer_runs import normal
 
 import headgate as hg
 from headgate.graph import linearise
-from headgate.inspection import adjoint, recompute
+from headgate.inspection import adjoint, flow, recompute, ways
 from headgate.inspection.trace import Trace
 
 LSTM = CELLS["lstm"]
@@ -46,7 +46,8 @@ def with_coefficient(monkeypatch, which, change):
         kept = {key: value for key, value in ends.items() if value is not None}
         return replace(linear, coefficient={**linear.coefficient, point: kept})
 
-    monkeypatch.setattr(adjoint, "linearise", wrong)
+    monkeypatch.setattr(ways, "linearise", wrong)
+    monkeypatch.setattr(adjoint, "route", ways.route.__wrapped__)  # not one that was made before
 
 
 def refused(named, check):
@@ -124,7 +125,7 @@ def test_a_highway_that_is_left_out(cell, monkeypatch):
 def transposed(make):
     def wrong(self, run):
         make(self, run)
-        self._matrix = {block: (weight.T, bias) for block, (weight, bias) in self._matrix.items()}
+        self._matrices = [matrices.mT for matrices in self._matrices]
 
     return wrong
 
@@ -138,34 +139,38 @@ def test_recurrent_matrices_the_wrong_way_round(monkeypatch):
 
 def test_paths_under_each_others_names(monkeypatch):
     """The total does not notice: its parts are all there."""
-    right = adjoint._next_rows
+    right = flow._Arrivals.by_label
 
-    def wrong(leaf, labels, like):
-        return right(leaf, [{"i": "f", "f": "i"}.get(label, label) for label in labels], like)
+    def wrong(self):
+        found = right(self)
+        return found | {"i": found["f"], "f": found["i"]}
 
-    monkeypatch.setattr(adjoint, "_next_rows", wrong)
+    monkeypatch.setattr(flow._Arrivals, "by_label", wrong)
     compare_totals()
     assert sorted(refused(["path i", "path f"], compare_paths)) == ["path f", "path i"]
 
 
 def test_a_highway_that_takes_the_gates_along(monkeypatch):
     """The highway alone, mistaken for the total."""
-    right = adjoint._next_rows
-
-    def wrong(leaf, labels, like):
-        rows = right(leaf, labels, like)
-        rows[adjoint.HIGHWAY_ROW] = rows[adjoint.TOTAL_ROW]
-        return rows
-
-    monkeypatch.setattr(adjoint, "_next_rows", wrong)
+    right = adjoint.Adjoint.sweep
+    monkeypatch.setattr(
+        adjoint.Adjoint,
+        "sweep",
+        lambda self, seeds, value, full, cuts=(), **asked: right(self, seeds, value, 2 * full, cuts, **asked),
+    )
     compare_totals()
     assert refused(["path highway alone"], compare_paths) == ["path highway alone"]
 
 
 def test_a_local_gradient_for_the_total(monkeypatch):
     """What hooks on a layer's output show: the loss's own term, and nothing from later steps."""
-    right = adjoint._next_rows
-    monkeypatch.setattr(adjoint, "_next_rows", lambda *all: torch.zeros_like(right(*all)))
+    right = flow.Back._hand_on
+
+    def wrong(self, swept, t):
+        swept.passed = {name: torch.zeros_like(value) for name, value in swept.passed.items()}
+        right(self, swept, t)
+
+    monkeypatch.setattr(flow.Back, "_hand_on", wrong)
     refused(["l1: grad h", "l1: grad c", "l1: grad_initial h"], compare_totals)
 
 

@@ -1,154 +1,79 @@
-"""The exact gradient through time, and the split of it by path: one reverse pass over one layer and direction.
+"""A run's coefficients and matrices: all that a reverse pass over its steps needs.
 
-Between the new states of a step and its old ones stand only elementwise coefficients, computed for all steps at once,
-the matrices, and, in a normalised cell, means over the units of a row. The reverse pass is linear in what it carries,
-so the parts of a gradient can be carried side by side: the split by path is exact, and its parts sum to the whole.
+Between the new states of a step and its old ones stand only elementwise coefficients, computed for a stretch of steps
+at once, the matrices, and, in a normalised cell, means over the units of a row. What a reverse pass carries goes
+through linearly, so any number of gradients can be carried side by side, some of them with paths cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headgate.cells import Cell
-from headgate.graph import Node, evaluate, linearise
-from headgate.graph.expression import in_order
+from headgate.graph import Node, evaluate
+from headgate.inspection.run import Run as Run
+from headgate.inspection.sweep import HIGHWAY as HIGHWAY
+from headgate.inspection.sweep import READOUT as READOUT
+from headgate.inspection.sweep import Cuts, Sweep, Value
+from headgate.inspection.ways import Stack, route
 
-READOUT, HIGHWAY = "readout", "highway"
-# Rows that every reverse pass carries: the total, and what the highway alone would bring. Behind them, one a path.
-TOTAL_ROW, HIGHWAY_ROW, FIRST_PATH_ROW = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Run:
-    """One layer and direction as it ran, its steps in the order in which they were run.
-
-    Attributes:
-        cell: the equations.
-        weights: by the names of `Cell.parameter_shapes`.
-        input: [T, B, I].
-        initial: states before the first step, by name, [B, ...].
-        states: states after each step, by name, [T, B, ...]; frozen where a row takes no step.
-        active: rows that take each step, [T, B, 1] bool.
-        fresh: rows whose state was restored to `initial` before a step, [T, B, 1] bool.
-        masks: the cell's masks by state: as they were drawn, [T, B, ...], or their rates.
-    """
-
-    cell: Cell
-    weights: Mapping[str, Tensor]
-    input: Tensor
-    initial: dict[str, Tensor]
-    states: dict[str, Tensor]
-    active: Tensor
-    fresh: Tensor
-    masks: Mapping[str, Tensor | float] = field(default_factory=dict)
-
-    def before(self) -> dict[str, Tensor]:
-        """The states that each step started from, by name, [T, B, ...]."""
-        shifted = {n: torch.cat([self.initial[n][None], v[:-1]]) for n, v in self.states.items()}
-        return {n: torch.where(self.fresh, self.initial[n], v) for n, v in shifted.items()}
-
-    def one_step(self, t: int, row: int) -> Run:
-        """Step t of one row as a run of its own."""
-        here = slice(t, t + 1), slice(row, row + 1)
-        return replace(
-            self,
-            input=self.input[here],
-            initial={name: value[here][0] for name, value in self.before().items()},
-            states={name: value[here] for name, value in self.states.items()},
-            active=self.active[here],
-            fresh=torch.zeros_like(self.fresh[here]),
-            masks={name: value[here] if isinstance(value, Tensor) else value for name, value in self.masks.items()},
-        )
-
-
-@dataclass(frozen=True)
-class Flow:
-    """A gradient on its way back through a run.
-
-    Attributes:
-        total: dL/d(state) by state, [T, B, ...]: everything, not the local term alone; zero where no step was taken.
-        initial: dL/d(initial state) by state, [B, ...].
-        x: dL/d(W x + b), [T, B, G H].
-        paths: by path, its part of dL/d(memory), [T, B, H]; they sum to `total[memory]`. A path is the highway (no
-            matrix crossed between a step and the next), a gate (its recurrent matrix crossed), or the readout (the
-            loss's own derivative at that step).
-        highway: what the highway alone would bring to the memory if every gate path were cut, [T, B, H].
-    """
-
-    total: dict[str, Tensor]
-    initial: dict[str, Tensor]
-    x: Tensor
-    paths: dict[str, Tensor]
-    highway: Tensor
+# So many numbers are computed at once: enough to fill the machine, few beside what a run holds.
+AT_ONCE = 4_000_000
 
 
 class Adjoint:
-    """The coefficients of a run, ready for any number of reverse passes."""
+    """A run, ready for any number of reverse passes.
+
+    Attributes:
+        run: what happened.
+        route: the ways through its cell's step.
+    """
 
     def __init__(self, run: Run) -> None:
-        self.run = run
-        self._linear = linearise(run.cell)
-        self._graph = graph = self._linear.graph
-        self._states = {node: name for name, node in graph.states.items()}
+        self.run, self.route = run, route(run.cell)
         self._matrix = _block_matrices(run)
-        ends = dict.fromkeys([*self._states, *graph.products.values(), *self._linear.means])
-        self._order = [node for node in in_order(ends) if node in ends]
-        self._linking = {node for node in self._order if set(self._states) & set(in_order([node])) - {node}}
-        parts = dict.fromkeys(part for ends in self._linear.coefficient.values() for part in ends.values())
-        values = self._leaf_values()
-        self._value = dict(zip(parts, evaluate(parts, values, self._multiply), strict=True))
-        self.gates = dict(zip(graph.gates, evaluate(graph.gates.values(), values, self._multiply), strict=True))
+        self._matrices = [torch.stack([self._matrix[b][0] for b in group.blocks]) for group in self.route.groups]
+        self._parts, self._stacks = self.route.parts(), self.route.stacks()
+        needed = [*self._parts, *(part for stack in self._stacks for part in stack.parts)]
+        self._needed = list(dict.fromkeys(needed))
+        self._stretch: Coefficients | None = None
 
     def keep(self) -> Tensor | None:
         """The memory's own factor from step to step, [T, B, H]: f in an LSTM, z in a GRU; None without a highway."""
         memory = self.run.cell.memory
-        node, leaf = self._graph.states[memory], self._graph.s(memory)
-        if node.kind == "product" or leaf not in self._linear.coefficient[node]:
+        node = self.route.graph.states[memory]
+        part = None if node.kind == "product" else dict(self.route.ways[node].old).get(memory)
+        if part is None:
             return None
-        value = self._value[self._linear.coefficient[node][leaf]]
-        like = self.run.states[memory]
-        return torch.as_tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
+        found = torch.empty_like(self.run.states[memory])
+        for start, stop in self.stretches():
+            (found[start:stop],) = evaluate([part], self._leaf_values(start, stop), self._multiply)
+        return found
 
-    def flow(self, local: Mapping[str, Tensor], final: Mapping[str, Tensor], paths: bool = True) -> Flow:
-        """One reverse pass.
+    @cached_property
+    def gates(self) -> dict[str, Tensor]:
+        """Gate values by name, [T, B, H]."""
+        nodes = self.route.graph.gates
+        shape = *self.run.input.shape[:2], self.hidden_size
+        found = {name: self.run.input.new_empty(shape) for name in nodes}
+        for start, stop in self.stretches():
+            values = evaluate(nodes.values(), self._leaf_values(start, stop), self._multiply)
+            for name, value in zip(nodes, values, strict=True):
+                found[name][start:stop] = value
+        return found
 
-        Args:
-            local: by state, the loss's own derivative at each step, [T, B, ...]; ignored where no step is taken.
-            final: by state, the loss's derivative with respect to each row's last state, [B, ...].
-            paths: also split the memory's gradient by path and follow the highway alone.
-        """
-        run, names = self.run, self.run.cell.state_names
-        labels = [READOUT, HIGHWAY, *self._graph.products] if paths else []
-        rows = FIRST_PATH_ROW + len(labels) if paths else 1
-        carried = {n: v.new_zeros(rows, *v.shape) for n, v in run.initial.items()}
-        for name, value in final.items():
-            carried[name][: FIRST_PATH_ROW + 1] += value
-        total = {n: torch.zeros_like(v) for n, v in run.states.items()}
-        split = run.states[run.cell.memory].new_zeros(rows, *run.states[run.cell.memory].shape)
-        initial = {n: torch.zeros_like(v) for n, v in run.initial.items()}
-        x = run.input.new_zeros(*run.input.shape[:2], run.weights["weight_ih"].shape[0])
-        for t in reversed(range(len(run.input))):
-            active, fresh = run.active[t], run.fresh[t]
-            for name, value in local.items():
-                # The readout's own row stands right behind the total and the highway, and starts with them.
-                carried[name][: FIRST_PATH_ROW + 1] += value[t] * active
-            totals, x_adjoint, leaves = self._sweep(carried, t)
-            x[t] = x_adjoint[TOTAL_ROW] * active
-            for name in names:
-                total[name][t] = totals[name][TOTAL_ROW] * active
-                passed = torch.where(active, _next_rows(leaves[name], labels, carried[name]), carried[name])
-                initial[name] += passed[TOTAL_ROW] * fresh
-                carried[name] = passed * ~fresh
-            split[:, t] = totals[run.cell.memory] * active
-        for name in names:
-            initial[name] += carried[name][TOTAL_ROW]
-        by_path = {label: split[FIRST_PATH_ROW + k] for k, label in enumerate(labels)}
-        return Flow(total, initial, x, by_path, split[HIGHWAY_ROW] if paths else split[:0])
+    @property
+    def paths(self) -> list[str]:
+        """Labels of the ways on which a gradient comes to a state: the loss itself, the highway, a block's product."""
+        return [READOUT, HIGHWAY, *self.route.graph.products]
+
+    @property
+    def hidden_size(self) -> int:
+        return len(self.run.weights["weight_ih"]) // len(self.run.cell.gate_names)
 
     def jacobian(self, t: int, row: int) -> Tensor:
         """The dense one-step Jacobian d(states at t)/d(states before t) of one row, states in the cell's order."""
@@ -160,7 +85,7 @@ class Adjoint:
         pulled = step.pull(0, seeds)
         return torch.cat([pulled[name] for name in names], -1)[:, 0]
 
-    def pull(self, t: int, seeds: dict[str, Tensor]) -> dict[str, Tensor]:
+    def pull(self, t: int, seeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The transposed one-step Jacobian of step t, applied to C cotangents of every row at once.
 
         Args:
@@ -170,16 +95,55 @@ class Adjoint:
         Returns:
             By old state, [C, B, S]: as if every row took the step from a state that is its own.
         """
-        _, _, leaves = self._sweep(seeds, t, narrow=None)
-        return {n: sum(leaves[n].values()) if leaves[n] else torch.zeros_like(seed) for n, seed in seeds.items()}
+        start = t // self.stretch_length * self.stretch_length
+        stretch = self.coefficients(start, min(start + self.stretch_length, len(self.run.input)))
+        return self.sweep(seeds, stretch.at(t - start), len(next(iter(seeds.values())))).passed
 
-    def _leaf_values(self) -> dict[Node, Tensor]:
-        run, graph, gates = self.run, self._graph, self.run.cell.gate_names
-        parts = functional.linear(run.input, run.weights["weight_ih"], run.weights.get("bias_ih"))
+    @cached_property
+    def stretch_length(self) -> int:
+        """How many steps' coefficients are computed at once."""
+        rows = self.run.input.shape[1]
+        width = self.hidden_size * (len(self._needed) + sum(len(stack.parts) for stack in self._stacks))
+        return max(1, AT_ONCE // max(1, rows * width))
+
+    def stretches(self) -> Sequence[tuple[int, int]]:
+        """Pieces of time from the beginning, (start, stop), in which coefficients are computed at once."""
+        T, length = len(self.run.input), self.stretch_length
+        return [(start, min(start + length, T)) for start in range(0, T, length)]
+
+    def coefficients(self, start: int, stop: int) -> Coefficients:
+        """The coefficients of steps start..stop; those that were asked for last are kept."""
+        if self._stretch is None or (self._stretch.start, self._stretch.stop) != (start, stop):
+            self._stretch = None  # lets go of the old ones before the new are made
+            values = evaluate(self._needed, self._leaf_values(start, stop), self._multiply)
+            by_part = dict(zip(self._needed, values, strict=True))
+            whole = {part: by_part[part] for part in self._parts}
+            whole |= {stack: self._side_by_side(stack, by_part, stop - start) for stack in self._stacks}
+            self._stretch = Coefficients(start, stop, whole)
+        return self._stretch
+
+    def sweep(
+        self, seeds: Mapping[str, Tensor], value: Value, full: int, cuts: Cuts = (), **asked: bool
+    ) -> Sweep:
+        """Back through a step, or through many at once; see `Sweep`, whose arguments these are."""
+        return Sweep(self.route, self._matrices, value, full, cuts, **asked).run(seeds)
+
+    def _side_by_side(self, stack: Stack, by_part: Mapping[Node, Tensor | float], n: int) -> Tensor:
+        """A stack's coefficients, [blocks, n, B, rows of a block]."""
+        like = self.run.input
+        shape = n, like.shape[1], self._matrices[stack.group].shape[1]
+        return torch.stack([torch.as_tensor(by_part[part]).to(like).expand(shape) for part in stack.parts])
+
+    def _leaf_values(self, start: int, stop: int) -> dict[Node, Tensor]:
+        run, graph, cell = self.run, self.route.graph, self.run.cell
+        here = slice(start, stop)
+        parts = functional.linear(run.input[here], run.weights["weight_ih"], run.weights.get("bias_ih"))
+        gates = cell.gate_names
         values = {graph.x(gate): part for gate, part in zip(gates, parts.chunk(len(gates), -1), strict=True)}
-        values |= {graph.s(name): value for name, value in run.before().items()}
-        values |= {graph.m(name): run.masks[name] for name in run.cell.mask_names}
-        if names := run.cell.vector_names:
+        values |= {graph.s(name): value for name, value in run.before(start, stop).items()}
+        masks = {name: run.masks[name] for name in cell.mask_names}
+        values |= {graph.m(name): v[here] if isinstance(v, Tensor) else v for name, v in masks.items()}
+        if names := cell.vector_names:
             vectors = run.weights["weight_p"].chunk(len(names))
             values |= {graph.p(name): part for name, part in zip(names, vectors, strict=True)}
         return values
@@ -187,75 +151,31 @@ class Adjoint:
     def _multiply(self, node: Node, vector: Tensor) -> Tensor:
         return functional.linear(vector, *self._matrix[node.label])
 
-    def _coefficients(self, node: Node, t: int) -> list[tuple[Node, Tensor | float]]:
-        """d(node)/d(end) per unit at step t, for every end with a direct way to it."""
-        found = []
-        for end, part in self._linear.coefficient[node].items():
-            value = self._value[part]
-            found.append((end, value[t] if isinstance(value, Tensor) and value.dim() == 3 else value))
-        return found
 
-    def _sweep(
-        self, seeds: dict[str, Tensor], t: int, narrow: int | None = FIRST_PATH_ROW
-    ) -> tuple[dict[str, Tensor], Tensor, dict[str, dict[str, Tensor]]]:
-        """Back through step t.
+class Coefficients:
+    """Coefficients of a stretch of steps.
 
-        Args:
-            seeds: what comes to each new state from outside the step, [C, B, ...].
-            narrow: how many of the C rows go on to the old states; the path rows need not, since a step's own paths
-                start from the total. None for all.
+    Attributes:
+        start, stop: which steps.
+    """
 
-        Returns:
-            The new states' total adjoints [C, B, ...], those of W x + b [.., B, G H], and by old state and path what
-            reaches it.
-        """
-        adjoint: dict[Node, Tensor] = {}
-        leaves: dict[str, dict[str, Tensor]] = {name: {} for name in seeds}
-        for name, seed in seeds.items():
-            _add(adjoint, self._graph.states[name], seed)
-        for node in reversed(self._order):
-            if node not in adjoint:
-                continue
-            upstream = adjoint[node] if node in self._linking else adjoint[node][:narrow]
-            points, label = (node,), HIGHWAY
-            if node.kind == "product":
-                upstream, points, label = upstream @ self._matrix[node.label][0], node.arguments, node.label
-            elif node.kind == "mean":
-                # As a matrix with 1/(n H) everywhere: no weight is crossed, so this is no gate's path.
-                upstream, points = upstream.mean(-1, keepdim=True).expand_as(upstream), node.arguments
-                upstream = upstream / len(points)
-            for point in points:
-                handed = point is not node and point in self._states
-                for end, value in [(point, 1.0)] if handed else self._coefficients(point, t):
-                    part = upstream * value
-                    if end.kind == "leaf" and end.label[0] == "s":
-                        part, home = part[:narrow], leaves[end.label[1]]
-                        home[label] = home[label] + part if label in home else part
-                    else:
-                        _add(adjoint, end, part if end in self._states or end in self._linking else part[:narrow])
-        totals = {name: adjoint[self._graph.states[name]] for name in seeds}
-        some = next(iter(totals.values()))[:narrow]
-        width = self.run.weights["weight_ih"].shape[0] // len(self.run.cell.gate_names)
-        nothing = some.new_zeros(*some.shape[:-1], width)
-        gates = [adjoint.get(self._graph.x(gate), nothing) for gate in self.run.cell.gate_names]
-        return totals, torch.cat(gates, -1), leaves
+    def __init__(self, start: int, stop: int, whole: dict[Node | Stack, Tensor | float]) -> None:
+        self.start, self.stop, self._whole = start, stop, whole
+        self._each: dict[Node | Stack, Sequence] = {}
 
+    def whole(self, part: Node | Stack) -> Tensor | float:
+        """Of all the steps, [n, B, S], of a stack [blocks, n, B, S]; a number or [S] where all steps have the same."""
+        return self._whole[part]
 
-def _add(adjoint: dict[Node, Tensor], node: Node, value: Tensor) -> None:
-    adjoint[node] = adjoint[node] + value if node in adjoint else value
-
-
-def _next_rows(leaf: dict[str, Tensor], labels: list[str], like: Tensor) -> Tensor:
-    """What the step before receives for one state: its total, its highway, and its parts by path."""
-    rows = torch.zeros_like(like)
-    if leaf:
-        rows[TOTAL_ROW] = sum(part[TOTAL_ROW] for part in leaf.values())
-    if labels and HIGHWAY in leaf:
-        rows[HIGHWAY_ROW] = leaf[HIGHWAY][HIGHWAY_ROW]
-    for k, label in enumerate(labels):
-        if label in leaf:
-            rows[FIRST_PATH_ROW + k] = leaf[label][TOTAL_ROW]
-    return rows
+    def at(self, i: int) -> Value:
+        """A function that tells the coefficients of the i-th of the steps: [B, S], of a stack [blocks, B, S]."""
+        if not self._each:
+            n = self.stop - self.start
+            for part, value in self._whole.items():
+                varies = isinstance(value, Tensor) and value.dim() >= 3
+                self._each[part] = value.unbind(value.dim() - 3) if varies else (value,) * n
+        each = self._each
+        return lambda part: each[part][i]
 
 
 def _block_matrices(run: Run) -> dict[str, tuple[Tensor, Tensor | None]]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from headgate.graph import equations, trace
-from headgate.inspection.adjoint import Adjoint, Flow, Run
+from headgate.inspection.adjoint import Adjoint, Run
+from headgate.inspection.flow import Flow, Loss, follow
 from headgate.inspection.record import Record
 
 LocalGradients = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -174,7 +175,7 @@ class Trace:
     def input_gradient(self, from_last: bool) -> Tensor:
         """dL/d(this layer's input) through this direction, [T, B, I]; `from_last`: of the loss's last terms alone."""
         flow = self._from_last if from_last else self._flow
-        return self._in_time(flow.x @ self._run.weights["weight_ih"])
+        return self._in_time(flow.inputs @ self._run.weights["weight_ih"])
 
     @cached_property
     def _adjoint(self) -> Adjoint:
@@ -182,7 +183,8 @@ class Trace:
 
     def _follow(self, from_last: bool) -> Flow:
         local, final = self._local(from_last)
-        return self._adjoint.flow({name: self._in_time(value) for name, value in local.items()}, final)
+        loss = Loss({name: self._in_time(value) for name, value in local.items()}, final)
+        return follow(self._adjoint, loss, paths=True, inputs=True)
 
     @cached_property
     def _flow(self) -> Flow:
