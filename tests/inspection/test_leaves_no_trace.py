@@ -266,5 +266,5 @@ def test_no_measurement_asks_for_a_gradient():
         for name in seen:
             trace = seen[name]
             tensors = [*trace.gates.values(), *trace.states.values(), *trace.grad.values(), *trace.paths.values()]
-            tensors += [*trace.grad_initial.values(), trace.highway, trace.jacobian(1), trace.input_gradient(False)]
+            tensors += [*trace.grad_initial.values(), trace.highway, trace.jacobian(1), trace.input_gradient()]
             assert not any(value.requires_grad for value in tensors)

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from headgate.engines import in_transform
+from headgate.inspection.local import LocalLoss
 from headgate.inspection.recompute import LayerRun, recompute
 from headgate.inspection.trace import Trace
 from headgate.nn import Recurrent
@@ -229,39 +230,11 @@ class Watch:
             direction = int(part.endswith("_reverse"))
             run = capture.layers[layer][direction]
 
-            def local(from_last: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-                return self._local(name, layer, direction, from_last)
-
+            there = _parts(capture.module)
+            above = [other for other in (f"l{layer + 1}", f"l{layer + 1}_reverse") if other in there]
+            local = LocalLoss(name or "the model", capture, run, lambda: [self._trace(name, part) for part in above])
             self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local)
         return self._traces[key]
-
-    def _local(
-        self, name: str, layer: int, direction: int, from_last: bool
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The loss's own derivatives at one layer: from the loss at the top, from the layer above below it.
-
-        `from_last` keeps, of the loss's own terms, only those of the last step of each row that it reads.
-        """
-        capture = self._captures[name]
-        if not capture.gradients:
-            why = (
-                "no backward pass reached it within the watch; call loss.backward() inside the with-block, on a loss "
-                "that uses this layer's last call"
-                if capture.differentiable
-                else "it ran without gradients (no_grad or inference_mode); run it with them"
-            )
-            raise RuntimeError(f"{name or 'the model'}: there are no gradients to show, since {why}.")
-        run = capture.layers[layer][direction]
-        output = run.run.cell.state_names[0]
-        if layer + 1 == len(capture.layers):
-            local = run.output_gradient(capture, only_last=from_last)
-        else:
-            above = [f"l{layer + 1}{suffix}" for suffix in ("", "_reverse")[: len(capture.layers[0])]]
-            whole = sum(self._trace(name, part).input_gradient(from_last) for part in above)
-            if run.dropout_mask is not None:
-                whole = whole * run.dropout_mask
-            local = whole.chunk(len(capture.layers[0]), -1)[direction]
-        return {output: local}, run.final_gradients(capture)
 
 
 def watch(model: nn.Module) -> Watch:

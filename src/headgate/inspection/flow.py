@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from headgate.inspection.adjoint import READOUT, Adjoint, Coefficients
+from headgate.inspection.backstep import Part, Sweep
 from headgate.inspection.run import Run
-from headgate.inspection.sweep import Part, Sweep
 
 # After so many steps the scale is set anew: in between, a gradient may change by 1e19 (float32: 1e9) a step.
 RESCALED_EVERY = {torch.float64: 16, torch.float32: 4}
@@ -29,7 +29,7 @@ class Loss:
 
     Attributes:
         local: by state, the loss's own derivative at each step, [T, B, S]; or of each of the gradients, [R, T, B, S].
-        final: by state, the loss's derivative with respect to each row's last state, [B, S].
+        final: by state, the loss's derivative with respect to each row's last state, [B, S] or [R, B, S].
         sources: [R, B]: of each gradient and row, the step (in the order of the run) whose loss alone is followed, or
             -1 for the loss of all steps. None: one gradient, of all.
         cuts: pairs (which gradient, path): the path it is knocked out of.
@@ -48,6 +48,7 @@ class Stretch:
 
     Attributes:
         start, stop: which steps, in the order of the run.
+        memory: name of the state that is split by path.
         total: by state, [R, n, B, S]: everything, not the local term alone; zero where a row takes no step.
         highway: of the memory, what the highway alone would bring of the first gradient, [n, B, H]; None if not asked.
         scale: [R, n, B], whole numbers; `highway_scale` [n, B].
@@ -57,11 +58,12 @@ class Stretch:
         self, back: Back, coefficients: Coefficients, total: dict[str, Tensor], scale: Tensor, arrived: dict | None
     ) -> None:
         self.start, self.stop = coefficients.start, coefficients.stop
+        self.memory = back.adjoint.run.cell.memory
         self._back, self._coefficients = back, coefficients
-        R, memory = back.gradients, back.adjoint.run.cell.memory
+        R = back.gradients
         self.total = {name: value[:R] for name, value in total.items()}
         self.scale = scale[:R]
-        self.highway = total[memory][R] if back.highway else None
+        self.highway = total[self.memory][R] if back.highway else None
         self.highway_scale = scale[R] if back.highway else None
         self._arrived = arrived
 
@@ -80,7 +82,7 @@ class Stretch:
             seeds[name] = torch.stack([self._arrived.get(label, {}).get(name, nothing) for label in labels])
         swept = self._back.adjoint.sweep(seeds, self._coefficients.whole, len(labels), within=True)
         active = run.active[self.start : self.stop]
-        return dict(zip(labels, swept.totals[run.cell.memory] * active, strict=True))
+        return dict(zip(labels, swept.totals[self.memory] * active, strict=True))
 
     @cached_property
     def _told(self):
@@ -89,7 +91,7 @@ class Stretch:
     @cached_property
     def inputs(self) -> Tensor:
         """What comes to W x + b, [R, n, B, G H]."""
-        some = self.total[self._back.adjoint.run.cell.memory]
+        some = self.total[self.memory]
         nothing = some.new_zeros(*some.shape[:-1], self._back.adjoint.hidden_size)
         told = self._told.inputs
         return torch.cat([told.get(gate, nothing) for gate in self._back.adjoint.run.cell.gate_names], -1)
@@ -127,9 +129,9 @@ class Back:
         self._cuts = loss.cuts
         self._scale = torch.zeros(rows, B, dtype=torch.long, device=device)
         self._carried = {n: value.new_zeros(rows, *value.shape) for n, value in run.initial.items()}
-        ends = (sources[order] < 0) | (sources[order] == run.active.sum(0)[:, 0] - 1)
+        ends = (sources[order] < 0) | (sources[order] == last_steps(run))
         for name, value in loss.final.items():
-            self._carried[name] += value * ends[..., None]
+            self._carried[name] += (value[order] if value.dim() == 3 else value) * ends[..., None]
         self._arrivals = _Arrivals({n: self._carried[n][0] for n in loss.final}) if paths else None
         self.initial = {n: torch.zeros_like(value[: self.gradients]) for n, value in self._carried.items()}
         self._whole = run.active[..., 0].all(1).tolist()
@@ -192,7 +194,7 @@ class Back:
             exponent = torch.frexp(coming).exponent.long()
             either = torch.where(there, torch.maximum(own, exponent), exponent)
             wanted = torch.where(coming > 0, either.clamp_min(-largest), wanted)
-        shift = (wanted - self._scale).clamp(-largest, 2 * largest)
+        shift = (wanted - self._scale).clamp_min(-largest)
         if not shift.any():
             return
         self._scale = self._scale + shift
@@ -203,6 +205,14 @@ class Back:
 
     def _unscaled(self, value: Tensor) -> Tensor:
         return value * torch.exp2(self._scale.to(value.dtype))[..., None]
+
+
+def last_steps(run: Run) -> Tensor:
+    """The last step that each row takes, in the order of the run, [B]; T where it takes none."""
+    T = len(run.active)
+    steps = torch.arange(T, device=run.active.device)[:, None]
+    last = torch.where(run.active[..., 0], steps, -1).amax(0) if T else run.active.new_full((run.active.shape[1],), -1)
+    return torch.where(last < 0, T, last)
 
 
 class _Local:

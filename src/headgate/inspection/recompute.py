@@ -39,28 +39,12 @@ class LayerRun:
     index: int
     dropout_mask: Tensor | None = None
 
-    def output_gradient(self, capture: Capture, only_last: bool = False) -> Tensor:
-        """The gradient that came to this direction's part of the module's output, [T, B, O] in time.
-
-        `only_last` keeps one step a row: the last, in the order of the run, that the loss reads.
-        """
-        gradient = self._output_gradient(capture)
-        if not only_last:
-            return gradient
-        in_order = _in_time(gradient, self.reverse)
-        steps = torch.arange(len(in_order), device=in_order.device)[:, None]
-        read = (in_order != 0).any(-1) & self.run.active[..., 0]
-        for final in self.final_gradients(capture).values():
-            ended = (steps == (self.run.active.sum(0).T - 1)) & (final != 0).any(-1)
-            read = read | ended
-        source = torch.where(read, steps, -1).amax(0)
-        return _in_time(in_order * (steps == source)[..., None], self.reverse)
-
     @property
     def reverse(self) -> bool:
         return self.index % self.layer.num_directions == 1
 
-    def _output_gradient(self, capture: Capture) -> Tensor:
+    def output_gradient(self, capture: Capture) -> Tensor:
+        """The gradient that came to this direction's part of the module's output, [T, B, O] in time."""
         gradient = capture.gradients.get("output")
         if gradient is None:
             return torch.zeros_like(self.run.states[self.run.cell.state_names[0]])

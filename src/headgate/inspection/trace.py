@@ -12,10 +12,10 @@ from torch import Tensor
 
 from headgate.graph import equations, trace
 from headgate.inspection.adjoint import Adjoint, Run
-from headgate.inspection.flow import Flow, Loss, follow
+from headgate.inspection.flow import Back, Flow, follow
+from headgate.inspection.gradients import Gradients, gradients
+from headgate.inspection.local import LocalLoss
 from headgate.inspection.record import Record
-
-LocalGradients = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class Trace:
@@ -29,9 +29,10 @@ class Trace:
         reverse: whether it ran from the end to the beginning.
     """
 
-    def __init__(self, name: str, run: Run, reverse: bool, local: Callable[[bool], LocalGradients]) -> None:
+    def __init__(self, name: str, run: Run, reverse: bool, local: LocalLoss) -> None:
         self.name, self.cell, self.reverse = name, run.cell, reverse
         self._run, self._local = run, local
+        self._gradients: dict[int, Gradients] = {}
 
     @property
     def lengths(self) -> np.ndarray:
@@ -172,28 +173,42 @@ class Trace:
         gates = ", ".join(trace(self.cell).gates) or "none"
         return f"Trace({self.name!r}, {self.cell.name}, T={T}, B={B}, gates {gates})"
 
-    def input_gradient(self, from_last: bool) -> Tensor:
-        """dL/d(this layer's input) through this direction, [T, B, I]; `from_last`: of the loss's last terms alone."""
-        flow = self._from_last if from_last else self._flow
-        return self._in_time(flow.inputs @ self._run.weights["weight_ih"])
+    def input_gradient(self) -> Tensor:
+        """dL/d(this layer's input) through this direction, [T, B, I]."""
+        return self._in_time(self._flow.inputs @ self._run.weights["weight_ih"])
+
+    def input_gradients(self, most: int) -> Tensor:
+        """The same of the losses of single steps, the last of each row first, [S, T, B, I]; at most so many."""
+        back = Back(self._adjoint, self._local.sources(most))
+        pieces = [
+            stretch.inputs @ self._run.weights["weight_ih"] * torch.exp2(stretch.scale.double())[..., None]
+            for stretch in back
+        ]
+        whole = torch.cat(pieces[::-1], 1)
+        return whole.flip(1) if self.reverse else whole
+
+    def gradients(self, sources: int = 16) -> Gradients:
+        """What comes back of the losses of single steps: by lag, by path, with paths cut (M1 to M5); see `Gradients`.
+
+        Args:
+            sources: how many of each row's losses to follow at most; fewer where many rows are watched.
+        """
+        if sources not in self._gradients:
+            self._gradients[sources] = gradients(self._adjoint, self._local.sources(sources))
+        return self._gradients[sources]
 
     @cached_property
     def _adjoint(self) -> Adjoint:
         return Adjoint(self._run)
 
-    def _follow(self, from_last: bool) -> Flow:
-        local, final = self._local(from_last)
-        loss = Loss({name: self._in_time(value) for name, value in local.items()}, final)
-        return follow(self._adjoint, loss, paths=True, inputs=True)
-
     @cached_property
     def _flow(self) -> Flow:
-        return self._follow(from_last=False)
+        return follow(self._adjoint, self._local.whole(), paths=True, inputs=True)
 
     @cached_property
     def _from_last(self) -> Flow:
         """The gradient of the last thing the loss reads of each row."""
-        return self._follow(from_last=True)
+        return follow(self._adjoint, self._local.sources(1), paths=True)
 
     def _norms(self) -> Tensor:
         value = self._from_last.total[self.cell.memory]

@@ -1,0 +1,184 @@
+"""Gradients on their way back, reduced to what is told of them: by lag, by path, with paths cut (M1 to M5).
+
+All of it comes from one reverse pass, stretch by stretch, so that nothing of the size of the run is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headgate.inspection.adjoint import HIGHWAY, READOUT, Adjoint
+from headgate.inspection.flow import Back, Loss, Stretch
+from headgate.inspection.lags import by_lag, lag_grid, median, quantiles
+
+BAND = (0.1, 0.5, 0.9)
+LOG2 = math.log10(2.0)
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """One reverse pass of several sources, in the order of the run. Logarithms are to base 10; NaN: nothing there.
+
+    Attributes:
+        norm: log |dl_s/dm_t| of each source, [S, T, B]; the first source is the last step that the loss reads.
+        largest: log of the largest |entry| of the first source's, [T, B].
+        highway, rest: log norm of the pure highway's part of the first, and of what is left without it, [T, B].
+        highway_share: <highway, total> / |total|^2, [T, B].
+        cut: log norm of the first with one path knocked out, [cut, T, B]; labels in `cuts`.
+        path_norm: log norm of each path's part, [path, T, B]; labels in `paths`.
+        path_share, path_cosine: <part, total> / |total|^2 and the cosine, [path, T, B].
+        cancellation: sum of the parts' norms over the total's, [T, B].
+        cuts, paths: labels.
+    """
+
+    norm: np.ndarray
+    largest: np.ndarray
+    highway: np.ndarray
+    rest: np.ndarray
+    highway_share: np.ndarray
+    cut: np.ndarray
+    path_norm: np.ndarray
+    path_share: np.ndarray
+    path_cosine: np.ndarray
+    cancellation: np.ndarray
+    cuts: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    @property
+    def origin(self) -> np.ndarray:
+        """The step of lag 0 of each source and row: the last that its gradient comes to, [S, B]; -1 if to none."""
+        there = np.isfinite(self.norm)
+        return np.where(there.any(1), self.norm.shape[1] - 1 - there[:, ::-1].argmax(1), -1)
+
+    @property
+    def lags(self) -> np.ndarray:
+        """[lag]"""
+        return lag_grid(self.norm.shape[1])
+
+    def relative(self) -> np.ndarray:
+        """log r(k) of each source and row, [lag, S, B]: |dl_s/dm_{s-k}| / |dl_s/dm_s|."""
+        found = by_lag(self.norm.transpose(1, 0, 2), self.origin, self.lags)
+        return found - found[:1]
+
+    def profile(self) -> np.ndarray:
+        """log r(k) over all sources: 10 %, median, 90 %, [3, lag].
+
+        The median is over rows, and its mean over sources in the logarithm; the band is of rows and sources together.
+        """
+        relative = self.relative()
+        band = quantiles(relative.reshape(len(relative), -1), BAND, 1)
+        each = median(relative, 2)
+        there = np.isfinite(each)
+        total = np.where(there, each, 0.0).sum(1)
+        band[1] = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
+        return band
+
+    def record(self) -> dict[str, np.ndarray]:
+        """What a Record keeps of it, by the names of its schema; all but the profile of the first source."""
+        first, lags = self.origin[0], self.lags
+        start = by_lag(self.norm[0], first, lags[:1])
+
+        def looked_up(values: np.ndarray, relative: bool = True) -> np.ndarray:
+            found = by_lag(values, first, lags)
+            return median(found - start if relative else found, 1)
+
+        return {
+            "lags": lags,
+            "lag_profile": self.profile(),
+            "source_profile": median(self.relative(), 2).T,
+            "largest_entry": looked_up(self.largest, relative=False),
+            "highway_profile": looked_up(self.highway),
+            "rest_profile": looked_up(self.rest),
+            "highway_share": looked_up(self.highway_share, relative=False),
+            "cut_profile": np.stack([looked_up(each) for each in self.cut]),
+            "arrow_norm": median(self.path_norm, 2),
+            "arrow_share": median(self.path_share, 2),
+            "arrow_cosine": median(self.path_cosine, 2),
+            "cancellation": median(self.cancellation, 1),
+            "gradient_norm": median(self.norm[0], 1),
+            "cut_gradient": median(self.cut, 2),
+        }
+
+
+def gradients(adjoint: Adjoint, loss: Loss) -> Gradients:
+    """Follow several sources of a loss back, the first of them by path, with the highway alone, and with paths cut.
+
+    Args:
+        adjoint: the run.
+        loss: with the sources to follow, [S, B] or none for one, and no cuts.
+    """
+    cuts = [HIGHWAY, *adjoint.route.graph.products]
+    S = 1 if loss.sources is None else len(loss.sources)
+    back = Back(adjoint, _with_cuts(adjoint, loss, S, cuts), highway=True, paths=True)
+    pieces: list[dict[str, np.ndarray]] = [_reduced(stretch, S) for stretch in back]
+    if not pieces:
+        raise ValueError("gradients: a run without a step has none.")
+    whole = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
+    norm = whole.pop("norm")
+    # Paths of the step language stand in this order everywhere they are shown: highway, blocks, readout.
+    return Gradients(norm[:S], cut=norm[S:], **whole, cuts=tuple(cuts), paths=(*cuts, READOUT))
+
+
+def _with_cuts(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str]) -> Loss:
+    """The sources, and behind them the first of them once more for every cut."""
+    run = adjoint.run
+    everything = torch.full((1, run.input.shape[1]), -1, device=run.input.device)
+    sources = everything if loss.sources is None else loss.sources
+    again = [*range(S), *[0] * len(cuts)]
+    local = {name: v if v.dim() == 3 else v[again] for name, v in loss.local.items()}
+    return Loss(local, loss.final, sources[again], [(S + k, label) for k, label in enumerate(cuts)])
+
+
+def _reduced(stretch: Stretch, S: int) -> dict[str, np.ndarray]:
+    total, memory = stretch.total[stretch.memory], stretch.total[stretch.memory][0]
+    scale = stretch.scale.to(total.dtype)
+    norm, exponent = log_norm(total, scale), scale[0]
+    # The highway's part in the units of the total, so that they can be taken from each other.
+    shift = (stretch.highway_scale - stretch.scale[0]).clamp(-1000, 1000).to(total.dtype)
+    highway = stretch.highway * torch.exp2(shift)[..., None]
+    paths = stretch.paths
+    parts = torch.stack([paths[label] for label in _in_order(list(paths))])
+    part_norm = log_norm(parts, exponent)
+    share = _share(parts, memory)
+    relative = part_norm - norm[0]
+    found = {
+        "norm": norm,
+        "largest": torch.log10(memory.abs().amax(-1)) + exponent * LOG2,
+        "highway": log_norm(stretch.highway, stretch.highway_scale.to(total.dtype)),
+        "rest": log_norm(memory - highway, exponent),
+        "highway_share": _share(highway, memory),
+        "path_norm": part_norm,
+        "path_share": share,
+        "path_cosine": share / 10.0**relative,
+        "cancellation": (10.0**relative).sum(0),
+    }
+    return {key: _numbers(value) for key, value in found.items()}
+
+
+def _in_order(labels: list[str]) -> list[str]:
+    return [label for label in labels if label != READOUT] + [READOUT]
+
+
+def log_norm(value: Tensor, scale: Tensor) -> Tensor:
+    """log10 of the norm over units of a value in units of 2**scale; -inf where it is zero. [..., H] -> [...]."""
+    largest = value.abs().amax(-1)
+    safe = torch.where(largest > 0, largest, torch.ones_like(largest))
+    norm = largest * (value / safe[..., None]).square().sum(-1).sqrt()
+    return torch.log10(norm) + scale * LOG2
+
+
+def _share(part: Tensor, total: Tensor) -> Tensor:
+    """<part, total> / |total|^2 over units; NaN where there is no total."""
+    largest = total.abs().amax(-1, keepdim=True)
+    part, total = part / largest, total / largest
+    return (part * total).sum(-1) / total.square().sum(-1)
+
+
+def _numbers(value: Tensor) -> np.ndarray:
+    found = value.double().cpu().numpy()
+    return np.where(np.isfinite(found), found, np.nan)
