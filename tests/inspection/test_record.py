@@ -12,6 +12,7 @@ from nn.layer_runs import normal
 import headgate as hg
 from headgate.graph import equations
 from headgate.inspection import Record
+from headgate.inspection.schema import ARRAYS
 
 PARTS = ["l0", "l0_reverse", "l1", "l1_reverse"]
 
@@ -33,26 +34,47 @@ def test_what_a_record_holds():
     trace = seen_of()["l1_reverse"]
     record = trace.record()
     assert record.name == "l1_reverse"
-    assert record.facts == {
+    facts = {
         "cell": "LSTM",
         "equations": equations(CELLS["lstm"]),
         "memory": "c",
         "gates": ["i", "f", "g", "o"],
+        "gate_kinds": {"i": "gate", "f": "gate", "g": "candidate", "o": "gate"},
+        "keeps": "f",
+        "paths": ["highway", "i", "f", "g", "o", "readout"],
         "hidden_size": H,
         "steps": T,
-        "horizon_1e-3": trace.horizon(1e-3),
-        "horizon_1e-7": trace.horizon(1e-7),
+        "rows": B,
+        "reverse": True,
+        "dtype": "float64",
+        "missing": {},
     }
-    gates = {f"gate_{name}" for name in "ifgo"}
-    assert set(record.arrays) == gates | {"lag_profile", "highway_share", "lengths", "timescales"}
-    assert {record.arrays[name].dtype for name in gates} == {np.dtype("float32")}
-    for name in "ifgo":
-        assert np.array_equal(record.arrays[f"gate_{name}"], trace.gates[name].float().numpy())
-    measured = {"lag_profile": trace.lag_profile(), "highway_share": trace.highway_share()}
-    for name, value in measured.items():
-        np.testing.assert_array_equal(record.arrays[name], value, strict=True)
-    assert_all_close({"timescales": record.arrays["timescales"]}, {"timescales": trace.timescales()}, 0.0)
-    assert record.arrays["lengths"].tolist() == [3, 5, 0, 2]
+    assert {name: record.facts[name] for name in facts} == facts
+    assert set(record.arrays) <= set(ARRAYS) and record.arrays["lengths"].tolist() == [3, 5, 0, 2]
+    expected = np.log10(trace.lag_profile()[1])
+    np.testing.assert_allclose(trace.record(sources=1).arrays["lag_profile"][1], expected, rtol=1e-10)
+    np.testing.assert_array_equal(record.arrays["highway_share"], trace.highway_share())
+    assert_all_close({"timescales": record.arrays["timescales"]}, {"timescales": trace.timescales()}, 1e-12)
+
+
+def test_a_reversed_runs_arrays_stand_in_time():
+    trace = seen_of()["l1_reverse"]
+    arrays, active = trace.record().arrays, torch.arange(T)[:, None] < torch.tensor([3, 5, 0, 2])
+    means = [(value * active[..., None]).sum((1, 2)) / (active.sum(1) * H) for value in trace.gates.values()]
+    np.testing.assert_allclose(arrays["gate_mean"], torch.stack(means), rtol=1e-12)
+    norms = trace.gradients().norm[0][::-1]
+    np.testing.assert_array_equal(arrays["gradient_norm"], [np.nanmedian(row) for row in norms])
+    assert arrays["bins"].tolist() == list(range(T))
+
+
+def test_an_array_that_nobody_described_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no array 'more' is described"):
+        Record("l0", {}, {"more": np.zeros(3)}).save(tmp_path)
+    with pytest.raises(ValueError, match="has 2 along 'H', but timescales has 3"):
+        Record("l0", {}, {"timescales": np.zeros(3), "resets": np.zeros(2)}).save(tmp_path)
+    with pytest.raises(ValueError, match=r"timescales has 2 axes, but is described as \[H\]"):
+        Record("l0", {}, {"timescales": np.zeros((3, 1))}).save(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -65,8 +87,8 @@ def test_facts_are_json_of_every_cell(cell):
 
 def test_a_cell_without_gates_or_highway():
     record = seen_of("rnn")["l0"].record()
-    assert set(record.arrays) == {"lag_profile", "highway_share", "lengths"}
-    assert record.facts["gates"] == []
+    assert not {"timescales", "survival", "gate_values", "provenance"} & set(record.arrays)
+    assert record.facts["gates"] == [] and set(record.facts["missing"]) == {"timescales", "provenance"}
 
 
 @pytest.mark.parametrize("cell", ["lstm", "rnn", "greff_fgrp"])
@@ -104,10 +126,10 @@ def test_a_direction_that_the_loss_does_not_read_is_saved_with_the_reason(tmp_pa
         layer(normal(T, B, I))[0][..., :H].sum().backward()
     seen.save(tmp_path)
     read, unread = (Record.load(tmp_path / name) for name in PARTS[:2])
-    assert "horizon_1e-3" in read.facts and "no_gradient" not in read.facts
-    assert unread.facts["no_gradient"].startswith("l0_reverse: the loss depends on nothing")
-    assert {"gate_f", "timescales"} <= set(unread.arrays)
-    assert "lag_profile" not in unread.arrays and "horizon_1e-3" not in unread.facts
+    assert "1e-3" in read.facts["horizons"]["trainable"] and "gradients" not in read.facts["missing"]
+    assert unread.facts["missing"]["gradients"].startswith("l0_reverse: the loss depends on nothing")
+    assert {"gate_values", "timescales"} <= set(unread.arrays)
+    assert "lag_profile" not in unread.arrays and "1e-3" not in unread.facts["horizons"]["trainable"]
 
 
 def test_a_run_without_gradients_is_saved_with_the_reason(tmp_path):
@@ -115,13 +137,13 @@ def test_a_run_without_gradients_is_saved_with_the_reason(tmp_path):
     with hg.watch(layer) as seen, torch.no_grad():
         layer(normal(T, B, I))
     seen.save(tmp_path)
-    assert "it ran without gradients" in Record.load(tmp_path / "l0").facts["no_gradient"]
+    assert "it ran without gradients" in Record.load(tmp_path / "l0").facts["missing"]["gradients"]
 
 
 def test_a_float32_layer_has_the_same_dtypes():
     record, expected = (seen_of(dtype=dtype)["l0"].record() for dtype in (torch.float32, torch.float64))
     assert {n: v.dtype for n, v in record.arrays.items()} == {n: v.dtype for n, v in expected.arrays.items()}
-    assert record.arrays["gate_f"].dtype == np.float32 and record.arrays["lag_profile"].dtype == np.float64
+    assert record.arrays["gate_values"].dtype == np.float32 and record.arrays["lag_profile"].dtype == np.float64
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["empty folder", "no folder"])
@@ -132,7 +154,7 @@ def test_a_folder_that_holds_no_record(there, tmp_path):
     assert str(error.value) == f"Record.load: {where} holds no record.json; give a folder that `save` wrote."
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 1, "2", None])
 def test_a_record_of_another_schema(schema, tmp_path):
     seen_of()["l0"].record().save(tmp_path)
     path = tmp_path / "record.json"
@@ -141,7 +163,7 @@ def test_a_record_of_another_schema(schema, tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError) as error:
         Record.load(tmp_path)
-    expected = f"Record.load: {path} has schema {schema!r}, but this headgate reads 1; measure again."
+    expected = f"Record.load: {path} has schema {schema!r}, but this headgate reads 2; measure again."
     assert str(error.value) == expected
 
 

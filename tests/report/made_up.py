@@ -118,10 +118,12 @@ class Made:
         middle = self.reached.get(key, 0.5) ** (np.arange(length) / (length - 1))
         share = 1 - (1 - self.highway.get(key, 0.4)) * np.arange(length) / (length - 1)
         rng = np.random.default_rng(seed)
-        gates = {f"gate_{name}": _gate(rng, name, length) for name in cell["gates"]}
         profile = np.stack([0.5 * middle, middle, 2 * middle])
-        arrays = {"lag_profile": profile, "highway_share": share if cell["gates"] else 0 * share, **gates}
-        return Record("rnn", {"cell": cell["name"]}, arrays)
+        profile = np.log10(profile, out=np.full_like(profile, np.nan), where=profile > 0)
+        arrays = {"lag_profile": profile, "highway_share": share if cell["gates"] else 0 * share}
+        if cell["gates"]:
+            arrays["gate_values"] = np.stack([_gate(rng, name, length).ravel() for name in cell["gates"]])
+        return Record("rnn", {"cell": cell["name"], "gates": cell["gates"]}, arrays)
 
 
 def _gate(rng: np.random.Generator, name: str, length: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from training.small import TINY, own_cell, trial, without_seconds
 
 from headgate import cells, tasks
-from headgate.training.experiment import GATE_ROWS, Film, measure, run, starting_weights
+from headgate.training.experiment import Film, measure, run, starting_weights
 from headgate.training.loop import train
 from headgate.training.matching import matched_hidden_size
 from headgate.training.network import seeded_network
@@ -38,10 +38,10 @@ def test_facts_are_json_and_complete(outcome):
 def test_it_is_measured_at_three_moments(outcome):
     assert set(outcome.records) == {"default", "before", "after"}
     profiles = {moment: record.arrays["lag_profile"][1] for moment, record in outcome.records.items()}
-    assert all(profile.shape == (64,) and profile[0] == 1.0 for profile in profiles.values())
+    assert all(profile.shape == (64,) and profile[0] == 0.0 for profile in profiles.values())
     assert not np.array_equal(profiles["before"], profiles["after"])
-    assert profiles["default"][-1] < 1e-6 < profiles["before"][-1]
-    assert outcome.records["after"].arrays["gate_f"].shape == (64, GATE_ROWS, outcome.facts["hidden_size"])
+    assert profiles["default"][-1] < -6 < profiles["before"][-1]
+    assert outcome.records["after"].arrays["gate_values"].shape[0] == 4
 
 
 def test_the_same_trial_gives_the_same_numbers_and_another_seed_others(outcome):
@@ -77,7 +77,8 @@ def test_the_film_ends_where_the_record_does():
     network = seeded_network(0, cells.get("rnn"), 1, 5, 10, 1, orthogonal=True)
     probe = next(task.batches(0, 8))
     film = Film(network, task, probe, 10)
-    assert film.facts()["first_step"] == [measure(network, task, probe).arrays["lag_profile"][1, -1]]
+    measured = measure(network, task, probe).arrays["lag_profile"][1, -1]
+    assert film.facts()["first_step"] == [pytest.approx(10.0**measured, rel=1e-12)]
     for step in range(1, 11):
         film.after_step(step)
     steps = film.facts()["steps"]

@@ -86,19 +86,20 @@ class Stretch:
 
     @cached_property
     def _told(self):
-        return self._back.adjoint.sweep(self.total, self._coefficients.whole, self._back.gradients, told=True)
+        some = {name: value[: self._back.told] for name, value in self.total.items()}
+        return self._back.adjoint.sweep(some, self._coefficients.whole, self._back.told, told=True)
 
     @cached_property
     def inputs(self) -> Tensor:
-        """What comes to W x + b, [R, n, B, G H]."""
-        some = self.total[self.memory]
+        """What comes to W x + b of the gradients that are told, [R, n, B, G H]."""
+        some = self.total[self.memory][: self._back.told]
         nothing = some.new_zeros(*some.shape[:-1], self._back.adjoint.hidden_size)
         told = self._told.inputs
         return torch.cat([told.get(gate, nothing) for gate in self._back.adjoint.run.cell.gate_names], -1)
 
     @property
     def products(self) -> dict[str, Tensor]:
-        """By recurrent block, what comes to U v + b', [R, n, B, rows]."""
+        """By recurrent block, what comes to U v + b' of the gradients that are told, [R, n, B, rows]."""
         return self._told.products
 
 
@@ -110,16 +111,20 @@ class Back:
         loss: what is followed.
         highway: also follow what the highway alone would bring of the first gradient.
         paths: also split the first gradient by path.
+        told: of how many gradients, the first ones, a stretch tells what comes to inputs and products; None for all.
 
     Attributes:
         gradients: how many are followed, R.
         initial: by state, what came to the initial states, [R, B, S], when all is done; not scaled.
     """
 
-    def __init__(self, adjoint: Adjoint, loss: Loss, highway: bool = False, paths: bool = False) -> None:
+    def __init__(
+        self, adjoint: Adjoint, loss: Loss, highway: bool = False, paths: bool = False, told: int | None = None
+    ) -> None:
         self.adjoint, self.highway = adjoint, highway
         run, B, device = adjoint.run, adjoint.run.input.shape[1], adjoint.run.input.device
         self.gradients = 1 if loss.sources is None else len(loss.sources)
+        self.told = self.gradients if told is None else told
         everything = torch.full((1, B), -1, device=device)
         sources = everything if loss.sources is None else loss.sources.to(device)
         # The highway starts as the first gradient does.

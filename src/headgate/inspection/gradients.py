@@ -6,6 +6,7 @@ All of it comes from one reverse pass, stretch by stretch, so that nothing of th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ class Gradients:
         path_share, path_cosine: <part, total> / |total|^2 and the cosine, [path, T, B].
         cancellation: sum of the parts' norms over the total's, [T, B].
         cuts, paths: labels.
+        begins: the first step that each row takes, [B].
     """
 
     norm: np.ndarray
@@ -48,6 +50,7 @@ class Gradients:
     cancellation: np.ndarray
     cuts: tuple[str, ...]
     paths: tuple[str, ...]
+    begins: np.ndarray
 
     @property
     def origin(self) -> np.ndarray:
@@ -61,9 +64,17 @@ class Gradients:
         return lag_grid(self.norm.shape[1])
 
     def relative(self) -> np.ndarray:
-        """log r(k) of each source and row, [lag, S, B]: |dl_s/dm_{s-k}| / |dl_s/dm_s|."""
-        found = by_lag(self.norm.transpose(1, 0, 2), self.origin, self.lags)
-        return found - found[:1]
+        """log r(k) of each source and row, [lag, S, B]: |dl_s/dm_{s-k}| / |dl_s/dm_s|; -inf where nothing arrives."""
+        return self._relative(self.norm.transpose(1, 0, 2), self.origin, self.lags)
+
+    def of_last(self, lags: np.ndarray) -> np.ndarray:
+        """log r(k) of the first source at any lags, [lag, B]."""
+        return self._relative(self.norm[0], self.origin[0], lags)
+
+    def _relative(self, norm: np.ndarray, origin: np.ndarray, lags: np.ndarray) -> np.ndarray:
+        found = by_lag(norm, origin, lags)
+        nothing = np.isnan(found) & (origin - lags.reshape(-1, *[1] * origin.ndim) >= self.begins)
+        return np.where(nothing, -np.inf, found - by_lag(norm, origin, np.zeros(1, int)))
 
     def profile(self) -> np.ndarray:
         """log r(k) over all sources: 10 %, median, 90 %, [3, lag].
@@ -73,7 +84,7 @@ class Gradients:
         relative = self.relative()
         band = quantiles(relative.reshape(len(relative), -1), BAND, 1)
         each = median(relative, 2)
-        there = np.isfinite(each)
+        there = ~np.isnan(each)
         total = np.where(there, each, 0.0).sum(1)
         band[1] = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
         return band
@@ -87,7 +98,7 @@ class Gradients:
             found = by_lag(values, first, lags)
             return median(found - start if relative else found, 1)
 
-        return {
+        found = {
             "lags": lags,
             "lag_profile": self.profile(),
             "source_profile": median(self.relative(), 2).T,
@@ -103,25 +114,32 @@ class Gradients:
             "gradient_norm": median(self.norm[0], 1),
             "cut_gradient": median(self.cut, 2),
         }
+        return {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
 
 
-def gradients(adjoint: Adjoint, loss: Loss) -> Gradients:
+def gradients(adjoint: Adjoint, loss: Loss, also: Callable[[Stretch], None] | None = None) -> Gradients:
     """Follow several sources of a loss back, the first of them by path, with the highway alone, and with paths cut.
 
     Args:
         adjoint: the run.
         loss: with the sources to follow, [S, B] or none for one, and no cuts.
+        also: told every stretch on the way, from the last; of its inputs and products the sources' alone.
     """
     cuts = [HIGHWAY, *adjoint.route.graph.products]
     S = 1 if loss.sources is None else len(loss.sources)
-    back = Back(adjoint, _with_cuts(adjoint, loss, S, cuts), highway=True, paths=True)
-    pieces: list[dict[str, np.ndarray]] = [_reduced(stretch, S) for stretch in back]
+    back = Back(adjoint, _with_cuts(adjoint, loss, S, cuts), highway=True, paths=True, told=S)
+    pieces: list[dict[str, np.ndarray]] = []
+    for stretch in back:
+        pieces.append(_reduced(stretch))
+        if also is not None:
+            also(stretch)
     if not pieces:
         raise ValueError("gradients: a run without a step has none.")
     whole = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
     norm = whole.pop("norm")
+    begins = adjoint.run.active[..., 0].to(torch.uint8).argmax(0).cpu().numpy()
     # Paths of the step language stand in this order everywhere they are shown: highway, blocks, readout.
-    return Gradients(norm[:S], cut=norm[S:], **whole, cuts=tuple(cuts), paths=(*cuts, READOUT))
+    return Gradients(norm[:S], cut=norm[S:], **whole, cuts=tuple(cuts), paths=(*cuts, READOUT), begins=begins)
 
 
 def _with_cuts(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str]) -> Loss:
@@ -131,10 +149,11 @@ def _with_cuts(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str]) -> Loss:
     sources = everything if loss.sources is None else loss.sources
     again = [*range(S), *[0] * len(cuts)]
     local = {name: v if v.dim() == 3 else v[again] for name, v in loss.local.items()}
-    return Loss(local, loss.final, sources[again], [(S + k, label) for k, label in enumerate(cuts)])
+    final = {name: v if v.dim() == 2 else v[again] for name, v in loss.final.items()}
+    return Loss(local, final, sources[again], [(S + k, label) for k, label in enumerate(cuts)])
 
 
-def _reduced(stretch: Stretch, S: int) -> dict[str, np.ndarray]:
+def _reduced(stretch: Stretch) -> dict[str, np.ndarray]:
     total, memory = stretch.total[stretch.memory], stretch.total[stretch.memory][0]
     scale = stretch.scale.to(total.dtype)
     norm, exponent = log_norm(total, scale), scale[0]

@@ -33,16 +33,20 @@ def by_lag(values: np.ndarray, origin: np.ndarray, lags: np.ndarray) -> np.ndarr
 
 
 def quantiles(values: np.ndarray, wanted: tuple[float, ...], axis: int) -> np.ndarray:
-    """Quantiles over one axis of the values that are there, [wanted, ...]; NaN where none is."""
+    """Quantiles over one axis of the values that are there, [wanted, ...]; NaN where none is.
+
+    Of the logarithm of nothing, -inf, there is no halfway to a number: where it takes part, the value below is taken.
+    """
     rows = np.moveaxis(values, axis, -1)
     shape, flat = rows.shape[:-1], rows.reshape(-1, rows.shape[-1])
     found = np.full((len(wanted), len(flat)), np.nan)
-    there = np.isfinite(flat)
-    whole = there.all(1) & (flat.shape[1] > 0)
+    there = ~np.isnan(flat)
+    whole = np.isfinite(flat).all(1) & (flat.shape[1] > 0)
     if whole.any():
         found[:, whole] = np.quantile(flat[whole], wanted, axis=1)
     for k in np.flatnonzero(~whole & there.any(1)):
-        found[:, k] = np.quantile(flat[k, there[k]], wanted)
+        some = flat[k, there[k]]
+        found[:, k] = np.quantile(some, wanted, method="linear" if np.isfinite(some).all() else "lower")
     return found.reshape(len(wanted), *shape)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA = 1
+from headgate.inspection.schema import check
+
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Record:
     Attributes:
         name: the layer, as in "encoder.lstm.l1_reverse".
         facts: what is said in words and numbers: cell, sizes, equations, horizons. JSON types only.
-        arrays: what is drawn, by name.
+        arrays: what is drawn, by name; described in `headgate.inspection.schema`.
     """
 
     name: str
@@ -27,7 +29,12 @@ class Record:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def save(self, folder: str | Path) -> Path:
-        """Write `record.json` and `arrays.npz` into a folder, made if it is not there."""
+        """Write `record.json` and `arrays.npz` into a folder, made if it is not there.
+
+        Raises:
+            ValueError: an array that `headgate.inspection.schema` does not describe, or not so.
+        """
+        check(self.name, self.arrays)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"schema": SCHEMA, "name": self.name, "facts": self.facts}, indent=1, sort_keys=True)

@@ -11,7 +11,7 @@ Axes, one letter or word each:
     lag     array "lags": steps back from the source, ascending, the first is 0
     source  array "sources": steps, in the order of the run, whose loss was followed by itself
     band    three: 10 %, median, 90 % over rows (and sources)
-    bin     pieces of time of equal width, array "bins" holds where each begins
+    bin     pieces of time of equal width, array "bins" holds where each begins; "piece" and "pieces": longer ones
     N       anything else; arrays of one record that share "N1" have the same length there
 
 Gradients stand as log10, since a gradient far back is below what any number format holds; nothing is -inf. NaN means
@@ -36,6 +36,7 @@ ARRAYS: dict[str, Field] = {
     "lags": Field("lag", "steps back from a source; all of them up to 512, then log-spaced"),
     "sources": Field("source", "steps whose loss was followed by itself; the last loss step of each row counts as -1"),
     "bins": Field("bin", "first step of each piece of time"),
+    "pieces": Field("piece", "first step of each of fewer, longer pieces of time"),
     # --- gradients by lag (M1 to M4)
     "lag_profile": Field("band lag", "log10 |dl_s/dm_{s-k}| / |dl_s/dm_s|, all sources"),
     "source_profile": Field("source lag", "log10 of the same, median over rows, each source by itself"),
@@ -59,6 +60,7 @@ ARRAYS: dict[str, Field] = {
     # --- gates and states (M7 to M13)
     "gate_mean": Field("gate T", "mean over rows and units"),
     "keep_mean": Field("T", "geometric mean over rows and units of the memory's own factor"),
+    "gate_values": Field("gate N10", "some of all values, evenly taken"),
     "logit_histogram": Field("gate N1", "share of all values in each piece of the logit axis; NaN for no 0..1 gate"),
     "logit_edges": Field("N1_edges", "edges of those pieces"),
     "saturated_low": Field("gate H", "share of steps below 0.1 (for tanh: below -0.97)"),
@@ -75,7 +77,7 @@ ARRAYS: dict[str, Field] = {
     "state_score": Field("H bin", "mean of the memory over the piece of time, of the first row"),
     "readout_weight": Field("H", "how strongly the unit is read, norm of the next layer's column, if known"),
     # --- content (M19), connectivity (M18), learning (M20)
-    "provenance": Field("bin bin", "log10 share of the content at the column's piece that was written at the row's"),
+    "provenance": Field("piece piece", "log10 share of the content at the column's piece, written at the row's"),
     "connectivity": Field("source bin", "log10 |dl_s/dx_t|, mean over the piece, median over rows"),
     "parameter_share": Field("lag", "share of the summed norms of the parameter gradient from up to k steps back"),
     "truncation_cosine": Field("lag", "cosine between the parameter gradient truncated after k steps and the whole"),

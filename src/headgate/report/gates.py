@@ -54,9 +54,9 @@ def gates(rows: Sequence[Row]) -> Figure | None:
             *panels,
         ),
         reading=(
-            "Every step, unit and seed of eight unseen sequences; upwards after training, downwards before. The axis "
-            "is even in the gate's pre-activation. Beneath a gate that keeps the memory stands the number of steps "
-            "over which a unit held there forgets to 1/e." + note
+            "Values evenly taken from every step, unit and seed of unseen sequences; upwards after training, downwards "
+            "before. The axis is even in the gate's pre-activation. Beneath a gate that keeps the memory stands the "
+            "number of steps over which a unit held there forgets to 1/e." + note
         ),
         formula=r"\operatorname{logit}(p)=\log\frac{p}{1-p},\qquad \tau=\frac{-1}{\log f}",
         change="the bias of a gate shifts its histogram; a task with a longer lag pulls the keeping gate to the right.",

@@ -122,8 +122,9 @@ class Row:
         return float(self.profiles[moment].highway[-1])
 
     def gate(self, name: str, moment: str) -> np.ndarray:
-        """All values of a gate, every seed, flat."""
-        return np.concatenate([record.arrays[f"gate_{name}"].ravel() for record in self.records[moment]])
+        """Values of a gate, evenly taken from all steps, units and rows of every seed, flat."""
+        records = self.records[moment]
+        return np.concatenate([r.arrays["gate_values"][r.facts["gates"].index(name)] for r in records])
 
     def longest_timescale(self, moment: str) -> float | None:
         """Steps that the longest-lived unit keeps its memory, median over seeds; None without a keeping gate."""
@@ -169,7 +170,8 @@ def summarise(run: RunFolder) -> Summary:
 
 
 def _profile(records: list[Record]) -> Profile:
-    profiles = np.stack([record.arrays["lag_profile"] for record in records])  # [seeds, 3, T]
+    # All sequences of a task are equally long, so what is not there at a lag has faded for good.
+    profiles = np.nan_to_num(10.0 ** np.stack([record.arrays["lag_profile"] for record in records]))  # [seeds, 3, T]
     shares = np.stack([record.arrays["highway_share"] for record in records])  # [seeds, T]
     return Profile(
         low=profiles[:, 0].min(0),

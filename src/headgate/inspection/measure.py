@@ -1,0 +1,236 @@
+"""All that can be measured of one layer and direction from one call, as a Record."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headgate.graph import equations, trace
+from headgate.inspection import gate_kinds, pieces
+from headgate.inspection.adjoint import Adjoint
+from headgate.inspection.connectivity import connectivity, input_norms
+from headgate.inspection.flow import Back, Loss
+from headgate.inspection.gates import measure_gates
+from headgate.inspection.gradients import Gradients, log_norm
+from headgate.inspection.lags import at_lag, lag_grid, median
+from headgate.inspection.provenance import carried, measure_provenance
+from headgate.inspection.record import Record
+from headgate.inspection.rules import longest_of
+from headgate.inspection.schema import ARRAYS
+from headgate.inspection.timescales import Timescales, measure_timescales
+from headgate.inspection.truncation import Collected, Truncation
+
+if TYPE_CHECKING:
+    from headgate.inspection.trace import Trace
+
+SOURCES = 16
+# A picture of what came from where has no more pieces of time than this.
+TRIANGLE, SCORE = 128, 512
+# So many values of each gate are kept as they are, evenly from all there are.
+SAMPLE = 20_000
+# The survival costs T B H for every lag.
+SURVIVAL_ROWS = 8
+HORIZONS = {"1e-3": 1e-3, "1e-7": 1e-7}
+
+
+def measure(
+    seen: Trace, *, needs_lag: int | None = None, tbptt: int | None = None, sources: int = SOURCES, content: bool = True
+) -> Record:
+    """Gates, time scales, content and gradients of one call, in the terms of `headgate.inspection.schema`.
+
+    Args:
+        seen: what `watch` saw.
+        needs_lag: how many steps back the task reaches, if known.
+        tbptt: after how many steps training cuts the gradient, if it does.
+        sources: how many of each row's losses to follow back at most.
+        content: also what the memory holds from when, and which input each loss hangs on.
+    """
+    adjoint, facts = seen.adjoint, _about(seen)
+    missing: dict[str, str] = {}
+    arrays = {"lengths": seen.lengths, **_gates(seen, needs_lag), "lags": lag_grid(len(adjoint.run.input))}
+    facts |= {"needs_lag": needs_lag, "needs_from": None if needs_lag is None else "given", "tbptt": tbptt}
+    lasting = measure_timescales(adjoint, arrays["lags"], SURVIVAL_ROWS)
+    if lasting is None:
+        missing["timescales"] = f"{seen.cell.name} has no factor by which a unit keeps what it holds"
+    else:
+        arrays |= {key: getattr(lasting, key) for key in ("timescales", "survival", "resets", "co_resets")}
+    horizons: dict[str, Any] = {"stored": _stored(lasting, missing)}
+    try:
+        found, truncation = _gradients(seen, arrays, sources, tbptt, content)
+    except RuntimeError as reason:
+        missing["gradients"] = str(reason)
+        horizons["trainable"] = {"missing": str(reason)}
+    else:
+        horizons["trainable"] = _trainable(found, arrays, facts["floor"])
+        facts |= {"paths": list(found.paths), "cuts": list(found.cuts), "decay": decay(arrays)}
+        facts |= {"parameter_lag_99": truncation.lag_99, "truncation": _at(truncation, tbptt)}
+    horizons["used"] = {"missing": "measured by examine, which runs the model again with its memory cut"}
+    if content:
+        held = measure_provenance(adjoint, pieces.edges(len(adjoint.run.input), TRIANGLE, seen.reverse))
+        if held is None:
+            missing["provenance"] = f"{seen.cell.name} does not carry its memory on by a factor"
+        else:
+            arrays |= {"pieces": held.bins, "provenance": held.provenance}
+    facts |= {"horizons": horizons, "missing": missing}
+    return Record(seen.name, facts, in_time(arrays) if seen.reverse else arrays)
+
+
+def in_time(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A reversed run's arrays, from the order of the run to that of time."""
+    T = len(arrays["co_resets"]) if "co_resets" in arrays else arrays["gate_mean"].shape[1]
+    found = {}
+    for name, value in arrays.items():
+        for axis, label in enumerate(ARRAYS[name].axes.split()):
+            if label in ("T", "bin", "piece"):
+                value = np.flip(value, axis)
+        found[name] = value
+    for starts in ("bins", "pieces"):
+        if starts in found:
+            # In the order of the run only the first piece may be shorter, which is the last in time.
+            found[starts] = pieces.edges(T, len(found[starts]))[:-1]
+    if "sources" in found:
+        found["sources"] = np.where(found["sources"] < 0, -1, T - 1 - found["sources"])
+    return found
+
+
+def decay(arrays: dict[str, np.ndarray]) -> dict[str, Any] | None:
+    """How fast the relative gradient fades: its factor a step, and after how many steps half of it is left (M2).
+
+    A straight line through log r(k) beyond the first tenth of the lags, by least squares. Nothing where fewer than
+    three lags are there; no half-life where it does not fade.
+    """
+    lags, profile = arrays["lags"], arrays["lag_profile"][1]
+    start = max(1, len(lags) // 10)
+    there = np.isfinite(profile) & (lags >= lags[min(start, len(lags) - 1)])
+    if there.sum() < 3:
+        return None
+    slope = float(np.polyfit(lags[there], profile[there], 1)[0])
+    half = -math.log10(2.0) / slope if slope < 0 else None
+    return {"rate": 10.0**slope, "half_life": half, "from": int(lags[there][0])}
+
+
+def _about(seen: Trace) -> dict[str, Any]:
+    graph, run = trace(seen.cell), seen.adjoint.run
+    limits = torch.finfo(seen.dtype)
+    keeps = carried(graph)
+    return {
+        "cell": seen.cell.name,
+        "label": seen.cell.name,
+        "equations": equations(seen.cell),
+        "memory": seen.cell.memory,
+        "gates": list(graph.gates),
+        "gate_kinds": gate_kinds.kinds(graph),
+        "keeps": next((name for name, node in graph.gates.items() if node is keeps), None),
+        "paths": [],
+        "hidden_size": int(run.states[seen.cell.memory].shape[-1]),
+        "steps": len(run.input),
+        "rows": int(run.input.shape[1]),
+        "reverse": seen.reverse,
+        "dtype": str(seen.dtype).removeprefix("torch."),
+        "floor": math.log10(limits.smallest_normal),
+        "floor_subnormal": math.log10(limits.smallest_normal) + math.log10(limits.eps),
+        "train_length": None,
+    }
+
+
+def _gates(seen: Trace, needs_lag: int | None) -> dict[str, np.ndarray]:
+    adjoint = seen.adjoint
+    found = measure_gates(adjoint, needs_lag, pieces.edges(len(adjoint.run.input), SCORE, seen.reverse))
+    names = "bins gate_mean keep_mean state_score open_enough"
+    if found.names:
+        names += " logit_histogram logit_edges saturated_low saturated_high gate_deviation gate_bias_only"
+        names += " gate_trainability gate_score"
+    arrays = {name: value for name in names.split() if (value := getattr(found, name)) is not None}
+    if found.names:
+        active = adjoint.run.active[..., 0]
+        values = [value[active].flatten() for value in adjoint.gates.values()]
+        every = max(1, math.ceil(len(values[0]) / SAMPLE))
+        arrays["gate_values"] = np.stack([value[::every].float().cpu().numpy() for value in values])
+    return arrays
+
+
+def _stored(lasting: Timescales | None, missing: dict[str, str]) -> dict[str, Any]:
+    if lasting is None:
+        return {"missing": missing["timescales"]}
+    longest = longest_of(lasting.timescales)
+    return {
+        "max": None if math.isinf(longest) else longest,
+        "unbounded": math.isinf(longest),
+        **{f"p{100 * q:.0f}": _finite(lasting.quantile(q)) for q in (0.9, 0.5)},
+    }
+
+
+def _gradients(
+    seen: Trace, arrays: dict[str, np.ndarray], sources: int, tbptt: int | None, content: bool
+) -> tuple[Gradients, Truncation]:
+    """Everything that one reverse pass of the sources brings, and one of the whole loss; put among the arrays."""
+    adjoint = seen.adjoint
+    norms: list[np.ndarray] = []
+    grid = arrays["lags"]
+    windows = None if tbptt is None else np.intersect1d(grid, [tbptt, *grid[:: max(1, len(grid) // 16)]])
+    collected = Collected(adjoint, grid, windows)
+
+    def take(stretch) -> None:
+        collected.take(stretch)
+        if content:
+            norms.append(input_norms(adjoint, stretch))
+
+    found = seen.gradients(sources, take)
+    arrays |= found.record()
+    arrays["sources"] = _steps_of(found)
+    if content:
+        active = adjoint.run.active[..., 0].cpu().numpy()
+        edges = np.append(arrays["bins"], len(active))
+        arrays["connectivity"] = connectivity(np.concatenate(norms[::-1], 1), active, edges)
+    truncation = collected.result()
+    arrays |= {"parameter_share": truncation.parameter_share, "truncation_cosine": truncation.truncation_cosine}
+    arrays |= _of_whole_loss(adjoint, seen.local.whole())
+    return found, truncation
+
+
+def _steps_of(found: Gradients) -> np.ndarray:
+    """Median over rows of where each source lies; the last is -1, wherever rows end."""
+    origin = np.where(found.origin < 0, np.nan, found.origin)
+    steps = np.nan_to_num(median(origin, 1), nan=-1).round().astype(int)
+    steps[0] = -1
+    return steps
+
+
+def _of_whole_loss(adjoint: Adjoint, loss: Loss) -> dict[str, np.ndarray]:
+    pieces_back = [
+        log_norm(stretch.total[stretch.memory][0], stretch.scale[0].to(adjoint.run.input.dtype))
+        for stretch in Back(adjoint, loss)
+    ]
+    local = next(iter(loss.local.values())) * adjoint.run.active
+    found = {
+        "loss_gradient": torch.cat(pieces_back[::-1]),
+        "local_gradient": log_norm(local, local.new_zeros(local.shape[:2])),
+    }
+    there = {key: value.masked_fill(~value.isfinite(), math.nan) for key, value in found.items()}
+    return {key: median(value.cpu().numpy(), 1) for key, value in there.items()}
+
+
+def _trainable(found: Gradients, arrays: dict[str, np.ndarray], floor: float) -> dict[str, Any]:
+    profile, lags = arrays["lag_profile"][1], arrays["lags"]
+    there = np.isfinite(profile)
+    horizons: dict[str, Any] = {}
+    for name, eps in HORIZONS.items():
+        reached = np.flatnonzero(there & (profile >= math.log10(eps)))
+        horizons[name] = int(lags[reached[-1]]) if len(reached) else 0
+    dead = np.flatnonzero(arrays["largest_entry"] < floor)
+    last = int(lags[there][-1]) if there.any() else 0
+    return horizons | {"dead": int(lags[dead[0]]) if len(dead) else None, "at_least": horizons["1e-3"] == last}
+
+
+def _at(truncation: Truncation, tbptt: int | None) -> float | None:
+    if tbptt is None:
+        return None
+    cosine = at_lag(truncation.lags, truncation.truncation_cosine, tbptt)
+    return None if math.isnan(cosine) else 1.0 - cosine
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
