@@ -108,7 +108,7 @@ def measure_provenance(adjoint: Adjoint, edges: np.ndarray | None = None) -> Pro
     # A mean of shares, made of logarithms; NaN stands for rows that have no content in that piece.
     shares = torch.cat(parts, -1)  # [1 + bin, bin, B]
     there = ~shares.isnan()
-    mean = shares.masked_fill(~there, -math.inf).logsumexp(-1) - there.sum(-1).log()
+    mean = shares.masked_fill(~there, -math.inf).logsumexp(-1) - there.sum(-1).double().log()
     found = _log10(mean).cpu().numpy()
     return Provenance(edges[:-1], found[1:], found[0])
 

@@ -79,7 +79,7 @@ def measure_timescales(adjoint: Adjoint, lags: Sequence[int] = (), rows: int | N
     for start, stop in adjoint.stretches():
         reset = (keep[start:stop].abs() < RESET) & active[start:stop]
         resets += reset.sum((0, 1))
-        together[start:stop] = reset.sum((1, 2)) / (active[start:stop].sum((1, 2)) * keep.shape[-1])
+        together[start:stop] = reset.sum((1, 2)).double() / (active[start:stop].sum((1, 2)) * keep.shape[-1])
     some = _evenly(keep.shape[1], rows)
     lasting = survival(keep[:, some], active[:, some], adjoint.run.fresh[:, some], lags)
     return Timescales(

@@ -56,13 +56,31 @@ def measure_truncation(
         adjoint: of the run.
         loss: with one source, or its first is taken.
         lags: of the result, ascending; None for `lags.lag_grid`.
-        windows: lags among these at which the truncated gradient is held against the whole, such as the length of
-            truncated back-propagation; None for a choice over all of them.
+        windows: lags among these at which the truncated gradient is held against the whole; None for `windows_of`.
     """
     collected = Collected(adjoint, lags, windows)
     for stretch in Back(adjoint, loss):
         collected.take(stretch)
     return collected.result()
+
+
+def windows_of(adjoint: Adjoint, lags: np.ndarray, also: Sequence[int] = ()) -> np.ndarray:
+    """Lags at which the truncated gradient is held against the whole: evenly in the logarithm, with the first and last.
+
+    At most 24, and fewer for a large layer, since a gradient of every parameter is kept for each.
+
+    Args:
+        adjoint: of the run.
+        lags: to choose from, ascending.
+        also: steps, such as the length of truncated back-propagation, whose neighbours among the lags are to be there.
+    """
+    size = sum(len(weight) * (weight.shape[1] + 1) for weight, _ in _parameters(adjoint))
+    count = min(WINDOWS, len(lags), max(2, ROOM // max(1, size) - 1))
+    # Twice as many as are wanted, since near the beginning several fall on one lag.
+    spread = np.unique(np.searchsorted(lags, np.geomspace(1, lags[-1] + 1, 2 * count).round() - 1))
+    even = spread[np.linspace(0, len(spread) - 1, min(count, len(spread))).round().astype(int)]
+    beside = [np.searchsorted(lags, also, side="right") - 1, np.searchsorted(lags, also)]
+    return lags[np.unique(np.concatenate([even, *beside]).clip(0, len(lags) - 1).astype(int))]
 
 
 class Collected:
@@ -83,8 +101,7 @@ class Collected:
         T, B = run.input.shape[:2]
         self._adjoint = adjoint
         self._lags = lag_grid(T) if lags is None else np.asarray(lags)
-        size = sum(len(weight) * (weight.shape[1] + 1) for weight, _ in _parameters(adjoint))
-        self._windows = _chosen(self._lags, ROOM // max(1, size) - 1) if windows is None else np.unique(windows)
+        self._windows = windows_of(adjoint, self._lags) if windows is None else np.unique(windows)
         unknown = np.setdiff1d(self._windows, self._lags)
         if len(unknown):
             raise ValueError(
@@ -242,12 +259,3 @@ def _joint_norm(parts: Parts, scale: Tensor) -> Tensor:
     top = together.amax(0)
     squares = torch.where(top == -math.inf, 0.0, 10.0 ** (2 * (together - top))).sum(0)
     return torch.where(top == -math.inf, top, top + 0.5 * squares.log10())
-
-
-def _chosen(lags: np.ndarray, at_most: int) -> np.ndarray:
-    """Some of the lags, spread evenly in the logarithm, the first and the last among them."""
-    count = min(WINDOWS, max(2, at_most))
-    if len(lags) <= count:
-        return lags
-    wanted = np.geomspace(1, lags[-1] + 1, count) - 1
-    return np.unique(lags[np.searchsorted(lags, wanted.round()).clip(max=len(lags) - 1)])
