@@ -1,0 +1,72 @@
+"""The unrolled network as a river with its gates as dams: one picture that holds any number of steps, and its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from headgate.inspection.record import Record
+from headgate.report.river_colours import variables
+from headgate.report.river_data import FORMATS, Missing, as_base64, as_script, packed, steps_of
+from headgate.report.river_layout import GEOMETRY
+
+SCRIPTS = ("steps", "layout", "words", "draw", "ways", "map", "pulse")
+
+
+def river(records: Sequence[Record]) -> Markup:
+    """The picture of one or more layers and directions, with its styles, data and script; whole in itself.
+
+    Args:
+        records: each with arrow_norm, arrow_share and gradient_norm; one without them is left out.
+
+    Raises:
+        Missing: none of the records holds arrows; the sentence says why.
+    """
+    found, reasons = [], []
+    for record in records:
+        try:
+            found.append(steps_of(record))
+        except Missing as reason:
+            reasons.append(str(reason))
+    if not found:
+        raise Missing(" ".join(reasons) or "river: there is no record to draw; give at least one.")
+    filled = [packed(steps) for steps in found]
+    payload = {"geometry": GEOMETRY, "formats": FORMATS, "records": [facts for facts, _ in filled]}
+    widths = [(max(GEOMETRY["hair"], GEOMETRY["full"] + log * GEOMETRY["per_decade"]), words) for log, words in WIDTHS]
+    return Markup(
+        _template().render(
+            style=Markup("\n").join([variables(".river"), template("river_marks.css"), template("river.css")]),
+            records=[steps.facts for steps in found],
+            formats=list(FORMATS),
+            words="",
+            picture=Markup('<svg class="river-svg" aria-hidden="true"></svg>'),
+            widths=widths,
+            payload=as_script(payload),
+            blocks=[as_base64(data) for _, data in filled],
+            script=script(),
+        )
+    )
+
+
+WIDTHS = ((0, "1"), (-3, "10⁻³"), (-6, "10⁻⁶"), (-9, "10⁻⁹ and less"))
+
+
+def script() -> Markup:
+    """All of the picture's JavaScript in one function, so that nothing of it is seen outside."""
+    parts = [template(f"river_{name}.js") for name in SCRIPTS] + [template("river.js")]
+    return Markup('(() => {\n"use strict";\n') + Markup("\n").join(parts) + Markup("})();")
+
+
+def template(name: str) -> Markup:
+    """A file of ours beside this one; trusted, so it is not escaped."""
+    return Markup((files("headgate.report") / "templates" / name).read_text(encoding="utf-8"))
+
+
+@cache
+def _template():
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(str(template("river.html.jinja")))

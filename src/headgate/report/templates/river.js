@@ -1,0 +1,232 @@
+// The picture on the page: its controls, its keys, and what is told to who cannot see it.
+
+class River {
+  constructor(root) {
+    this.root = root;
+    this.find = selector => root.querySelector(selector);
+    const payload = JSON.parse(this.find(".river-facts").textContent);
+    this.G = payload.geometry;
+    this.formats = payload.formats;
+    this.facts = payload.records;
+    this.blocks = [...root.querySelectorAll(".river-bytes")].map(block => block.textContent);
+    this.opened = [];
+    this.svg = this.find(".river-picture svg");
+    this.mapSvg = this.find(".river-map svg");
+    this.picture = this.find(".river-picture");
+    this.map = this.find(".river-map");
+    this.label = this.find(".river-label");
+    this.state = { focus: 0, path: null, cut: null, direction: "gradient", wording: "plain" };
+    this.pulse = new Pulse(this);
+    this.open(0);
+    this.controls();
+    this.pointers();
+    this.keys();
+    this.wording();
+    new ResizeObserver(() => this.redraw()).observe(this.picture);
+    root.classList.add("live");
+    this.redraw();
+  }
+
+  open(index) {
+    this.steps = this.opened[index] ??= new Steps(this.facts[index], bytesOf(this.blocks[index]));
+    const { facts } = this.steps;
+    this.state.cut = null;
+    this.state.path = null;
+    this.state.direction = "gradient";
+    this.state.focus = Math.max(0, facts.source - 4);
+    this.setFormat(this.formats[facts.dtype] ? facts.dtype : "float32");
+    this.find(".river-direction").hidden = !this.steps.provenance;
+    this.pathButtons();
+    this.pulse.at = undefined;
+  }
+
+  setFormat(name) {
+    this.state.formatName = name;
+    this.state.format = this.formats[name][1];
+    this.find(".river-format").value = name;
+  }
+
+  redraw() {
+    const width = Math.max(260, Math.floor(this.picture.clientWidth));
+    this.scene = new Scene(this.steps, this.state, width, this.G);
+    const { height } = this.scene.lane, extra = this.steps.facts.text ? 16 : 0;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height + extra}`);
+    this.svg.setAttribute("height", height + extra);
+    this.svg.innerHTML = `${drawRiver(this.scene)}<g class="overlay"></g>`;
+    this.overlay = this.svg.lastElementChild;
+    this.mapSvg.setAttribute("viewBox", `0 0 ${width} ${this.G.map_height}`);
+    this.mapSvg.setAttribute("height", this.G.map_height);
+    this.mapSvg.innerHTML = `${drawMap(this.steps, this.state, width, this.G, this.scene.cols)}<g class="overlay"></g>`;
+    this.mapOverlay = this.mapSvg.lastElementChild;
+    this.scale = new MapScale(this.steps, this.state, width, this.G);
+    this.say();
+    this.pulse.draw();
+  }
+
+  say() {
+    const text = stepInWords(this.state.focus, this.steps, this.state), { map, state, steps } = this;
+    this.find(".river-words").textContent = text;
+    map.setAttribute("aria-valuemin", 0);
+    map.setAttribute("aria-valuemax", steps.T - 1);
+    map.setAttribute("aria-valuenow", state.focus);
+    map.setAttribute("aria-valuetext", `step ${steps.number(state.focus)}`);
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => { this.find(".river-spoken").textContent = text; }, 350);
+    this.find(".river-how").textContent = howToRead(steps, state);
+    const table = this.find(".river-table");
+    if (table.open) this.fillTable();
+    for (const button of this.root.querySelectorAll("[data-cut]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.cut === state.cut));
+    }
+    for (const button of this.root.querySelectorAll("[data-direction]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.direction === state.direction));
+    }
+  }
+
+  fillTable() {
+    const { header, rows } = tableOf(this.scene);
+    const cells = (list, kind) => list.map(text => tag(kind, {}, escaped(text))).join("");
+    this.find(".river-table table").innerHTML =
+      `<thead><tr>${cells(header, "th")}</tr></thead><tbody>${rows.map(row => `<tr>${cells(row, "td")}</tr>`).join("")}</tbody>`;
+  }
+
+  moveTo(step) {
+    const focus = Math.max(0, Math.min(this.steps.T - 1, step));
+    if (focus === this.state.focus) return;
+    this.state.focus = focus;
+    this.state.path = null;
+    this.hideLabel();
+    this.redraw();
+  }
+
+  // A chip for each path: its hue and texture, its name, and, where a cut was measured, a button that makes it.
+  pathButtons() {
+    const { facts } = this.steps;
+    this.find(".river-paths").innerHTML = facts.paths.map(path => {
+      const swatch = `<svg class="swatch hue-${facts.hues[path]}" width="34" height="12" aria-hidden="true">${strokes("M1 6H33", 8)}</svg>`;
+      const name = `${swatch}<span>${escaped(path)}</span>`;
+      if (!facts.cuts.includes(path)) return `<span class="chip">${name}</span>`;
+      return `<button type="button" class="chip" data-cut="${escaped(path)}" aria-pressed="false" title="Cut this path: the gradient as it was measured without it">${name}<b aria-hidden="true">✂</b><span class="unseen">: cut this path</span></button>`;
+    }).join("");
+  }
+
+  controls() {
+    const { state } = this, on = (selector, event, act) => this.find(selector)?.addEventListener(event, act);
+    on(".river-layer", "change", event => { this.open(Number(event.target.value)); this.redraw(); });
+    on(".river-format", "change", event => { this.setFormat(event.target.value); this.redraw(); });
+    on(".river-speed", "change", event => { this.pulse.speed = Number(event.target.value); });
+    on(".river-play", "click", () => this.play());
+    on(".river-table", "toggle", () => this.fillTable());
+    this.root.addEventListener("click", event => {
+      const cut = event.target.closest("[data-cut]"), direction = event.target.closest("[data-direction]");
+      if (cut) state.cut = state.cut === cut.dataset.cut ? null : cut.dataset.cut;
+      else if (direction) { state.direction = direction.dataset.direction; this.stop(); }
+      else return;
+      this.redraw();
+    });
+  }
+
+  play() {
+    if (this.state.direction === "content") return;
+    if (this.pulse.running) this.pulse.pause(); else this.pulse.start();
+    this.played();
+  }
+
+  stop() { this.pulse.reset(); this.played(); }
+
+  played() {
+    const button = this.find(".river-play"), { running } = this.pulse;
+    button.textContent = running ? "❚❚ Pause" : "▶ Play";
+    button.setAttribute("aria-pressed", String(running));
+    button.disabled = this.state.direction === "content";
+  }
+
+  pointers() {
+    const { svg, mapSvg, map } = this;
+    svg.addEventListener("click", event => {
+      const target = event.target.closest("[data-from]");
+      if (target) this.moveTo(Math.floor((Number(target.dataset.from) + Number(target.dataset.to) - 1) / 2));
+    });
+    svg.addEventListener("pointermove", event => this.point(event));
+    this.picture.addEventListener("pointerleave", () => this.hideLabel());
+    const scrub = event => this.moveTo(this.scale.step(event.clientX - mapSvg.getBoundingClientRect().left));
+    map.addEventListener("pointerdown", event => { map.setPointerCapture(event.pointerId); scrub(event); });
+    map.addEventListener("pointermove", event => { if (event.buttons) scrub(event); });
+  }
+
+  // The label of what lies under the pointer: a path, a gate, or a bundle.
+  point(event) {
+    const near = event.target.closest("[data-path], [data-gate], .target");
+    if (!near) { this.hideLabel(); return; }
+    const { path, gate, step, from, to } = near.dataset, { steps, state } = this;
+    let said = null;
+    if (path) said = arrowOrBundle(path, Number(step), near, this.scene);
+    else if (gate) said = gateInWords(gate, Number(step), steps);
+    else if (Number(to) - Number(from) > 1 && state.direction === "gradient") said = bundleInWords({ from: Number(from), to: Number(to) }, steps, state);
+    if (said) this.showLabel(said, event.clientX, event.clientY); else this.hideLabel();
+  }
+
+  showLabel({ name, from, lines }, x, y) {
+    const rows = lines.map(([what, value]) => `<dt>${escaped(what)}</dt><dd>${escaped(value)}</dd>`).join("");
+    this.label.innerHTML = `<b>${escaped(name)}</b><span>${escaped(from)}</span><dl>${rows}</dl>`;
+    this.label.hidden = false;
+    const frame = this.picture.getBoundingClientRect(), { offsetWidth: w, offsetHeight: h } = this.label;
+    this.label.style.left = `${Math.max(0, Math.min(frame.width - w, x - frame.left - w / 2))}px`;
+    const above = y - frame.top - h - 16;
+    this.label.style.top = `${above > -40 ? above : y - frame.top + 20}px`;
+  }
+
+  hideLabel() { this.label.hidden = true; }
+
+  // Up and down go through the paths that arrive at the focused step.
+  choose(by) {
+    const { state, steps } = this, order = ["highway", ...steps.ports, "readout"].filter(path => Number.isFinite(steps.arrow(path, state.focus)?.norm));
+    const drawn = order.filter(path => steps.facts.paths.includes(path) && path !== state.cut);
+    if (!drawn.length) return;
+    const at = drawn.indexOf(state.path);
+    state.path = drawn[at < 0 ? (by > 0 ? 0 : drawn.length - 1) : (at + by + drawn.length) % drawn.length];
+    this.redraw();
+    const chosen = this.svg.querySelector(".way.chosen"), said = arrowInWords(state.path, state.focus, steps, state);
+    const place = (chosen ?? this.svg).getBoundingClientRect();
+    this.showLabel(said, place.left + place.width / 2, place.top);
+    clearTimeout(this.speaking);
+    this.find(".river-spoken").textContent = `${said.name}, ${said.from}. ${said.lines.map(pair => pair.join(": ")).join(". ")}.`;
+  }
+
+  keys() {
+    const jump = () => Math.max(10, Math.round(this.steps.T / 20));
+    const actions = {
+      ArrowLeft: () => this.moveTo(this.state.focus - 1), ArrowRight: () => this.moveTo(this.state.focus + 1),
+      PageUp: () => this.moveTo(this.state.focus - jump()), PageDown: () => this.moveTo(this.state.focus + jump()),
+      Home: () => this.moveTo(0), End: () => this.moveTo(this.steps.T - 1),
+      ArrowUp: () => this.choose(-1), ArrowDown: () => this.choose(1),
+      Escape: () => { this.state.path = null; this.hideLabel(); this.redraw(); }, " ": () => this.play(),
+    };
+    for (const place of [this.picture, this.map]) {
+      place.addEventListener("keydown", event => {
+        const act = actions[event.key];
+        if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+        event.preventDefault();
+        act();
+      });
+    }
+  }
+
+  // Plain or expert words: the page's choice where it makes one, else our own button's.
+  wording() {
+    const page = document.documentElement, own = this.find(".river-wording");
+    const follow = wording => {
+      if (wording !== "plain" && wording !== "expert") return;
+      this.state.wording = wording;
+      own.setAttribute("aria-pressed", String(wording === "expert"));
+      if (this.scene) this.say();
+    };
+    own.hidden = "wording" in page.dataset;
+    follow(page.dataset.wording);
+    own.addEventListener("click", () => follow(this.state.wording === "plain" ? "expert" : "plain"));
+    document.addEventListener("headgate:wording", event => { own.hidden = true; follow(event.detail?.wording ?? event.detail); });
+    new MutationObserver(() => { own.hidden = "wording" in page.dataset; follow(page.dataset.wording); }).observe(page, { attributeFilter: ["data-wording"] });
+  }
+}
+
+for (const root of document.querySelectorAll(".river:not(.live)")) root.river = new River(root);

@@ -1,0 +1,131 @@
+// What is drawn, read back from the page: quantised arrays by name, in the order of the run.
+
+const MISSING = { i2: -32768, u1: 255, i1: -128 };
+
+function halfFloat(bits) {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function bytesOf(base64) {
+  const text = atob(base64.trim());
+  return Uint8Array.from(text, letter => letter.charCodeAt(0));
+}
+
+// One array as rows of numbers; NaN where the record has nothing to say.
+function decode(bytes, place) {
+  const { at, code, step, shape } = place, count = shape.reduce((a, b) => a * b, 1);
+  const size = code === "i1" || code === "u1" ? 1 : 2;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, count * size);
+  const get = {
+    i1: k => view.getInt8(k), u1: k => view.getUint8(k),
+    i2: k => view.getInt16(2 * k, true), f2: k => view.getUint16(2 * k, true),
+  }[code];
+  const values = new Float32Array(count);
+  for (let k = 0; k < count; k++) {
+    const raw = get(k);
+    values[k] = code === "f2" ? halfFloat(raw) : raw === MISSING[code] ? NaN : raw * step;
+  }
+  if (shape.length === 1) return values;
+  return Array.from({ length: shape[0] }, (_, row) => values.subarray(row * shape[1], (row + 1) * shape[1]));
+}
+
+// A Record as the picture asks for it.
+class Steps {
+  constructor(facts, bytes) {
+    this.facts = facts;
+    this.T = facts.T;
+    for (const [name, place] of Object.entries(facts.arrays)) this[name] = decode(bytes, place);
+    this.total = this.gradient_norm;
+    this.reference = this.total[facts.source];
+    this.products = facts.paths.filter(path => path !== "highway" && path !== "readout");
+    this.ports = this.keep ? [...this.products].sort((a, b) => (b === facts.keeps) - (a === facts.keeps)) : this.products;
+    this.low = Math.min(...Array.from(this.total).filter(Number.isFinite)) - this.reference;
+  }
+
+  // The step's number in the input: a reversed layer runs from the last to the first.
+  number(t) { return this.facts.reverse ? this.T - 1 - t : t; }
+
+  // log10 of the gradient at a step relative to the source's; with a path cut, as it was measured without that path.
+  relative(t, cut) { return this.absolute(t, cut) - this.reference; }
+
+  absolute(t, cut) { return cut ? this.cut_gradient[this.cutRow(cut)][t] : this.total[t]; }
+
+  cutRow(cut) { return this.facts.cut_rows[this.facts.cuts.indexOf(cut)]; }
+
+  arrow(path, t) {
+    const row = this.facts.paths.indexOf(path);
+    return {
+      norm: this.arrow_norm[row][t], share: this.arrow_share[row][t],
+      cosine: this.arrow_cosine ? this.arrow_cosine[row][t] : NaN,
+    };
+  }
+
+  // log10 of an arrow's norm relative to the source. Cutting a path removes its arrows and takes from the others at that
+  // step what the whole was measured to lose.
+  arrowRelative(path, t, cut) {
+    if (cut === path) return NaN;
+    return this.arrow(path, t).norm - this.reference + (cut ? this.absolute(t, cut) - this.total[t] : 0);
+  }
+
+  gate(name, t) {
+    const row = this.facts.gates.indexOf(name);
+    return row < 0 ? NaN : this.gate_mean[row][t];
+  }
+
+  isCandidate(name) { return this.facts.candidates.includes(name); }
+
+  // The memory's factor over steps from..to - 1.
+  kept(from, to) {
+    let log = 0;
+    for (let t = from; t < to; t++) log += this.keep[t];
+    return 10 ** log;
+  }
+
+  // Mean of an arrow's signed share over the steps at which it was measured.
+  meanShare(path, from, to) {
+    const row = this.arrow_share[this.facts.paths.indexOf(path)];
+    let sum = 0, count = 0;
+    for (let t = from; t < to; t++) if (Number.isFinite(row[t])) { sum += row[t]; count++; }
+    return count ? sum / count : NaN;
+  }
+
+  meanGate(name, from, to) {
+    let sum = 0;
+    for (let t = from; t < to; t++) sum += this.gate(name, t);
+    return sum / (to - from);
+  }
+
+  hasLoss(t) { return this.local_gradient ? Number.isFinite(this.local_gradient[t]) : t === this.facts.source; }
+
+  // Share of the memory's content after step `at` that was written in steps from..to - 1, linear.
+  written(from, to, at) {
+    const { bins } = this.facts, column = this.bin(at);
+    let sum = 0;
+    for (let row = this.bin(from); row <= column && bins[row] < to; row++) {
+      const begin = bins[row], end = bins[row + 1] ?? this.T, log = this.provenance[row][column];
+      const part = (Math.min(end, to) - Math.max(begin, from)) / (end - begin);
+      if (Number.isFinite(log)) sum += part * 10 ** log;
+    }
+    return sum;
+  }
+
+  bin(t) {
+    const { bins } = this.facts;
+    let low = 0, high = bins.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (bins[middle] <= t) low = middle; else high = middle;
+    }
+    return low;
+  }
+
+  // The last step, going back from the source, at which the gradient is not below the format's smallest number; null if
+  // it never falls below.
+  endsAt(format, cut) {
+    for (let t = this.facts.source; t >= 0; t--) if (this.absolute(t, cut) < format) return t;
+    return null;
+  }
+}

@@ -1,0 +1,188 @@
+// The picture in words, plain and expert.
+
+const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const ROLES = {
+  LSTM: { f: "forget gate", i: "input gate", g: "candidate", o: "output gate" },
+  GRU: { z: "update gate", r: "reset gate", n: "candidate" },
+};
+
+const powerOfTen = exponent => "10" + [...String(exponent)].map(sign => RAISED[sign]).join("");
+
+// A number given by its log10, in two digits or as a power of ten.
+function magnitude(log) {
+  if (!Number.isFinite(log)) return log === -Infinity ? "0" : "–";
+  if (log >= -2 && log < 3) return String(Number((10 ** log).toPrecision(2)));
+  let exponent = Math.floor(log), digits = Math.round(10 ** (log - exponent) * 10) / 10;
+  if (digits >= 10) { exponent += 1; digits = 1; }
+  return digits === 1 ? powerOfTen(exponent) : `${digits} × ${powerOfTen(exponent)}`;
+}
+
+// As short as a label in the picture must be.
+function briefly(log) {
+  if (!Number.isFinite(log)) return "";
+  if (log >= -1 && log < 2) return String(Number((10 ** log).toPrecision(2))).replace(/^0\./, ".");
+  if (log >= -3.02 && log < 0) return String(Number((10 ** log).toPrecision(1))).replace(/^0\./, ".");
+  return powerOfTen(Math.round(log));
+}
+
+const percent = share => `${Math.abs(share) < 0.0995 && share ? Number((100 * share).toPrecision(1)) : Math.round(100 * share)} %`;
+const signed = value => (Number.isFinite(value) ? `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}` : "–");
+const decimals = value => (Number.isFinite(value) ? value.toFixed(2).replace(/^0\./, ".") : "–");
+
+// As a part of what there was at the source.
+const part = log => (log > -3 && log < 0.7 ? percent(10 ** log) : `${magnitude(log)} times`);
+
+function roleOf(name, steps) {
+  const family = steps.facts.gates.includes("z") && steps.facts.gates.includes("n") ? "GRU" : "LSTM";
+  const known = steps.facts.memory === "c" || family === "GRU" ? ROLES[family][name] : undefined;
+  return known ? `${known} ${name}` : steps.facts.gates.includes(name) ? `gate ${name}` : `recurrent weights`;
+}
+
+function wayOf(path, steps) {
+  if (path === "highway") return steps.facts.memory === "c" ? "the highway" : `the highway of ${steps.facts.memory}`;
+  if (path === "readout") return "the loss itself";
+  return `the ${roleOf(path, steps)}`;
+}
+
+// The paths of what arrives at a step, the largest share first.
+function ways(t, steps) {
+  return steps.facts.paths
+    .map(path => ({ path, ...steps.arrow(path, t) }))
+    .filter(way => Number.isFinite(way.norm) && Number.isFinite(way.share))
+    .sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
+}
+
+function stepInWords(t, steps, state) {
+  return state.wording === "expert" ? expertStep(t, steps, state) : plainStep(t, steps, state);
+}
+
+function where(t, steps) {
+  const back = steps.facts.source - t, number = steps.number(t);
+  if (back === 0) return `Step ${number}, where the loss was read`;
+  if (back < 0) return `Step ${number}, after the loss at step ${steps.number(steps.facts.source)}`;
+  return `Step ${number}, ${back} ${back === 1 ? "step" : "steps"} before the loss`;
+}
+
+function plainStep(t, steps, { cut, format, formatName }) {
+  const relative = steps.relative(t, cut), said = [where(t, steps)];
+  if (!Number.isFinite(relative)) return `${said[0]}: no gradient comes here.`;
+  if (t !== steps.facts.source) said[0] += `: ${part(relative)} of the gradient arrives`;
+  if (cut) said[0] += ` with ${wayOf(cut, steps)} cut, ${part(steps.relative(t))} without the cut`;
+  const [first, second] = ways(t, steps);
+  if (first && t !== steps.facts.source && !cut) {
+    const others = second && Math.abs(second.share) >= 0.05 ? `, ${percent(second.share)} through ${wayOf(second.path, steps)}` : "";
+    said.push(`${percent(first.share)} of that came ${first.path === "highway" ? "along" : "through"} ${wayOf(first.path, steps)}${others}`);
+  }
+  const keeps = steps.facts.keeps, open = keeps ? steps.gate(keeps, t) : NaN;
+  if (Number.isFinite(open)) said.push(`The ${roleOf(keeps, steps)} is ${percent(open)} open`);
+  if (steps.cancellation && steps.cancellation[t] > 1.5 && !cut)
+    said.push(`The ways work against each other: together they are ${steps.cancellation[t].toFixed(1)} times as strong as their sum`);
+  if (steps.absolute(t, cut) < format) said.push(`In ${formatName} this is below the smallest number, so nothing arrives`);
+  return said.join(". ") + ".";
+}
+
+function expertStep(t, steps, { cut, format, formatName }) {
+  const { memory: m, keeps, source } = steps.facts, relative = steps.relative(t, cut);
+  const said = [`t = ${steps.number(t)}, lag ${source - t}`];
+  if (!Number.isFinite(relative)) return `${said[0]}: no gradient.`;
+  said.push(`|∂ℓ/∂${m}ₜ| = ${magnitude(relative)} of the source's, ${magnitude(steps.absolute(t, cut))} in itself`);
+  if (cut) said.push(`path ${cut} cut, measured; uncut ${magnitude(steps.relative(t))}`);
+  else if (t !== source) said.push("shares " + ways(t, steps).map(way => `${way.path} ${signed(way.share)}`).join(", "));
+  if (steps.cancellation && !cut) said.push(`Σ|part| / |total| = ${steps.cancellation[t].toFixed(2)}`);
+  if (keeps) said.push(`mean ${keeps} = ${decimals(steps.gate(keeps, t))}`);
+  if (steps.keep) {
+    said.push(`timescale here ${timescale(steps.keep[t])}`);
+    if (t < source) said.push(`product of the factor from the source ${magnitude(Math.log10(steps.kept(t + 1, source + 1)))}`);
+  }
+  if (steps.absolute(t, cut) < format) said.push(`below the smallest ${formatName}`);
+  return said.join("; ") + ".";
+}
+
+function timescale(log) {
+  if (log >= 0) return "without end";
+  return `${Number((-1 / (log * Math.LN10)).toPrecision(2))} steps`;
+}
+
+// What a label says of an arrow: [name, lines].
+function arrowInWords(path, t, steps, { cut, wording }) {
+  const { norm, share, cosine } = steps.arrow(path, t), to = steps.number(t), plain = wording !== "expert";
+  const way = wayOf(path, steps), name = way[0].toUpperCase() + way.slice(1);
+  const relative = steps.arrowRelative(path, t, cut);
+  const from = path === "readout" ? `into step ${to}` : `step ${steps.number(t + 1)} → ${to}`;
+  const lines = [[plain ? "strength, of the gradient at the loss" : "norm / source", magnitude(relative)]];
+  if (!plain) lines.push(["norm", magnitude(norm + relative - (norm - steps.reference))]);
+  if (cut) lines.push([`with ${cut} cut`, "narrowed as the whole was measured to shrink; shares were not"]);
+  else {
+    lines.push([plain ? "part of what arrives" : "signed share", plain ? percent(share) : signed(share)]);
+    lines.push([plain ? "direction" : "cosine", plain ? direction(cosine) : signed(cosine)]);
+  }
+  return { name, from, lines };
+}
+
+function direction(cosine) {
+  if (!Number.isFinite(cosine)) return "–";
+  if (cosine < -0.2) return "against the rest: it cancels";
+  return cosine > 0.7 ? "with the whole" : "mostly across the whole";
+}
+
+function bundleInWords({ from, to }, steps, { cut }) {
+  const numbers = [steps.number(from), steps.number(to - 1)];
+  const lines = [["gradient, right to left", `${magnitude(steps.relative(to - 1, cut))} → ${magnitude(steps.relative(from, cut))}`]];
+  if (steps.keep) lines.push(["memory kept over all of them", magnitude(Math.log10(steps.kept(from, to)))]);
+  for (const path of steps.facts.paths) {
+    const share = steps.meanShare(path, from, to);
+    if (Math.abs(share) >= 0.005 && !cut) lines.push([`mean share of ${path}`, signed(share)]);
+  }
+  return { name: `Steps ${numbers[0]} to ${numbers[1]}`, from: `${to - from} steps; click to go there`, lines };
+}
+
+function gateInWords(name, t, steps) {
+  const value = steps.gate(name, t), role = roleOf(name, steps), lines = [["mean over rows and units", decimals(value)]];
+  if (name === steps.facts.keeps && steps.keep) lines.push(["alone, memory would last", timescale(steps.keep[t])]);
+  return { name: role[0].toUpperCase() + role.slice(1), from: `step ${steps.number(t)}`, lines };
+}
+
+// A path's label: of one arrow, or of a bundle's whole stretch.
+function arrowOrBundle(path, step, element, scene) {
+  const { steps, state, cols } = scene, column = cols.find(c => !isFull(c) && step >= c.from - 1 && step < c.to - 1);
+  if (path === "readout" || !column || element.querySelector(".stroke")) return arrowInWords(path, step, steps, state);
+  const { from, to } = column, said = bundleInWords(column, steps, state);
+  const share = steps.meanShare(path, Math.max(0, from - 1), to);
+  const norms = [to - 1, Math.max(0, from - 1)].map(t => magnitude(steps.arrowRelative(path, t, state.cut)));
+  return { ...said, name: `${path}: ${said.name.toLowerCase()}`, lines: [["norm / source, right to left", norms.join(" → ")], ["mean share", signed(share)]] };
+}
+
+function howToRead(steps, { wording, direction, cut }) {
+  const { memory, keeps, rows, units, label } = steps.facts, expert = wording === "expert";
+  const over = rows > 1 ? `median over ${rows} sequences, all ${units} units` : `one sequence, all ${units} units`;
+  if (direction === "content") {
+    return expert
+      ? `Forward: share of ${memory} at the cursor that was written at each step, wₛ = iₛ ∏ fₘ; ${over}.`
+      : `Time runs to the right. What the memory ${memory} holds at the cursor, by when it was written: the stream swells where something was added that is still there.`;
+  }
+  const cutting = cut ? ` ${cut} is cut: totals are measured without it; the other streams shrink with the total, since their own shares were not measured.` : "";
+  if (expert) {
+    const dam = steps.keep ? ` Water: geometric mean of the factor of ${memory}${keeps ? `, dams: mean ${keeps}` : ""}; bundles: its product.` : "";
+    return `Arrows: the exact parts of ∂ℓ/∂${memory}ₜ by path; width 1 px a decade of |part| / |source|, colour strength √|share|, dashed: share < 0.${dam} ${over[0].toUpperCase()}${over.slice(1)}.${cutting}`;
+  }
+  if (!steps.keep) {
+    return `Time runs to the right, the gradient flows back to the left. The ${label} has no channel for its memory: the gradient has to go through the same matrix at every step, and each time it gets weaker or stronger by about the same factor.${cutting}`;
+  }
+  const dam = keeps ? ` Each dam is the ${roleOf(keeps, steps)}, as far open as it was on average: what it lets through goes straight on to the step before.` : " Nothing dams it: the memory is kept whole at every step.";
+  return `Time runs to the right, the gradient flows back to the left. The channel at the top is the memory ${memory}.${dam} The coloured ways below go through what the other gates read. A stream is a pixel thinner for every factor of ten that is lost.${cutting}`;
+}
+
+// What is drawn, as a table: every column, oldest first.
+function tableOf({ cols, steps, cut }) {
+  const { paths, gates } = steps.facts;
+  const header = ["step", "gradient / source", ...(cut ? [] : paths.map(path => `share ${path}`)), ...(steps.keep ? ["kept"] : []), ...gates.map(gate => `mean ${gate}`)];
+  const rows = cols.map(({ from, to }) => {
+    const single = to - from === 1, last = to - 1;
+    const name = single ? String(steps.number(from)) : `${steps.number(from)} to ${steps.number(last)}`;
+    const norm = single ? magnitude(steps.relative(from, cut)) : `${magnitude(steps.relative(from, cut))} to ${magnitude(steps.relative(last, cut))}`;
+    const shares = cut ? [] : paths.map(path => signed(steps.meanShare(path, from, to)));
+    const kept = steps.keep ? [magnitude(Math.log10(steps.kept(from, to)))] : [];
+    return [name, norm, ...shares, ...kept, ...gates.map(gate => decimals(steps.meanGate(gate, from, to)))];
+  });
+  return { header, rows };
+}
