@@ -20,7 +20,7 @@ CELLS: dict[str, dict[str, Any]] = {
         "memory": "c", "gates": ["i", "f", "g", "o"], "keeps": "f",
         "paths": ["highway", "i", "f", "g", "o", "readout"], "cuts": ["highway", "i", "f", "g", "o"],
         "gate_kinds": {"i": "gate", "f": "gate", "g": "candidate", "o": "gate"},
-        "equations": "f_t = \\sigma\\left(W_f x_t + U_f h_{t-1} + b_f\\right)\nc_t = f_t \\odot c_{t-1} + i_t \\odot g_t",
+        "equations": "f_t = \\sigma\\left(W_f x_t + U_f h_{t-1}\\right)\nc_t = f_t \\odot c_{t-1} + i_t \\odot g_t",
     },
     "GRU": {
         "memory": "h", "gates": ["r", "z", "n"], "keeps": "z",
@@ -44,7 +44,7 @@ def lags_of(steps: int) -> np.ndarray:
 
 
 def record(
-    cell: str = "LSTM", *, steps: int = 60, hidden: int = 24, longest: float = 180.0, causes: bool = True,
+    cell: str = "LSTM", *, steps: int = 60, hidden: int = 24, longest: float = 40.0, causes: bool = True,
     text: bool = False, film: bool = True, name: str = "", seed: int = 0, dtype: str = "float32", rate: float = 0.8,
 ) -> Record:  # fmt: skip
     """One layer's Record with everything in it, or without the costly parts (`causes`, `film`)."""
@@ -132,7 +132,7 @@ def _profiles(facts, lags, tau, rate, rng) -> dict[str, np.ndarray]:
     wiggle = 0.05 * np.sin(lags / 3.0) * (lags > 0)
     found = {
         "lag_profile": np.stack([total - band, total, total + band]) + wiggle,
-        "source_profile": np.stack([total + 0.1 * k * (lags > 0) for k in range(3)]),
+        "source_profile": np.stack([total + 0.1 * k * (lags > 0) for k in range(min(16, facts["steps"]))]),
         "largest_entry": total - 1.3,
         "jacobian_norm": np.stack([total + 0.5, total + 0.7, total + 0.9]),
         "parameter_share": 1 - np.exp(-lags / max(4.0, lags[-1] / 8)),
@@ -153,7 +153,7 @@ def _by_time(facts, steps, rng) -> dict[str, np.ndarray]:
     share = weights / weights.sum(0)
     bins = np.unique(np.linspace(0, steps - 1, min(steps, 200)).round().astype(int))
     norm = -back * 0.05
-    sources = np.unique(np.linspace(steps // 3, steps - 1, min(16, steps)).round().astype(int))
+    sources = np.linspace(steps // 3, steps - 1, min(16, steps)).round().astype(int)
     distance = sources[:, None] - bins[None]
     seen = np.where(distance >= 0, -0.04 * np.minimum(distance, 200) + rng.normal(0, 0.2, distance.shape), np.nan)
     apart = bins[None] - bins[:, None]  # [written, held]
@@ -163,7 +163,7 @@ def _by_time(facts, steps, rng) -> dict[str, np.ndarray]:
         "cut_gradient": np.stack([norm - 0.1 * k for k in range(len(facts["cuts"]))]),
         "loss_gradient": norm * 0.1 + 0.5, "local_gradient": np.where(back == 0, 0.0, np.nan),
         "bins": bins, "sources": sources, "connectivity": seen,
-        "provenance": np.where(apart >= 0, -0.03 * np.minimum(apart, 250) - 0.5, np.nan),
+        "pieces": bins[:128], "provenance": np.where(apart >= 0, -0.03 * np.minimum(apart, 250) - 0.5, np.nan)[:128, :128],
     }  # fmt: skip
 
 
@@ -173,7 +173,8 @@ def _gates(facts, tau, steps, lags, rng) -> dict[str, np.ndarray]:
     factor = np.exp(-1.0 / tau)
     edges = np.linspace(-9.5, 9.5, 61)
     middle = (edges[:-1] + edges[1:]) / 2
-    histogram = np.stack([np.exp(-0.5 * ((middle - (2.0 if k == keeps else 0.0)) / 2.0) ** 2) for k in range(len(gates))])
+    centres = [2.0 if k == keeps else 0.0 for k in range(len(gates))]
+    histogram = np.stack([np.exp(-0.5 * ((middle - centre) / 2.0) ** 2) for centre in centres])
     histogram /= histogram.sum(1, keepdims=True)
     kinds = [facts["gate_kinds"][name] for name in gates]
     histogram[[k == "candidate" for k in kinds]] = np.nan
@@ -185,7 +186,8 @@ def _gates(facts, tau, steps, lags, rng) -> dict[str, np.ndarray]:
     score[[k == "candidate" for k in kinds]] = 2 * score[[k == "candidate" for k in kinds]] - 1
     low = rng.uniform(0, 0.5, (len(gates), hidden))
     return {
-        "gate_mean": np.repeat(level.mean(1), steps, 1), "keep_mean": np.full(steps, float(np.exp(np.log(factor).mean()))),
+        "gate_mean": np.repeat(level.mean(1), steps, 1),
+        "keep_mean": np.full(steps, float(np.exp(np.log(factor).mean()))),
         "logit_histogram": histogram, "logit_edges": edges, "saturated_low": low,
         "saturated_high": np.clip(1 - low - rng.uniform(0, 0.5, low.shape), 0, 1),
         "gate_deviation": rng.uniform(0.01, 2.0, low.shape), "gate_bias_only": np.clip(level[:, :, 0], 0.01, 0.995),
@@ -257,7 +259,7 @@ def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
     note = {**verdict, "name": "CONSTANT GATE", "level": "note", "text": "Gate f of unit 3 hardly moves."}
     return {
         "missing": missing, "ablation_kinds": KINDS, "verdicts": [note, verdict, good, dead],
-        "horizons": {"stored": stored, "trainable": {**reach, "dead": None, "at_least": reach["1e-3"] == lags[-1]},
+        "horizons": {"stored": stored, "trainable": {**reach, "dead": None, "at_least": bool(reach["1e-3"] == lags[-1])},
                      "used": used},
         "decay": {"rate": 0.93, "half_life": 9.6, "from": 5},
         "lyapunov": {"sum": -3.2, "closed_form": -3.2, "surviving": 3, "steps": 900},

@@ -1,0 +1,105 @@
+"""One frame with lines in it, as the watch's charts are made of; what it takes to read values off it goes along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from headgate.report import svg
+from headgate.report.lines import Line, draw
+from headgate.report.plot import Axis, Box, frame
+from headgate.report.pyramid import peaks
+from headgate.report.scale import Decades, Lags, Linear, Logit, Powers, Scale, Steps
+
+WIDTH, LEFT, TOP = 640.0, 62.0, 30.0
+LABELS = 118.0
+KINDS = {Lags: "lag", Steps: "log", Decades: "log", Powers: "power", Logit: "logit"}
+
+
+def box(height: float, *, top: float = TOP, right: float = LABELS, width: float = WIDTH, left: float = LEFT) -> Box:
+    """The inside of a chart of the usual width, with room for words on both sides."""
+    return Box(left, top, width - right, top + height)
+
+
+def panel(place: Box, x: Axis, y: Axis, *content: Markup, heading: str = "", lines: Sequence[Line] = ()) -> Markup:
+    """A frame, what is drawn in it, and lines over that; lines of very many points keep their peaks."""
+    thinned = [_thin(line) for line in lines]
+    return svg.group(
+        frame(place, x, y, heading),
+        *content,
+        draw(thinned, x.scale, y.scale, place),
+        class_="panel",
+        data_box=" ".join(svg.number(v) for v in (place.left, place.top, place.right, place.bottom)),
+        data_x=_told(x),
+        data_y=_told(y),
+    )
+
+
+def upright(value: float, words: str, x: Scale, place: Box, kind: str = "marker", *, row: int = 0) -> Markup:
+    """A vertical line at a value, named at its top; nothing where the value lies beyond the axis."""
+    if not x.low <= value <= x.high:
+        return Markup("")
+    at = x(value)
+    late = at > (place.left + place.right) / 2
+    spot = (at - 4, "end") if late else (at + 4, "start")
+    name = svg.text(spot[0], place.top + 12 + 14 * row, words, class_=f"{kind}-words", text_anchor=spot[1])
+    return svg.group(svg.line(at, place.top, at, place.bottom, class_=kind), name if words else Markup(""))
+
+
+def hatch(place: Box, gap: float = 7.0) -> Markup:
+    """A box filled with slanted strokes, as one path."""
+    width, height = place.right - place.left, place.bottom - place.top
+    if width <= 0 or height <= 0:
+        return Markup("")
+    parts = []
+    for offset in np.arange(gap, width + height, gap):
+        start = (place.left + max(0.0, offset - height), place.top + min(offset, height))
+        end = (place.left + min(offset, width), place.top + max(0.0, offset - width))
+        parts.append("M" + " ".join(svg.number(v) for v in start) + "L" + " ".join(svg.number(v) for v in end))
+    return svg.element("path", d="".join(parts), class_="hatch")
+
+
+def points(x: np.ndarray, y: np.ndarray, size: float, class_: str, **attributes: str) -> Markup:
+    """Any number of dots as one path: strokes of no length with round ends."""
+    there = np.isfinite(x) & np.isfinite(y)
+    places = "".join(f"M{svg.number(a)} {svg.number(b)}h0" for a, b in zip(x[there], y[there], strict=True))
+    return svg.element("path", d=places, stroke_width=size, class_=f"points {class_}", **attributes)
+
+
+def whole_decades(*arrays: np.ndarray | None, least: float = -3.0, most: float = 1.0, floor: float = -60.0):
+    """Whole decades, as logarithms, that hold all of what there is: (low, high), at least from `least` to 0."""
+    joined = np.concatenate([a[np.isfinite(a)].ravel() for a in arrays if a is not None] or [np.zeros(0)])
+    if not joined.size:
+        return least, 0.0
+    low = max(floor, min(least, float(np.floor(joined.min()))))
+    return low, min(max(0.0, float(np.ceil(joined.max() - 1e-9))), max(most, low + 1))
+
+
+def _thin(line: Line) -> Line:
+    if line.low is None or line.high is None:
+        x, y = peaks(line.x, line.y)
+        return Line(x, y, line.style, line.label, None, None, line.name)
+    x, y, low, high = peaks(line.x, line.y, line.low, line.high)
+    return Line(x, y, line.style, line.label, low, high, line.name)
+
+
+def _told(axis: Axis) -> str:
+    scale = axis.scale
+    kind = KINDS.get(type(scale), "linear")
+    words = axis.title.partition(" (")[0]
+    return f"{kind} {scale.low:.8g} {scale.high:.8g} {svg.number(scale.start)} {svg.number(scale.end)} {words}"
+
+
+def linear_range(*arrays: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
+    """Lowest and highest of what there is, with a little room; never an empty range."""
+    joined = np.concatenate([a[np.isfinite(a)].ravel() for a in arrays])
+    low, high = (float(joined.min()), float(joined.max())) if joined.size else (0.0, 1.0)
+    room = pad * (high - low) or 0.5
+    return low - room, high + room
+
+
+def span(high: float, place: Box) -> Linear:
+    """Time from 0 to `high` along a box."""
+    return Linear(0.0, max(float(high), 1.0), place.left, place.right)

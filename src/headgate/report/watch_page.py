@@ -1,0 +1,219 @@
+"""The watch's page: Records in, one file out that opens from a disk, offline, the same bytes from the same Records."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+from markupsafe import Markup
+
+from headgate.inspection.record import Record
+from headgate.report.figure import Figure
+from headgate.report.heatmap import palette
+from headgate.report.horizons import horizons, sentence
+from headgate.report.hues import chart_style, variables
+from headgate.report.layer import Layer, layers
+from headgate.report.mathematics import mathml
+from headgate.report.page import template_text
+from headgate.report.sections import groups
+from headgate.report.verdicts import icon, verdicts, worst
+
+SCHEMA = 1
+TITLE, PAGE = "How far back does it remember?", "watch.html"
+# A page of many layers draws its tables of cells coarser, step by step, until it is small enough.
+DETAILS, SMALL_BYTES, MOST_BYTES = (256, 128, 64, 32), 3_000_000, 10_000_000
+KEPT_ARRAYS = ("lags", "lag_profile", "highway_share", "timescales")
+
+
+def write_watch_report(
+    records: str | Path | Record | Sequence[Record | str | Path],
+    out: str | Path,
+    *,
+    title: str = TITLE,
+    plain: bool = True,
+    images: bool = False,
+) -> Path:
+    """Write the page of a watch.
+
+    Args:
+        records: Records, folders that `Record.save` wrote, or one folder that holds such folders.
+        out: the page's path; a folder, or a name without ".html", gets a `watch.html` inside.
+        title: the page's first line.
+        plain: whether the page opens with plain wording; the reader may switch.
+        images: write every chart as SVG and PNG as well, into `<page's name>_charts` beside the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ValueError: no Record there, one of another schema, or so many that the page would pass 10 MB.
+    """
+    found = gather(records)
+    page = render(found, title=title, plain=plain)
+    path = Path(out) if Path(out).suffix == ".html" else Path(out) / PAGE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+def gather(records: str | Path | Record | Sequence[Record | str | Path]) -> list[Record]:
+    """Records from wherever they are, in the order given, those of a folder by their folders' names.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if isinstance(records, Record):
+        return [records]
+    if isinstance(records, (str, Path)):
+        folder = Path(records)
+        inside = [folder] if (folder / "record.json").is_file() else []
+        inside += sorted(path.parent for path in folder.glob("*/**/record.json"))
+        if not inside:
+            raise ValueError(
+                f"write_watch_report: {folder} holds no record.json, nor does any folder in it; give a folder that "
+                "`save` wrote."
+            )
+        return [Record.load(path) for path in inside]
+    found = [record for item in records for record in gather(item)]
+    if not found:
+        raise ValueError("write_watch_report: an empty list came, but at least one Record is needed.")
+    return found
+
+
+def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True) -> str:
+    """The page's text, with as much detail as its size allows.
+
+    Raises:
+        ValueError: it would pass 10 MB even with little detail.
+    """
+    for detail in DETAILS:
+        page = _render(records, title, plain, detail)
+        if len(page.encode()) <= SMALL_BYTES:
+            return page
+    if len(page.encode()) > MOST_BYTES:
+        raise ValueError(
+            f"write_watch_report: the page of {len(records)} layers would be {len(page.encode()) / 1e6:.0f} MB; give "
+            "fewer layers at once."
+        )
+    return page
+
+
+def _render(records: Sequence[Record], title: str, plain: bool, detail: int) -> str:
+    found = layers(records, detail)
+    script = template_text("watch.js")
+    hero = Markup("")
+    return _template("watch.html.jinja").render(
+        title=title,
+        plain=plain,
+        policy=policy(script, hero),
+        style=Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
+        layers=[_layer(layer) for layer in found],
+        river=hero,
+        draw=draw,
+        footer=_footer(records),
+        data=embedded(records),
+        script=script,
+    )
+
+
+def policy(script: Markup, *others: Markup) -> str:
+    """What a browser may do for the page: show it, and run the scripts that came with it; nothing from anywhere."""
+    bodies = [str(script), *(body for part in others for body in re.findall(r"<script>(.*?)</script>", part, re.S))]
+    hashes = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies]
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}; base-uri 'none'"
+
+
+def draw(key: str, figure: Figure, heading: str) -> Markup:
+    """A figure with its words and its table."""
+    return Markup(_template("figure.html.jinja").render(key=key, figure=figure, heading=heading))
+
+
+def embedded(records: Sequence[Record]) -> Markup:
+    """Facts and the short arrays, for programs that read the page; what could end a script is written otherwise."""
+    content = {
+        "schema": SCHEMA,
+        "palette": base64.b64encode(palette().tobytes()).decode(),
+        "records": [
+            {
+                "name": record.name,
+                "facts": _plain(record.facts),
+                "arrays": {name: _plain(record.arrays[name].round(4)) for name in KEPT_ARRAYS if name in record.arrays},
+            }
+            for record in records
+        ],
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _plain(value: Any) -> Any:
+    """JSON types only; what is no finite number is null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    level = worst(layer)
+    return {
+        "key": layer.key,
+        "name": layer.name,
+        "cell": layer.label,
+        "title": layer.title,
+        "facts": _facts(layer),
+        "sentence": sentence(layer),
+        "horizons": [_short(layer, "stored", "max"), _short(layer, "trainable", "1e-3"), _short(layer, "used", "lag")],
+        "verdicts": verdicts(layer),
+        "worst": level,
+        "icon": icon(level) if level else "",
+        "first": horizons(layer),
+        "groups": groups(layer),
+    }
+
+
+def _facts(layer: Layer) -> str:
+    facts = layer.facts
+    parts = [f"{facts.get('hidden_size')} units", f"{layer.steps:,} steps"]
+    if facts.get("rows"):
+        parts.append(f"{facts['rows']} sequences")
+    parts.append(str(facts.get("dtype", "")))
+    loss = facts.get("loss") or {}
+    if loss.get("value") is not None:
+        chance = f" (without memory {loss['chance']:.3g})" if loss.get("chance") is not None else ""
+        parts.append(f"{loss.get('unit', 'loss')} {loss['value']:.3g}{chance}")
+    return " · ".join(part for part in parts if part)
+
+
+def _short(layer: Layer, name: str, key: str) -> str:
+    facts = layer.horizon(name)
+    if facts.get(key) is None:
+        return "without end" if facts.get("unbounded") else "\u2013"
+    value = facts[key]
+    words = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"≥ {words}" if facts.get("at_least") else words
+
+
+def _footer(records: Sequence[Record]) -> str:
+    versions = sorted({str(record.facts["headgate"]) for record in records if record.facts.get("headgate")})
+    return f"headgate {', '.join(versions)}".rstrip() + " · this file needs no network and sends nothing anywhere"
+
+
+@cache
+def _template(name: str):
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
+    environment.filters["math"] = mathml
+    return environment.from_string(str(template_text(name)))
