@@ -215,3 +215,16 @@ def test_training_that_is_resumed_goes_on_with_the_same_film_and_the_same_warnin
     assert second.history == whole.history
     one, other = second.film.arrays("rnn.l0"), whole.film.arrays("rnn.l0")
     assert all(np.array_equal(one[name], other[name]) for name in other)
+
+
+@pytest.mark.parametrize(
+    ("layer", "capped"),
+    [(lambda: nn.LSTM(I, H), ["DTYPE-CAPPED"]), (lambda: hg.LSTM(I, H), [])],
+    ids=["torch-keeps-gates-half", "ours-keeps-them-wide"],
+)
+def test_half_precision_caps_the_memory_only_where_gates_are_kept_in_it(layer, capped):
+    model = layer().to(torch.bfloat16)
+    monitor = monitor_of(model, every=1, needs_lag=300, in_a_row=1)
+    with monitor.step():
+        model(batch(0).to(torch.bfloat16))[0][-1].float().sum().backward()
+    assert [alarm.verdict.name for alarm in monitor.warnings] == capped and not monitor.missing
