@@ -112,7 +112,8 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 def disagreement(actual: Tensor, expected: Tensor) -> tuple[float, float]:
     """The largest difference of a run by our engines from the module's own, and what is allowed."""
+    allowed = max(AGREEMENT[expected.dtype], AGREEMENT[actual.dtype])
     if not actual.numel():
-        return 0.0, AGREEMENT[expected.dtype]
+        return 0.0, allowed
     error = (actual - expected.to(actual.dtype)).abs().max().item()
-    return error, AGREEMENT[expected.dtype] * max(1.0, actual.abs().max().item())
+    return error, allowed * max(1.0, actual.abs().max().item())

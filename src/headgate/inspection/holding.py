@@ -1,0 +1,205 @@
+"""A gate or the memory of one layer and direction held at something else, and the losses that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headgate.engines import Call, Result
+from headgate.inspection.override import Recording, Target, from_bias, run_overridden, run_recording
+from headgate.inspection.trials import Place, Trials
+
+KINDS = ("mean", "time mean", "shuffle rows", "shuffle time", "zero", "one", "freeze")
+FROM_ALL_BATCHES = ("mean", "time mean")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A gate (or the memory, None) held in some way; `units` are those held, None for all of them."""
+
+    target: Target
+    kind: str
+    units: tuple[int, ...] | None = None
+
+
+def hold(
+    trials: Trials, place: Place, conditions: Sequence[Condition], seed: int = 0, engine: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The losses under each condition, at one layer and direction.
+
+    Returns:
+        Each sequence's loss with nothing held but on the same way, [N]: so a value held at what it was gives the same
+        loss to the bit. And those of the conditions, [C, N]; NaN where there was nothing to shuffle.
+    """
+    N = len(trials.base)
+    base, found = np.empty(N), np.full((len(conditions), N), np.nan)
+    if not conditions:
+        return trials.base, found
+    means: dict[Target, Means] = {condition.target: Means() for condition in conditions}
+    for k, span in enumerate(trials.spans):
+        # What was recorded of a batch is held in memory only as long as that batch is looked at.
+        recorder = Recorder(engine)
+        base[span] = trials.numbers(k, trials.run(k, {place: recorder}))
+        for target, mean in means.items():
+            mean.add(recorder, target)
+        for c, condition in enumerate(conditions):
+            if condition.kind not in FROM_ALL_BATCHES:
+                play = _Holding(condition, recorder, means, (seed, k), engine)
+                losses = trials.numbers(k, trials.run(k, {place: play}))
+                found[c, span] = losses if play.changed else np.nan
+    for k, span in enumerate(trials.spans):
+        for c, condition in enumerate(conditions):
+            if condition.kind in FROM_ALL_BATCHES:
+                play = _Holding(condition, None, means, (seed, k), engine)
+                found[c, span] = trials.numbers(k, trials.run(k, {place: play}))
+    return base, found
+
+
+class Recorder:
+    """Runs as nothing were changed, and keeps what was in it, one entry a call."""
+
+    def __init__(self, engine: str | None) -> None:
+        self._engine = engine
+        self.calls: list[Recording] = []
+        self.active: list[Tensor] = []
+
+    def __call__(self, call: Call, count: int) -> Result:
+        self.calls.append(run_recording(call, self._engine))
+        self.active.append(active_steps(call))
+        return self.calls[-1].result
+
+
+def active_steps(call: Call) -> Tensor:
+    """Which rows take which steps, [T, B]."""
+    T, B = call.input.shape[:2]
+    steps = torch.arange(T, device=call.input.device)[:, None]
+    return steps < (torch.full((B,), T, device=steps.device) if call.lengths is None else call.lengths)
+
+
+class Means:
+    """Means of a target over rows and steps, and over rows at each step of each call.
+
+    Sums are of differences from the first value seen, so that the mean of what never changes is that value to the bit.
+    """
+
+    def __init__(self) -> None:
+        self._first: Tensor | None = None
+        self._sum: dict[int, Tensor] = {}
+        self._number: dict[int, Tensor] = {}
+
+    def add(self, recorder: Recorder, target: Target) -> None:
+        for count, (recorded, active) in enumerate(zip(recorder.calls, recorder.active, strict=True)):
+            value = recorded.values[target]
+            if self._first is None and active.any():
+                self._first = value[active][0].double()
+            if self._first is None:
+                continue
+            difference = torch.where(active[..., None], value - self._first, 0.0)
+            self._sum[count] = _longer(self._sum.get(count), difference.sum(1))
+            self._number[count] = _longer(self._number.get(count), active.sum(1)[:, None].double())
+
+    @property
+    def mean(self) -> Tensor:
+        """[H] in float64."""
+        number = sum(part.sum() for part in self._number.values())
+        return self._first + sum(part.sum(0) for part in self._sum.values()) / number
+
+    def by_step(self, count: int, steps: int) -> Tensor:
+        """[steps, 1, H] in float64 for a call; where no row took a step, the mean over all steps."""
+        found = self.mean.repeat(steps, 1)
+        if count in self._sum:
+            total, number = self._sum[count][:steps], self._number[count][:steps]
+            found[: len(total)] = torch.where(number > 0, self._first + total / number.clamp_min(1), self.mean)
+        return found[:, None]
+
+
+def _longer(old: Tensor | None, new: Tensor) -> Tensor:
+    """Sums of as many steps as the longer has."""
+    if old is None:
+        return new
+    if len(old) < len(new):
+        old, new = new, old
+    old = old.clone()
+    old[: len(new)] += new
+    return old
+
+
+class _Holding:
+    """Runs with a condition; `changed` says whether it could do anything."""
+
+    def __init__(
+        self,
+        condition: Condition,
+        recorder: Recorder | None,
+        means: dict[Target, Means],
+        seed: tuple[int, int],
+        engine: str | None,
+    ) -> None:
+        self._condition, self._recorder, self._engine = condition, recorder, engine
+        self._means, self._seed = means[condition.target], seed
+        self.changed = False
+
+    def __call__(self, call: Call, count: int) -> Result:
+        condition = self._condition
+        given = self._given(call, count)
+        mask = None
+        if condition.units is not None:
+            H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
+            mask = torch.zeros(H)
+            mask[list(condition.units)] = 1.0
+        return run_overridden(call, condition.target, given, mask, self._engine)
+
+    def _given(self, call: Call, count: int) -> Tensor:
+        kind, target = self._condition.kind, self._condition.target
+        shuffle = {"shuffle rows": shuffled_rows, "shuffle time": shuffled_time}.get(kind)
+        if shuffle is not None:
+            random = torch.Generator().manual_seed(hash((*self._seed, count)) % 2**63)
+            value, active = self._recorder.calls[count].values[target], self._recorder.active[count]
+            value, changed = shuffle(value, active, random)
+            self.changed |= changed
+            return value
+        self.changed = True
+        if kind == "mean":
+            return self._means.mean
+        if kind == "time mean":
+            T, B = call.input.shape[:2]
+            return self._means.by_step(count, T).expand(T, B, -1)
+        if kind == "freeze":
+            return from_bias(call, self._engine)[target]
+        H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
+        return torch.full((H,), {"zero": 0.0, "one": 1.0}[kind])
+
+
+def shuffled_rows(value: Tensor, active: Tensor, random: torch.Generator) -> tuple[Tensor, bool]:
+    """At each step every row gets another row's value: among those that take the step, the next in a random circle.
+
+    A row's giver stays the same as long as it takes steps, so that what is handed over is a sequence.
+
+    Args:
+        value: [T, B, H].
+        active: [T, B] bool.
+
+    Returns:
+        The values, and whether any step had two rows to exchange.
+    """
+    T, B = active.shape
+    order = torch.randperm(B, generator=random).to(active.device)
+    # In the circle, those that take the step first; each is followed by the next of them.
+    place = torch.argsort((~active[:, order]).byte(), dim=1, stable=True)
+    number = active.sum(1, keepdim=True)
+    rank = torch.arange(B, device=active.device).expand(T, B)
+    after = torch.where(rank < number, (rank + 1) % number.clamp_min(1), rank)
+    giver = torch.empty_like(place).scatter_(1, order[place], order[place.gather(1, after)])
+    return value.gather(1, giver[..., None].expand_as(value)), bool((number > 1).any())
+
+
+def shuffled_time(value: Tensor, active: Tensor, random: torch.Generator) -> tuple[Tensor, bool]:
+    """Every row's own values in another order of its steps, the same for all units; arguments as `shuffled_rows`."""
+    keys = torch.rand(active.shape, generator=random).to(active.device)
+    order = torch.argsort(torch.where(active, keys, 2.0), dim=0)
+    return value.gather(0, order[..., None].expand_as(value)), bool((active.sum(0) > 1).any())
+
