@@ -134,6 +134,17 @@ def test_pins_stand_at_their_steps_and_the_loss_falls():
     assert dark[0] < dark[-1], "the loss is drawn downwards"
 
 
+def test_a_loss_that_falls_by_decades_is_drawn_on_a_log_axis_and_one_below_zero_is_not():
+    def heights(loss):
+        strip = film_image(made_up(loss))[:LOSS_HEIGHT, :WIDTH]
+        return (strip.sum(-1) < 150).argmax(0)[[0, WIDTH * 3 // 4, WIDTH - 1]]
+
+    top, middle, bottom = heights((1.0, 1e-2, 1e-4))
+    assert abs(middle - (top + bottom) / 2) <= 1
+    top, middle, bottom = heights((1.0, 0.0, -1.0))
+    assert abs(middle - (top + bottom) / 2) <= 1
+
+
 @pytest.mark.parametrize("loss", [(np.nan,) * 3, (0.1, np.nan, 0.2), (0.1,) * 3], ids=["unknown", "holes", "flat"])
 def test_a_loss_that_is_not_known(loss):
     strip = film_image(made_up(loss))[:LOSS_HEIGHT, :WIDTH]

@@ -102,11 +102,13 @@ def colours(values: np.ndarray) -> np.ndarray:
 
 
 def _loss_strip(loss: np.ndarray) -> np.ndarray:
-    """The loss as a line, [height, width, 3]; nothing where it is not known."""
+    """The loss as a line, on a log axis if it is above 0, [height, width, 3]; nothing where it is not known."""
     strip = np.full((LOSS_HEIGHT, len(loss), 3), WHITE, dtype=np.uint8)
     known = np.isfinite(loss)
     if not known.any():
         return strip
+    if (loss[known] > 0).all():
+        loss = np.log10(loss, where=known, out=np.full(len(loss), math.nan))
     low, high = loss[known].min(), loss[known].max()
     share = (loss - low) / (high - low) if high > low else np.full(len(loss), 0.5)
     rows = np.where(known, (1.0 - share) * (LOSS_HEIGHT - 3), 0.0).round().astype(int)
