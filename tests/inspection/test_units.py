@@ -169,6 +169,13 @@ def test_the_score_is_what_the_watchs_gradient_says(cell):
         assert np.isnan(sweep.kill).all()
 
 
+def test_compiled_it_is_what_eager_gives():
+    model, data = Net(), net_data()
+    compiled, eager = (sweep_units(model, data, net_losses, ["rnn.l1"], engine=e)["rnn.l1"] for e in (None, "eager"))
+    for name in ("mean", "predicted", "spread", "kill", "losses"):
+        assert_all_close({name: getattr(compiled, name)}, {name: getattr(eager, name)}, 1e-9)
+
+
 class Linear(nn.Module):
     """A memory that no gate sees, read as it is: h = o c with o always open, and no recurrent weight."""
 

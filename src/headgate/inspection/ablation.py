@@ -1,4 +1,20 @@
-"""What a gate does for the loss: the model run again with the gate held at something else (inspection.md 2.6)."""
+"""What a gate does for the loss: the model run again with the gate held at something else (inspection.md 2.6).
+
+Kinds, each for all units of the gate at once:
+
+    mean          each unit's mean over rows and steps: what it does beyond being there
+    time mean     each unit's mean over rows, step by step: what it does beyond a fixed schedule
+    shuffle rows  another row's gate, step by step: the same values, but they say nothing of this row
+    shuffle time  the row's own gate with its steps in another order, the same for all units
+    zero, one     that value; the network has never met it, so this says what breaks, not what is used
+    freeze        the gate from its bias alone, sigma(b)
+
+Means and shuffles are over the steps that rows take, and the model is not trained anew: an effect is what the trained
+model relies on, not what a model needs. A cell's own equations are followed, so of f = 1 - i, holding i moves f too.
+
+Gates are ablated by Greff et al. 2017, Jozefowicz et al. 2015 and Levy et al. 2018; shuffles are permutation importance
+(Breiman 2001).
+"""
 
 from __future__ import annotations
 
@@ -55,25 +71,12 @@ def ablate(
 ) -> dict[str, Ablation]:
     """Hold every gate of every layer and direction, one at a time, and see what the loss becomes.
 
-    Kinds, each for all units of the gate at once:
-        mean          each unit's mean over rows and steps: what it does beyond being there
-        time mean     each unit's mean over rows, step by step: what it does beyond a fixed schedule
-        shuffle rows  another row's gate, step by step: the same values, but they say nothing of this row
-        shuffle time  the row's own gate with its steps in another order, the same for all units
-        zero, one     that value; the network has never met it, so this says what breaks, not what is used
-        freeze        the gate from its bias alone, sigma(b)
-    Means and shuffles are over the steps that rows take, and the model is not trained anew: an effect is what the
-    trained model relies on, not what a model needs.
-
-    Greff et al. 2017, Jozefowicz et al. 2015, Levy et al. 2018 ablate gates; shuffles are permutation importance
-    (Breiman 2001). A model's own gates are followed, so of f = 1 - i, holding i moves f too.
-
     Args:
         model: any module; it is in evaluation mode meanwhile.
         batches: whatever `losses` takes; gone through once and kept.
         losses: `losses(model, batch)`, the loss of each sequence, [B].
         names: layers and directions, as `watch` names them; None for all.
-        kinds: some of KINDS.
+        kinds: some of KINDS, see above.
         chance: mean loss of the best answer that does not look at the sequence, which turns effects into shares of what
             was learnt; without it, or where the model is not better, they are differences of losses.
         seed: of shuffles, resamples and whatever the model draws.
@@ -98,8 +101,7 @@ def ablate(
             conditions = [Condition(gate, kind) for gate in able for kind in kinds]
             base, tried = hold(trials, place, conditions, seed, engine)
             whole = np.full((len(gates), len(kinds), len(base)), np.nan)
-            for condition, row in zip(conditions, tried, strict=True):
-                whole[gates.index(condition.target), list(kinds).index(condition.kind)] = row
+            whole[[gates.index(gate) for gate in able]] = tried.reshape(len(able), len(kinds), len(base))
             paired = Paired(base, chance, seed, resamples)
             effect = paired.effects(whole)
             found[place.name] = Ablation(place.name, gates, tuple(kinds), effect, whole, base, chance, paired.unit)

@@ -1,4 +1,17 @@
-"""How far back a model uses what it remembers: its loss when the memory reaches only so far (M21)."""
+"""How far back a model uses what it remembers: its loss when the memory reaches only so far (M21).
+
+Every layer and direction of every recurrent module is limited at once, each in the steps and the order of its own
+run: a reverse direction, which ends at the first step, forgets all but the first k.
+
+Without `every_step` the states are restored to their initial values once, k steps before each row's end, so that
+the last state depends on the last k inputs and on no others. That is for a loss that reads each row's last step or
+last state, and costs one run a lag. What a model reads from outputs before that step by another way, as attention
+and pooling do, goes by no memory and stays.
+
+With `every_step` no output depends on more than the last k inputs at all: each step of each row is run from the
+initial state over its own window of k steps, exactly. That is for a loss that reads every step, and costs k runs a
+lag; with T steps and the default lags about 2 T runs altogether.
+"""
 
 from __future__ import annotations
 
@@ -78,22 +91,10 @@ def use_curve(
 ) -> UseCurve:
     """The loss with a memory that reaches k steps, beside that with all of it (Khandelwal et al. 2018).
 
-    Every layer and direction of every recurrent module is limited at once, each in the steps and the order of its own
-    run: a reverse direction, which ends at the first step, forgets all but the first k.
-
-    Without `every_step` the states are restored to their initial values once, k steps before each row's end, so that
-    the last state depends on the last k inputs and on no others. That is for a loss that reads each row's last step or
-    last state, and costs one run a lag. What a model reads from outputs before that step by another way, as attention
-    and pooling do, goes by no memory and stays.
-
-    With `every_step` no output depends on more than the last k inputs at all: each step of each row is run from the
-    initial state over its own window of k steps, exactly. That is for a loss that reads every step, and costs k runs a
-    lag; with T steps and the default lags about 2 T runs altogether.
-
     Args:
         model, batches, losses, chance, seed, resamples: as in `ablate`.
         lags: numbers of steps; None for 1, 2, 4, ... The longest row's length is always among them.
-        every_step: see above.
+        every_step: limit the memory at every step, and not once before the end.
 
     Raises:
         ValueError: lags that are no numbers of steps, and as in `ablate`.
@@ -107,17 +108,7 @@ def use_curve(
         if every_step:
             _refuse_windows(trials)
         steps = _lags(lags, trials.longest)
-        whole = len(steps) - 1
-        found = np.empty((len(steps), len(trials.base)))
-        found[whole] = trials.base
-        for row, lag in enumerate(steps[:whole]):
-            for k, span in enumerate(trials.spans):
-                if every_step:
-                    limited = trials.run_whole(k, _Windows(int(lag)))
-                else:
-                    play = _restored(lambda length, lag=int(lag): length - lag)
-                    limited = trials.run(k, dict.fromkeys(trials.places(), play))
-                found[row, span] = trials.numbers(k, limited)
+        found = np.stack([_limited(trials, int(lag), every_step) for lag in steps[:-1]] + [trials.base])
     paired = Paired(trials.base, chance, seed, resamples)
     if paired.unit == SHARE:
         allowed, rule = WITHIN * paired.scale, f"within {WITHIN:.0%} of (chance - loss)"
@@ -129,6 +120,14 @@ def use_curve(
     beyond = np.flatnonzero(~(excess[:, 1] <= allowed))
     used = int(steps[beyond[-1] + 1 if len(beyond) else 0])
     return UseCurve(steps, excess, found, trials.base, used, allowed, rule, every_step)
+
+
+def _limited(trials: Trials, lag: int, every_step: bool) -> np.ndarray:
+    """Every sequence's loss with a memory of so many steps, [N]."""
+    plays = dict.fromkeys(trials.places(), _restored(lambda length: length - lag))
+    batches = range(len(trials.batches))
+    runs = (trials.run_whole(k, _Windows(lag)) if every_step else trials.run(k, plays) for k in batches)
+    return np.concatenate([trials.numbers(k, losses) for k, losses in enumerate(runs)])
 
 
 def state_reset(

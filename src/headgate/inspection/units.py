@@ -1,4 +1,23 @@
-"""Which units the loss needs: each one's memory held at its mean, by a cheap score for all and in truth for some."""
+"""Which units the loss needs: each one's memory held at its mean, by a cheap score for all and in truth for some.
+
+Held, a unit's memory is its mean over rows and steps, m_j, after every step. What the score says of that is
+
+    dL_j = sum_t dL/dc_t,j * (d_t,j - k_t,j d_t-1,j),    d_t,j = m_j - c_t,j
+
+with dL/dc_t the total derivative, through all later steps, k_t the memory's own factor from the step before (f, z),
+and d = 0 before the first step. Derivation: while the unit is held, step t starts from m_j in the place of c_t-1,j,
+so by the highway alone it would make c_t,j + k_t,j d_t-1,j; holding adds what is missing to m_j, and each such
+addition costs its size times dL/dc_t,j to first order. It is exact where the loss is linear in the memory and no
+gate sees the unit. The plain Taylor score, sum_t dL/dc_t,j d_t,j (as Molchanov et al. 2017, arXiv 1611.06440, for a
+unit set to zero), counts what the highway carries on anew at every step: up to tau times too much for a unit that
+keeps for tau steps.
+
+The sum is the derivative of the loss by the mask of an `Overridden` cell whose memory is given m_j - k_t,j d_t-1,j,
+so one backward pass gives it for all units of all layers. In a model that is at a minimum of its loss the scores of
+single sequences cancel in their mean, so the units to be held in truth are chosen by the root mean square of the
+sequences' own scores; and where the loss is flat, as when every answer is right beyond doubt, the score says
+nothing. `pairs` shows how far it can be trusted.
+"""
 
 from __future__ import annotations
 
@@ -70,23 +89,7 @@ def sweep_units(
 ) -> dict[str, UnitSweep]:
     """Score every unit of every layer and direction, and hold those of the highest and the lowest scores in truth.
 
-    Held, a unit's memory is its mean over rows and steps, m_j, after every step. What the score says of that is
-
-        dL_j = sum_t dL/dc_t,j * (d_t,j - k_t,j d_t-1,j),    d_t,j = m_j - c_t,j
-
-    with dL/dc_t the total derivative, through all later steps, k_t the memory's own factor from the step before (f, z),
-    and d = 0 before the first step. Derivation: while the unit is held, step t starts from m_j in the place of c_t-1,j,
-    so by the highway alone it would make c_t,j + k_t,j d_t-1,j; holding adds what is missing to m_j, and each such
-    addition costs its size times dL/dc_t,j to first order. It is exact where the loss is linear in the memory and no
-    gate sees the unit. The plain Taylor score, sum_t dL/dc_t,j d_t,j (as Molchanov et al. 2017, arXiv 1611.06440, for a
-    unit set to zero), counts what the highway carries on anew at every step: up to tau times too much for a unit that
-    keeps for tau steps.
-
-    The sum is the derivative of the loss by the mask of an `Overridden` cell whose memory is given m_j - k_t,j d_t-1,j,
-    so one backward pass gives it for all units of all layers. In a model that is at a minimum of its loss the scores of
-    single sequences cancel in their mean, so the units to be held in truth are chosen by the root mean square of the
-    sequences' own scores; and where the loss is flat, as when every answer is right beyond doubt, the score says
-    nothing. `pairs` shows how far it can be trusted.
+    See the top of this file for the score.
 
     Args:
         model, batches, losses, names, chance, seed, resamples, engine: as in `ablate`.
@@ -110,26 +113,25 @@ def sweep_units(
         means = _means(trials, places, engine)
         scores = _scores(trials, places, means, engine)
         for place in places:
-            mean, own = means[place], scores[place]
-            score, spread = own.sum(0) / len(trials.base), np.sqrt((own**2).mean(0))
+            mean, own = means[place].cpu().numpy(), scores[place]
+            spread = np.sqrt((own**2).mean(0))
             chosen = _chosen(place.name, spread, verify, (units or {}).get(place.name, ()))
-            held = [Condition(MEMORY, "mean", (int(unit),)) for unit in chosen]
-            base, tried = hold(trials, place, held, seed, engine)
+            base, tried = hold(trials, place, [Condition(MEMORY, "mean", (int(u),)) for u in chosen], seed, engine)
             paired = Paired(base, chance, seed, resamples)
             kill = np.full((len(mean), 3), np.nan)
             kill[chosen] = paired.effects(tried)
             found[place.name] = UnitSweep(
-                place.name,
-                place.cell.memory,
-                mean.cpu().numpy(),
-                score / paired.scale,
-                spread / paired.scale,
-                kill,
-                chosen,
-                tried,
-                base,
-                chance,
-                paired.unit,
+                name=place.name,
+                memory=place.cell.memory,
+                mean=mean,
+                predicted=own.sum(0) / len(base) / paired.scale,
+                spread=spread / paired.scale,
+                kill=kill,
+                units=chosen,
+                losses=tried,
+                loss=base,
+                chance=chance,
+                unit=paired.unit,
             )
     return found
 
