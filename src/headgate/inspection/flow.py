@@ -28,17 +28,19 @@ class Loss:
     """What is followed back.
 
     Attributes:
-        local: by state, the loss's own derivative at each step, [T, B, S]; or of each of the gradients, [R, T, B, S].
-        final: by state, the loss's derivative with respect to each row's last state, [B, S] or [R, B, S].
+        local: by state, the loss's own derivative at each step, [T, B, S]; or several of them, [K, T, B, S].
+        final: by state, the loss's derivative with respect to each row's last state, [B, S] or [K, B, S].
         sources: [R, B]: of each gradient and row, the step (in the order of the run) whose loss alone is followed, or
             -1 for the loss of all steps. None: one gradient, of all.
-        cuts: pairs (which gradient, path): the path it is knocked out of.
+        cuts: pairs (which gradient, path): the path that is knocked out of it.
+        which: of each gradient, which of the K it follows; None: each its own.
     """
 
     local: Mapping[str, Tensor]
     final: Mapping[str, Tensor] = field(default_factory=dict)
     sources: Tensor | None = None
     cuts: Sequence[tuple[int, str]] = ()
+    which: Sequence[int] | None = None
 
 
 class Stretch:
@@ -129,14 +131,15 @@ class Back:
         sources = everything if loss.sources is None else loss.sources.to(device)
         # The highway starts as the first gradient does.
         order = [*range(self.gradients), *[0] * highway]
-        self._local = _Local(run, loss.local, sources[order], order)
+        which = order if loss.which is None else [loss.which[k] for k in order]
+        self._local = _Local(run, loss.local, sources[order], which)
         rows = len(order)
         self._cuts = loss.cuts
         self._scale = torch.zeros(rows, B, dtype=torch.long, device=device)
         self._carried = {n: value.new_zeros(rows, *value.shape) for n, value in run.initial.items()}
         ends = (sources[order] < 0) | (sources[order] == last_steps(run))
         for name, value in loss.final.items():
-            self._carried[name] += (value[order] if value.dim() == 3 else value) * ends[..., None]
+            self._carried[name] += (value[which] if value.dim() == 3 else value) * ends[..., None]
         self._arrivals = _Arrivals({n: self._carried[n][0] for n in loss.final}) if paths else None
         self.initial = {n: torch.zeros_like(value[: self.gradients]) for n, value in self._carried.items()}
         self._whole = run.active[..., 0].all(1).tolist()

@@ -34,6 +34,7 @@ class Gradients:
         path_norm: log norm of each path's part, [path, T, B]; labels in `paths`.
         path_share, path_cosine: <part, total> / |total|^2 and the cosine, [path, T, B].
         cancellation: sum of the parts' norms over the total's, [T, B].
+        whole: log |dL/dm_t| of the loss of all steps, [T, B], where that was asked for.
         cuts, paths: labels.
         begins: the first step that each row takes, [B].
     """
@@ -48,6 +49,7 @@ class Gradients:
     path_share: np.ndarray
     path_cosine: np.ndarray
     cancellation: np.ndarray
+    whole: np.ndarray | None
     cuts: tuple[str, ...]
     paths: tuple[str, ...]
     begins: np.ndarray
@@ -114,20 +116,25 @@ class Gradients:
             "gradient_norm": median(self.norm[0], 1),
             "cut_gradient": median(self.cut, 2),
         }
+        if self.whole is not None:
+            found["loss_gradient"] = median(self.whole, 1)
         return {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
 
 
-def gradients(adjoint: Adjoint, loss: Loss, also: Callable[[Stretch], None] | None = None) -> Gradients:
+def gradients(
+    adjoint: Adjoint, loss: Loss, whole: Loss | None = None, also: Callable[[Stretch], None] | None = None
+) -> Gradients:
     """Follow several sources of a loss back, the first of them by path, with the highway alone, and with paths cut.
 
     Args:
         adjoint: the run.
         loss: with the sources to follow, [S, B] or none for one, and no cuts.
+        whole: the loss of all steps, to be followed beside them.
         also: told every stretch on the way, from the last; of its inputs and products the sources' alone.
     """
     cuts = [HIGHWAY, *adjoint.route.graph.products]
     S = 1 if loss.sources is None else len(loss.sources)
-    back = Back(adjoint, _with_cuts(adjoint, loss, S, cuts), highway=True, paths=True, told=S)
+    back = Back(adjoint, _side_by_side(adjoint, loss, S, cuts, whole), highway=True, paths=True, told=S)
     pieces: list[dict[str, np.ndarray]] = []
     for stretch in back:
         pieces.append(_reduced(stretch))
@@ -135,22 +142,37 @@ def gradients(adjoint: Adjoint, loss: Loss, also: Callable[[Stretch], None] | No
             also(stretch)
     if not pieces:
         raise ValueError("gradients: a run without a step has none.")
-    whole = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
-    norm = whole.pop("norm")
+    found = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
+    norm = found.pop("norm")
     begins = adjoint.run.active[..., 0].to(torch.uint8).argmax(0).cpu().numpy()
-    # Paths of the step language stand in this order everywhere they are shown: highway, blocks, readout.
-    return Gradients(norm[:S], cut=norm[S:], **whole, cuts=tuple(cuts), paths=(*cuts, READOUT), begins=begins)
+    return Gradients(
+        norm[:S],
+        cut=norm[S : S + len(cuts)],
+        whole=None if whole is None else norm[-1],
+        **found,
+        cuts=tuple(cuts),
+        # In this order everywhere they are shown.
+        paths=(*cuts, READOUT),
+        begins=begins,
+    )
 
 
-def _with_cuts(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str]) -> Loss:
-    """The sources, and behind them the first of them once more for every cut."""
+def _side_by_side(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str], whole: Loss | None) -> Loss:
+    """The sources, behind them the first of them once more for every cut, and the whole loss."""
     run = adjoint.run
     everything = torch.full((1, run.input.shape[1]), -1, device=run.input.device)
     sources = everything if loss.sources is None else loss.sources
-    again = [*range(S), *[0] * len(cuts)]
-    local = {name: v if v.dim() == 3 else v[again] for name, v in loss.local.items()}
-    final = {name: v if v.dim() == 2 else v[again] for name, v in loss.final.items()}
-    return Loss(local, final, sources[again], [(S + k, label) for k, label in enumerate(cuts)])
+    which = [*range(S), *[0] * len(cuts)]
+    rows = [sources[which]]
+    local, final = dict(loss.local), dict(loss.final)
+    if whole is not None:
+        rows.append(everything)
+        which.append(S)
+        for several, one in ((local, whole.local), (final, whole.final)):
+            for name, value in several.items():
+                if value.dim() == one[name].dim() + 1:
+                    several[name] = torch.cat([value, one[name][None]])
+    return Loss(local, final, torch.cat(rows), [(S + k, label) for k, label in enumerate(cuts)], which)
 
 
 def _reduced(stretch: Stretch) -> dict[str, np.ndarray]:

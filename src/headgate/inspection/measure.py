@@ -10,9 +10,8 @@ import torch
 
 from headgate.graph import equations, trace
 from headgate.inspection import gate_kinds, pieces
-from headgate.inspection.adjoint import Adjoint
 from headgate.inspection.connectivity import connectivity, input_norms
-from headgate.inspection.flow import Back, Loss
+from headgate.inspection.flow import Stretch
 from headgate.inspection.gates import measure_gates
 from headgate.inspection.gradients import Gradients, log_norm
 from headgate.inspection.lags import at_lag, lag_grid, median
@@ -166,14 +165,14 @@ def _stored(lasting: Timescales | None, missing: dict[str, str]) -> dict[str, An
 def _gradients(
     seen: Trace, arrays: dict[str, np.ndarray], sources: int, tbptt: int | None, content: bool
 ) -> tuple[Gradients, Truncation]:
-    """Everything that one reverse pass of the sources brings, and one of the whole loss; put among the arrays."""
+    """Everything that one reverse pass of the sources and the whole loss brings; put among the arrays."""
     adjoint = seen.adjoint
     norms: list[np.ndarray] = []
     grid = arrays["lags"]
     windows = None if tbptt is None else np.intersect1d(grid, [tbptt, *grid[:: max(1, len(grid) // 16)]])
     collected = Collected(adjoint, grid, windows)
 
-    def take(stretch) -> None:
+    def take(stretch: Stretch) -> None:
         collected.take(stretch)
         if content:
             norms.append(input_norms(adjoint, stretch))
@@ -187,7 +186,7 @@ def _gradients(
         arrays["connectivity"] = connectivity(np.concatenate(norms[::-1], 1), active, edges)
     truncation = collected.result()
     arrays |= {"parameter_share": truncation.parameter_share, "truncation_cosine": truncation.truncation_cosine}
-    arrays |= _of_whole_loss(adjoint, seen.local.whole())
+    arrays["local_gradient"] = _local_norm(seen)
     return found, truncation
 
 
@@ -199,18 +198,11 @@ def _steps_of(found: Gradients) -> np.ndarray:
     return steps
 
 
-def _of_whole_loss(adjoint: Adjoint, loss: Loss) -> dict[str, np.ndarray]:
-    pieces_back = [
-        log_norm(stretch.total[stretch.memory][0], stretch.scale[0].to(adjoint.run.input.dtype))
-        for stretch in Back(adjoint, loss)
-    ]
-    local = next(iter(loss.local.values())) * adjoint.run.active
-    found = {
-        "loss_gradient": torch.cat(pieces_back[::-1]),
-        "local_gradient": log_norm(local, local.new_zeros(local.shape[:2])),
-    }
-    there = {key: value.masked_fill(~value.isfinite(), math.nan) for key, value in found.items()}
-    return {key: median(value.cpu().numpy(), 1) for key, value in there.items()}
+def _local_norm(seen: Trace) -> np.ndarray:
+    """log |e_t|, median over rows, [T]."""
+    local = next(iter(seen.local.whole().local.values())) * seen.adjoint.run.active
+    norm = log_norm(local, local.new_zeros(local.shape[:2]))
+    return median(norm.masked_fill(~norm.isfinite(), math.nan).cpu().numpy(), 1)
 
 
 def _trainable(found: Gradients, arrays: dict[str, np.ndarray], floor: float) -> dict[str, Any]:

@@ -168,14 +168,15 @@ class Trace:
 
         Args:
             sources: how many of each row's losses to follow at most; fewer where many rows are watched.
-            also: told every stretch of the reverse pass on the way.
+            also: told every stretch of the reverse pass on the way; the whole loss is then followed as well.
 
         Raises:
             RuntimeError: no backward pass came here, or the loss does not depend on this layer and direction.
         """
         if also is None and sources in self._gradients:
             return self._gradients[sources]
-        found = gradients(self.adjoint, self.local.sources(sources), also)
+        whole = None if also is None else self.local.whole()
+        found = gradients(self.adjoint, self.local.sources(sources), whole, also)
         if not np.isfinite(found.norm).any():
             raise RuntimeError(
                 f"{self.name}: the loss depends on nothing that this layer and direction computed, so there is no "
