@@ -12,7 +12,7 @@ from inspection.watching import EXACT, LENGTHS, T, resets
 from nn.layer_runs import normal
 
 from headgate.inspection import tangents
-from headgate.inspection.chain import Chain, normalised, orthonormalised
+from headgate.inspection.chain import FEWEST_STEPS, Chain, normalised, orthonormalised
 
 ALL = {**EVERY, **STRANGE}
 DRAWN = {name: cell for name, cell in EVERY.items() if cell.mask_names}
@@ -86,6 +86,14 @@ def test_orthonormal_vectors_and_lengths():
     assert_all_close({"whole": unit.numpy() * np.exp(logs + 250 * np.log(10))[..., None]}, {"whole": vectors}, EXACT)
     nothing, logs = normalised(torch.zeros(1, 1, 4))
     assert not nothing.any() and logs[0, 0] == -np.inf
+
+
+def test_a_wide_state_affords_fewer_steps_and_never_too_few():
+    small = Chain(adjoint_of(EVERY["lstm"], 2))
+    assert small.affordable(4, 2048) == 2048
+    small.size = 4096
+    assert FEWEST_STEPS < small.affordable(8, 2048) < small.affordable(4, 2048) < 2048
+    assert small.affordable(4096, 2048) == FEWEST_STEPS
 
 
 def test_what_cannot_be_followed():

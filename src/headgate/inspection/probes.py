@@ -22,7 +22,7 @@ from headgate.inspection.chain import Chain, normalised
 # A lag's interval holds the true norm in so many of 100 draws where one direction carries all, in more otherwise.
 LEVEL = 0.98
 # How far back is looked at most, unless asked otherwise.
-MOST_STEPS = 4096
+MOST_STEPS = 2048
 # |d activation / d pre-activation| is nowhere larger (gamma in the paper).
 STEEPEST = {"tanh": 1.0, "relu": 1.0}
 
@@ -36,7 +36,7 @@ class Norms:
             true norm lies between low and high, each lag by itself, with a probability of at least LEVEL for one row.
             NaN where no row reaches so far, or the product is exactly zero.
         rows: how many sequences reach each lag, [lag].
-        probes: cotangents carried.
+        probes: cotangents of each row, no more than there are numbers in its state.
         exact: whether they were a whole basis, so that nothing is estimated.
         cut: whether rows go on beyond the last lag.
     """
@@ -76,13 +76,14 @@ def jacobian_norms(
     if probes < 1 or (steps is not None and steps < 1):
         raise ValueError(f"jacobian_norms: probes={probes} and steps={steps} must be at least 1.")
     chain = Chain(adjoint, rows, "jacobian_norms")
+    probes = min(probes, chain.size)
     steps = chain.affordable(probes, MOST_STEPS) if steps is None else steps
-    lags, logs, cut = _by_step(chain, min(probes, chain.size), steps, torch.Generator().manual_seed(seed))
+    lags, logs, cut = _by_step(chain, probes, steps, torch.Generator().manual_seed(seed))
     estimate, count = _medians(lags[lags >= 0], logs[lags >= 0])
     below, above = rank_one_interval(probes, chain.size)
     away = np.arange(len(estimate)) > 0  # at lag 0 the product is the identity, and its norm is known
     return Norms(
-        estimate + below * away, estimate, estimate + above * away, count, probes, probes >= chain.size, cut
+        estimate + below * away, estimate, estimate + above * away, count, probes, probes == chain.size, cut
     )
 
 
