@@ -12,9 +12,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torch.nn import functional
 
-from headgate.tasks.task import SPLITS, Batch, Task, generator
+from headgate.tasks.task import SPLITS, Batch, Task, cross_entropies, generator
 
 HELD_OUT = {"test": 360, "validation": 240}
 SPLIT_SEED = 0
@@ -93,8 +92,8 @@ class Digits(Task):
     def held_out(self, split: str = "test") -> Batch:
         return sequences(split)
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return functional.cross_entropy(prediction.flatten(0, 1), target.flatten())
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return cross_entropies(prediction, target)
 
     def measure(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         return {"accuracy": (prediction.argmax(-1) == target).double().mean().item()}

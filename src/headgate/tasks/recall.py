@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headgate.tasks.task import Batch, Task, generator
+from headgate.tasks.task import Batch, Task, cross_entropies, generator
 
 HELD_OUT = 2560
 ALLOWED_WRONG = 3
@@ -90,8 +90,12 @@ class Adding(Generated):
         target = 0.5 + (numbers[first, rows] + numbers[second, rows]) / 4
         return Batch(torch.stack([numbers, markers], -1), target[None, :, None])
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return functional.mse_loss(prediction, target)
+    @property
+    def needs_lag(self) -> int:
+        return self.lag
+
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return functional.mse_loss(prediction, target, reduction="none").mean((0, 2))
 
     def measure(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         error = (prediction - target).abs()
@@ -121,8 +125,8 @@ class Classified(Generated):
 
     score = "correct"
 
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return functional.cross_entropy(prediction.flatten(0, 1), target.flatten())
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return cross_entropies(prediction, target)
 
     def measure(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """Share of sequences with every answer right ("correct"), and of answers that are right ("accuracy")."""
@@ -162,10 +166,16 @@ class TemporalOrder(Classified):
     baseline_words = "guessing one of the four orders"
 
     symbols = "a b c d X Y start end"
+    places = ((0.1, 0.2), (0.5, 0.6))  # where each of the two stands, as shares of the length
 
     @property
     def question(self) -> str:
         return f"Two symbols that count stand among {self.length - 2} others; in which order did they come?"
+
+    @property
+    def needs_lag(self) -> int:
+        """From the last step back to the latest place of the first symbol."""
+        return self.length - 1 - round(self.places[0][1] * self.length)
 
     @property
     def length(self) -> int:
@@ -175,7 +185,7 @@ class TemporalOrder(Classified):
         T, rows = self.length, torch.arange(size)
         shown = torch.randint(0, 4, (T, size), generator=random)
         which = torch.randint(0, 2, (2, size), generator=random)
-        for k, (low, high) in enumerate(((0.1, 0.2), (0.5, 0.6))):
+        for k, (low, high) in enumerate(self.places):
             place = torch.randint(round(low * T), round(high * T) + 1, (size,), generator=random)
             shown[place, rows] = 4 + which[k]
         shown[0], shown[-1] = 6, 7
@@ -209,6 +219,11 @@ class Copy(Classified):
     @property
     def question(self) -> str:
         return f"Ten symbols are shown, then {self.lag - 1} blanks and a cue; which were they, in order?"
+
+    @property
+    def needs_lag(self) -> int:
+        """From the step that asks for a symbol back to the one that showed it."""
+        return self.lag + self.reads
 
     @property
     def length(self) -> int:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 SPLITS = ("train", "validation", "test")
 
@@ -24,6 +25,12 @@ class Batch:
 
     input: Tensor
     target: Tensor
+
+
+def cross_entropies(prediction: Tensor, target: Tensor) -> Tensor:
+    """Each sequence's cross-entropy, mean over its answers, [B]: predictions [reads, B, O], classes [reads, B]."""
+    each = functional.cross_entropy(prediction.flatten(0, 1), target.flatten(), reduction="none")
+    return each.view(target.shape).mean(0)
 
 
 class Task(ABC):
@@ -72,9 +79,18 @@ class Task(ABC):
     def held_out(self, split: str = "test") -> Batch:
         """Sequences never trained on, the same at every call: "test" to report, "validation" to choose settings by."""
 
+    @property
+    def needs_lag(self) -> int | None:
+        """How many steps back every sequence's answer hangs on at least; None where nobody can say."""
+        return None
+
     @abstractmethod
+    def losses(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Each sequence's loss, [B], for predictions [reads, B, O]."""
+
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Mean loss of predictions [reads, B, O]."""
+        return self.losses(prediction, target).mean()
 
     @abstractmethod
     def measure(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
