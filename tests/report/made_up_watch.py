@@ -163,7 +163,8 @@ def _by_time(facts, steps, rng) -> dict[str, np.ndarray]:
         "cut_gradient": np.stack([norm - 0.1 * k for k in range(len(facts["cuts"]))]),
         "loss_gradient": norm * 0.1 + 0.5, "local_gradient": np.where(back == 0, 0.0, np.nan),
         "bins": bins, "sources": sources, "connectivity": seen,
-        "pieces": bins[:128], "provenance": np.where(apart >= 0, -0.03 * np.minimum(apart, 250) - 0.5, np.nan)[:128, :128],
+        "pieces": bins[:128],
+        "provenance": np.where(apart >= 0, -0.03 * np.minimum(apart, 250) - 0.5, np.nan)[:128, :128],
     }  # fmt: skip
 
 
@@ -247,7 +248,7 @@ def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
     middle, lags = arrays["lag_profile"][1], arrays["lags"]
     reach = {f"1e-{k}": int(lags[np.flatnonzero(middle >= -k)[-1]]) for k in (3, 7)}
     used = {"lag": max(1, steps // 5), "at_least": False, "share": 0.01} if causes else {"missing": "no loss was given"}
-    need = facts["needs_lag"]
+    need, all_of_it = facts["needs_lag"], bool(reach["1e-3"] == lags[-1])
     at_need = middle[np.searchsorted(lags, need)]
     verdict = {
         "name": "VANISHING", "level": "warn", "text": f"Hardly any gradient reaches lag {need}, which the task needs.",
@@ -259,7 +260,7 @@ def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
     note = {**verdict, "name": "CONSTANT GATE", "level": "note", "text": "Gate f of unit 3 hardly moves."}
     return {
         "missing": missing, "ablation_kinds": KINDS, "verdicts": [note, verdict, good, dead],
-        "horizons": {"stored": stored, "trainable": {**reach, "dead": None, "at_least": bool(reach["1e-3"] == lags[-1])},
+        "horizons": {"stored": stored, "trainable": {**reach, "dead": None, "at_least": all_of_it},
                      "used": used},
         "decay": {"rate": 0.93, "half_life": 9.6, "from": 5},
         "lyapunov": {"sum": -3.2, "closed_form": -3.2, "surviving": 3, "steps": 900},

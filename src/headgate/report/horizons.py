@@ -150,7 +150,8 @@ def _bar(bar: Bar, x: Steps, place: Box, row: int) -> Markup:
         parts.append(svg.path([(at, middle - 9), (at + 9, middle), (at, middle + 9)], closed=True,
                               class_=f"fill {bar.style}"))  # fmt: skip
     if bar.pieces:
-        parts.append(svg.text(place.right + 10, middle + (-2 if bar.also else 4), bar.words, class_=f"label {bar.style}"))
+        spot = middle - 2 if bar.also else middle + 4
+        parts.append(svg.text(place.right + 10, spot, bar.words, class_=f"label {bar.style}"))
         parts += [svg.text(place.right + 10, middle + 13, bar.also, class_="note")] if bar.also else []
     else:
         parts.append(svg.text(place.left + 8, middle + 4, _cut(bar.words, 74), class_="ghost"))

@@ -23,13 +23,25 @@ def box(height: float, *, top: float = TOP, right: float = LABELS, width: float 
     return Box(left, top, width - right, top + height)
 
 
-def panel(place: Box, x: Axis, y: Axis, *content: Markup, heading: str = "", lines: Sequence[Line] = ()) -> Markup:
-    """A frame, what is drawn in it, and lines over that; lines of very many points keep their peaks."""
+def panel(
+    place: Box,
+    x: Axis,
+    y: Axis,
+    *content: Markup,
+    heading: str = "",
+    lines: Sequence[Line] = (),
+    over: Sequence[Markup] = (),
+) -> Markup:
+    """A frame, what is drawn in it, lines over that, and what must lie over the lines.
+
+    Lines of very many points keep their peaks.
+    """
     thinned = [_thin(line) for line in lines]
     return svg.group(
         frame(place, x, y, heading),
         *content,
         draw(thinned, x.scale, y.scale, place),
+        *over,
         class_="panel",
         data_box=" ".join(svg.number(v) for v in (place.left, place.top, place.right, place.bottom)),
         data_x=_told(x),

@@ -6,9 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from headgate.report.ablation import ablation, truth
+from headgate.report.about import cards, triage
+from headgate.report.by_lag import cuts, learning, use
+from headgate.report.by_time import gates_by_time, gradient_by_time
 from headgate.report.decay import decay
 from headgate.report.figure import Figure
+from headgate.report.film import film
 from headgate.report.layer import Layer
+from headgate.report.path_river import path_river
+from headgate.report.ridgeline import ridgeline
+from headgate.report.saturation import saturation
+from headgate.report.score import gate_score
+from headgate.report.spectrum import eigenvalues, lyapunov, memory_spectrum, singular
+from headgate.report.survival import survival
+from headgate.report.triangles import connectivity, provenance
 
 Drawing = Callable[[Layer], Figure | None]
 
@@ -32,14 +44,55 @@ class Chart:
 GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
     "gradient": (
         "How far the gradient goes",
-        (Chart("decay", "How much gradient reaches lag k", decay, ("decay", "lag_profile", "gradients")),),
+        (
+            Chart("decay", "How much gradient reaches lag k", decay, ("decay", "lag_profile", "gradients")),
+            Chart("paths", "Who carries the gradient", path_river, ("paths", "arrows", "gradients")),
+            Chart("cuts", "What is left when a path is cut", cuts, ("cuts", "gradients")),
+            Chart("learning", "From how far back the weights learn", learning, ("truncation", "gradients")),
+            Chart("gradient_time", "The gradient by time", gradient_by_time, ("gradient_time", "gradients")),
+            Chart("film", "Learning to remember", film, ("film",)),
+        ),
+    ),
+    "memory": (
+        "What the memory keeps",
+        (
+            Chart("spectrum", "How long the units keep", memory_spectrum, ("spectrum", "timescales")),
+            Chart("survival", "Which units are the memory", survival, ("survival", "timescales")),
+            Chart("provenance", "From when the content is", provenance, ("provenance",)),
+            Chart("connectivity", "Which input each loss hangs on", connectivity, ("connectivity", "gradients")),
+        ),
+    ),
+    "gates": (
+        "What the gates do",
+        (
+            Chart("ridgeline", "Where the gates stand", ridgeline, ("ridgeline", "gates")),
+            Chart("saturation", "Gates at the ends of their range", saturation, ("saturation", "gates")),
+            Chart("score", "The gates as a score", gate_score, ("score", "gates")),
+            Chart("gates_time", "The gates by time", gates_by_time, ("gates_time", "gates")),
+        ),
+    ),
+    "causes": (
+        "What matters to the loss",
+        (
+            Chart("ablation", "What the loss loses without each gate", ablation, ("ablation",)),
+            Chart("use", "How much context it uses", use, ("use", "used")),
+            Chart("truth", "Can the cheap guess be trusted?", truth, ("kill", "units")),
+        ),
+    ),
+    "dynamics": (
+        "How the state moves",
+        (
+            Chart("lyapunov", "Directions that survive", lyapunov, ("lyapunov",)),
+            Chart("eigenvalues", "One step's eigenvalues", eigenvalues, ("eigenvalues",)),
+            Chart("singular", "What a stretch of steps lets through", singular, ("singular_values", "singular")),
+        ),
     ),
 }
 
 
 def groups(layer: Layer) -> list[dict[str, Any]]:
-    """As the page's template takes them."""
-    found = []
+    """As the page's template takes them, the equations last."""
+    found: list[dict[str, Any]] = []
     for name, (title, charts) in GROUPS.items():
         figures = [(chart, chart.drawing(layer)) for chart in charts]
         found.append({
@@ -47,8 +100,9 @@ def groups(layer: Layer) -> list[dict[str, Any]]:
             "title": title,
             "figures": [figure for _, figure in figures if figure],
             "missing": [(chart.title, layer.why(*chart.reasons)) for chart, figure in figures if figure is None],
+            "units": triage(layer) if name == "causes" else [],
         })  # fmt: skip
-    return found
+    return [*found, {"name": "equations", "title": "The equations", "cards": cards(layer), "figures": []}]
 
 
 def figures(layer: Layer) -> dict[str, Figure]:

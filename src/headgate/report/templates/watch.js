@@ -141,7 +141,12 @@
       const near = pointsOf(path).reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
       if (Math.abs(near[0] - x) < 12) words.push(`${path.dataset.name}: ${told(up.kind, up.value(near[1]))}`);
     }
-    return { words, top, bottom, step: across.value(x), kind: across.words };
+    // How strong a row of the picture is along its length, from 0 to 1: text beneath it is shaded so.
+    const row = image && /loss/.test(up.words) ? (part) => {
+      const value = cell(image, part, (y - top) / (bottom - top));
+      return value === null ? NaN : (value - image.dataset.low) / (image.dataset.high - image.dataset.low);
+    } : null;
+    return { words, top, bottom, row, step: across.value(x), kind: across.words };
   };
   const readout = one("#readout");
   let cursor = null;
@@ -150,6 +155,7 @@
     if (cursor) cursor.remove();
     cursor = null;
     for (const token of all(".tokens .on")) token.classList.remove("on");
+    for (const token of all(".tokens span[style]")) token.removeAttribute("style");
   };
   const show = (chart, x, y) => {
     const found = all(".panel[data-box]", chart).map((panel) => read(panel, x, y)).find(Boolean);
@@ -169,11 +175,16 @@
     light(chart, found);
   };
   const light = (chart, found) => {
-    const tokens = one(".tokens", chart.closest("figure") || chart);
+    const tokens = one(".tokens", chart.closest("figure"));
     if (!tokens || !/step/.test(found.kind)) return;
     for (const token of all(".on", tokens)) token.classList.remove("on");
     const token = tokens.children[Math.floor(found.step)];
     if (token) token.classList.add("on");
+    if (!found.row) return;
+    [...tokens.children].forEach((mark, step) => {
+      const part = found.row(step / Math.max(tokens.children.length, 1));
+      mark.style.background = Number.isFinite(part) ? `color-mix(in srgb, var(--c0) ${Math.round(70 * part)}%, transparent)` : "";
+    });
   };
   for (const chart of all("figure svg.chart")) {
     for (const image of all("image.heat", chart)) chart.addEventListener("pointerenter", () => pixelsOf(image));

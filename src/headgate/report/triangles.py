@@ -1,0 +1,96 @@
+"""What hangs on what: each output's gradient to each input, and from when the memory's content is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headgate.report.decay import power
+from headgate.report.figure import Figure
+from headgate.report.heatmap import heat, legend
+from headgate.report.layer import Layer
+from headgate.report.panel import panel, span
+from headgate.report.plot import Axis, Box, picture
+from headgate.report.scale import Linear, power_of_ten
+from headgate.report.tokens import tokens
+
+SIDE = 400.0
+DECADES = 8
+
+
+def connectivity(layer: Layer) -> Figure | None:
+    """Gradient of each followed loss with respect to each input; None where there are fewer than two losses."""
+    found = layer.arrays("connectivity", "sources", "bins")
+    if found is None or len(found[1]) < 2:
+        return None
+    values, sources, bins = found
+    steps = np.where(sources < 0, layer.steps - 1, sources)
+    order = np.argsort(steps, kind="stable")
+    values, steps = values[order], steps[order]
+    place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.72)
+    rows = np.abs(steps[None] - np.linspace(steps[-1], steps[0], max(2 * len(steps), 64))[:, None]).argmin(1)
+    low, high = _range(values)
+    x, y = span(layer.steps - 1, place), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
+    image = heat(values[rows], place, low, high, "log10 gradient", most=layer.detail)
+    bar = Box(place.right + 22, place.top + 50, place.right + 34, place.top + 190)
+    parts = [panel(place, Axis(x, "input read at time step"), Axis(y, "loss at time step"), image),
+             legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
+    last = values[-1]
+    peak = int(bins[int(np.nanargmax(last))]) if np.isfinite(last).any() else 0
+    return Figure(
+        name="connectivity",
+        title="Which input each loss hangs on",
+        picture=picture(640.0, place.bottom + 42, "Gradient of each followed loss with respect to each input.", *parts)
+        + tokens(layer),
+        reading=f"One row a loss, one column an input; bright, that input would move that loss. The last one hangs "
+        f"most on step {peak:,}. A narrow bright edge is a layer that looks only at what it has just read.",
+        expert="Norm of dl_s/dx_t, mean over each piece of time, median over rows (Madsen 2019); colours over "
+        f"{DECADES} decades at most.",
+        formula=r"\lVert\partial\ell_s/\partial x_t\rVert",
+        change="a task whose answers lie further back; gates that let it through.",
+        header=["loss at", *(f"input {bins[k]:.0f}" for k in _shown(len(bins), 16))],
+        numbers=[
+            [f"{s:.0f}", *(power(row[k]) for k in _shown(len(bins), 16))] for s, row in zip(steps, values, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def provenance(layer: Layer) -> Figure | None:
+    """From when the memory's content is; None where a cell does not carry it on by a factor."""
+    found = layer.arrays("provenance", "pieces")
+    if found is None:
+        return None
+    values, pieces = found
+    place = Box(62.0, 14.0, 62.0 + SIDE, 14.0 + SIDE)
+    low, high = _range(values)
+    x, y = span(layer.steps - 1, place), Linear(0.0, float(max(layer.steps - 1, 1)), place.bottom, place.top)
+    image = heat(values[::-1], place, low, high, "log10 share", most=layer.detail)
+    bar = Box(place.right + 22, place.top + 60, place.right + 34, place.top + 200)
+    parts = [panel(place, Axis(x, "held at time step"), Axis(y, "written at time step"), image),
+             legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
+    final = 10.0 ** np.nan_to_num(values[:, -1], nan=-99.0)
+    total = final.sum()
+    half = int(np.searchsorted(np.cumsum(final[::-1]) / total, 0.5)) if total > 0 else 0
+    age = layer.steps - pieces[max(len(pieces) - 1 - half, 0)]
+    return Figure(
+        name="provenance",
+        title="From when the content is",
+        picture=picture(640.0, place.bottom + 42, "Share of what the memory holds by when it was written.", *parts),
+        reading=f"Each column is a moment, and tells from when its content is. At the end, half of it is younger than "
+        f"{age:,.0f} steps. Bright rows that run far to the right are moments that were kept.",
+        expert="Exact for a memory carried by a factor: c_T is the sum of what was written at s, times the product of "
+        "the factors since (Levy et al. 2018); norms over units.",
+        formula=r"c_T=\sum_s w_{s,T}\odot g_s,\qquad w_{s,T}=i_s\odot\prod_{m=s+1}^{T} f_m",
+        change="a forget gate that stays open keeps rows bright; one that closes starts anew.",
+        header=["written at", *(f"held at {pieces[k]:.0f}" for k in _shown(len(pieces), 16))],
+        numbers=[[f"{pieces[r]:.0f}", *(power(values[r, k]) for k in _shown(len(pieces), 16))]
+                 for r in _shown(len(pieces), 32)],
+    )  # fmt: skip
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    high = float(np.ceil(np.nanmax(values)))
+    return max(high - DECADES, float(np.floor(np.nanmin(values)))) - (1e-9 if high == np.nanmin(values) else 0.0), high
+
+
+def _shown(count: int, most: int) -> list[int]:
+    return [int(k) for k in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
