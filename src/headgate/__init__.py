@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headgate import cells as cells
+    from headgate.inspection import Monitor as Monitor
+    from headgate.inspection import examine as examine
     from headgate.inspection import watch as watch
     from headgate.nn import GRU as GRU
     from headgate.nn import LSTM as LSTM
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from headgate.nn import init as init
     from headgate.nn import swap as swap
     from headgate.report import write_report as write_report
+    from headgate.report import write_watch_report as write_watch_report
+    from headgate.training.callback import WatchCallback as WatchCallback
 
 __version__ = "0.1.0"
 
@@ -26,8 +30,12 @@ _HOME = {
     "Recurrent": "headgate.nn",
     "init": "headgate.nn",
     "swap": "headgate.nn",
+    "Monitor": "headgate.inspection",
+    "examine": "headgate.inspection",
     "watch": "headgate.inspection",
     "write_report": "headgate.report",
+    "write_watch_report": "headgate.report",
+    "WatchCallback": "headgate.training.callback",
 }
 __all__ = list(_HOME)
 

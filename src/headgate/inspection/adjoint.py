@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from headgate.graph import Node, evaluate
-from headgate.inspection.run import Run as Run
 from headgate.inspection.backstep import HIGHWAY as HIGHWAY
 from headgate.inspection.backstep import READOUT as READOUT
 from headgate.inspection.backstep import Cuts, Sweep, Value
+from headgate.inspection.run import Run as Run
 from headgate.inspection.ways import Stack, route
 
 # So many numbers are computed at once: enough to fill the machine, few beside what a run holds.

@@ -101,7 +101,6 @@ class Gradients:
             return median(found - start if relative else found, 1)
 
         found = {
-            "lags": lags,
             "lag_profile": self.profile(),
             "source_profile": median(self.relative(), 2).T,
             "largest_entry": looked_up(self.largest, relative=False),
@@ -118,7 +117,7 @@ class Gradients:
         }
         if self.whole is not None:
             found["loss_gradient"] = median(self.whole, 1)
-        return {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
+        return {"lags": lags} | {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
 
 
 def gradients(

@@ -96,7 +96,7 @@ def gather(
 ) -> RunFolder:
     """Outcomes (`experiment.Outcome`) as a run folder's content, in an order that does not tell who ran first."""
     tasks: dict[str, dict[str, Any]] = {}
-    facts, records = [], {}
+    facts, records, models = [], {}, {}
     keys = [each.key for each in participants]
 
     def order(pair: tuple[Trial, Any]) -> tuple[str, int, int]:
@@ -108,6 +108,7 @@ def gather(
         tasks.setdefault(trial.task, outcome.task)
         facts.append({**outcome.facts, "record": record})
         records |= {(record, moment): measured for moment, measured in outcome.records.items()}
+        models[record] = outcome.model
     results = {
         "version": version,
         "command": command,
@@ -117,7 +118,7 @@ def gather(
         "trials": facts,
         "machine": {**outcomes[0].machine, "processor": platform.machine(), "system": platform.system()},
     }
-    return RunFolder(results, records)
+    return RunFolder(results, records, models)
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -17,6 +17,7 @@ from headgate.inspection import Record, watch
 from headgate.tasks import Batch, Task
 from headgate.training.loop import evaluate, train
 from headgate.training.matching import count_parameters, matched_hidden_size
+from headgate.training.model_folder import ModelFolder
 from headgate.training.network import LAYER, Network, seeded_network
 from headgate.training.recipe import Recipe
 from headgate.training.trial import Trial
@@ -35,12 +36,14 @@ class Outcome:
         machine: what it ran on.
         facts: sizes, scores, seconds, the loss of every step, the film of gradients.
         records: measurements of the layer "default" (as torch.nn would start it), "before" and "after" training.
+        model: as it was after training.
     """
 
     task: dict[str, Any]
     machine: dict[str, Any]
     facts: dict[str, Any]
     records: dict[str, Record]
+    model: ModelFolder
 
 
 def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss: None) -> Outcome:
@@ -101,7 +104,9 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
         "engine": _engine(network),
     }
     machine = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-    return Outcome(_about(task, recipe), machine, facts, records)
+    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    model = ModelFolder(trial.task, trial.cell, hidden_size, trial.seed, len(losses), weights)
+    return Outcome(_about(task, recipe), machine, facts, records, model)
 
 
 def starting_weights(cell: Cell, longest: int) -> dict[str, object]:

@@ -1,17 +1,19 @@
-"""The folder a run leaves: results.json, and records/<task>/<cell>/<seed>-<moment>/ with the measurements."""
+"""The folder a run leaves: results.json, records/<task>/<cell>/<seed>-<moment>/ with the measurements, and the trained
+models in models/<task>/<cell>/<seed>/."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headgate.inspection.record import Record
+from headgate.training.model_folder import ModelFolder
 
 SCHEMA = 1
-RESULTS, RECORDS = "results.json", "records"
+RESULTS, RECORDS, MODELS = "results.json", "records", "models"
 MOMENTS = ("default", "before", "after")
 
 
@@ -23,10 +25,12 @@ class RunFolder:
         results: facts about the run, its tasks, cells and trials; JSON types only. `results["trials"][k]["record"]`
             is the path of a trial's records below `records`, without the moment.
         records: by that path and the moment, as in ("adding/lstm/0", "after").
+        models: by that path; not read back with the rest.
     """
 
     results: dict[str, Any]
     records: Mapping[tuple[str, str], Record]
+    models: Mapping[str, ModelFolder] = field(default_factory=dict)
 
     def save(self, folder: str | Path) -> Path:
         """Write everything below a folder, made if it is not there."""
@@ -34,6 +38,8 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         for (path, moment), record in self.records.items():
             record.save(folder / RECORDS / f"{path}-{moment}")
+        for path, model in self.models.items():
+            model.save(folder / MODELS / path)
         text = json.dumps({"schema": SCHEMA, **self.results}, indent=1, sort_keys=True)
         (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
         return folder

@@ -1,0 +1,138 @@
+"""headgate watch: how far back does this model remember, and why?"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headgate.cli._refusal import Refusal
+from headgate.inspection import Examination, Record, examine
+from headgate.report import write_watch_report
+from headgate.training.subject import Subject, of_module, of_run
+
+OPTIONS = "--model module:factory --data FILE.npz"
+
+
+def watch(
+    run: Annotated[
+        Path | None, typer.Argument(help="A folder that `headgate demo` wrote, or one model's folder in it.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="An .npz file with x [B, T, I] and y, in place of the run's unseen sequences.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("watch.html"),
+    needs_lag: Annotated[
+        int | None, typer.Option(min=1, help="How many steps back the task reaches; without it nothing is judged.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Your own model: module:factory, see the tutorial.")] = None,
+    model_data: Annotated[
+        str | None, typer.Option("--data", help="For --model: FILE.npz with x and y, or module:function with batches.")
+    ] = None,
+    chance: Annotated[float | None, typer.Option(help="Loss of the best answer that remembers nothing.")] = None,
+    tbptt: Annotated[int | None, typer.Option(min=1, help="After how many steps training cuts the gradient.")] = None,
+    causes: Annotated[bool, typer.Option(help="Run again with gates held, units stilled, memory cut.")] = True,
+    every_step: Annotated[bool, typer.Option(help="The loss reads every step, not the last alone.")] = False,
+    records: Annotated[Path | None, typer.Option(help="Also keep the measurements in this folder.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of probes, shuffles and resamples.")] = 0,
+) -> int:
+    """How far back does a model remember, and why? Measure it and write a page.
+
+    Gates, gradients and content of every recurrent layer are measured exactly; then the model runs again with its gates
+    held, its units stilled and its memory cut. The page opens offline.
+    """
+    subjects = _subjects(run, data, model, model_data)
+    if out.exists() and out.is_dir():
+        raise Refusal(f"--out {out} is a folder; give the name of a page, as watch.html.")
+    found: list[Record] = []
+    console = Console(stderr=True)
+    for subject in subjects:
+        console.print(f"looking at {subject.name}", style="dim", highlight=False)
+        examination = _examined(
+            subject,
+            needs_lag=needs_lag or subject.needs_lag,
+            chance=subject.chance if chance is None else chance,
+            tbptt=tbptt,
+            causes=causes,
+            every_step=every_step,
+            seed=seed,
+        )
+        found += _named(examination, subject.name, several=len(subjects) > 1)
+    _write(found, out, records)
+    _say(found, out)
+    return 0
+
+
+def _subjects(run: Path | None, data: Path | None, model: str | None, model_data: str | None) -> list[Subject]:
+    if (run is None) == (model is None):
+        raise Refusal(f"give either a run's folder or your own model ({OPTIONS}), and not both.")
+    if model is not None and model_data is None:
+        raise Refusal(f"--model {model} needs data to look at it with; give --data FILE.npz or --data module:function.")
+    if model is None and model_data is not None:
+        raise Refusal(f"--data goes with --model; for a run give the file as a second word: headgate watch {run} FILE.")
+    try:
+        return of_run(run, data) if model is None else [of_module(model, model_data)]
+    except (ValueError, KeyError, OSError) as error:
+        raise Refusal(str(error.args[0] if isinstance(error, KeyError) else error)) from None
+    except Exception as error:
+        # A user's factory may raise anything at all; whatever it is, it is theirs and not a fault here.
+        raise Refusal(f"{model or run} cannot be used: {type(error).__name__}: {error}") from None
+
+
+def _examined(subject: Subject, **asked: object) -> Examination:
+    try:
+        return examine(
+            subject.model, subject.batches, subject.losses, train_length=subject.train_length, **asked
+        )
+    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise Refusal(f"{subject.name} cannot be measured: {error}") from None
+
+
+def _named(examination: Examination, name: str, several: bool) -> list[Record]:
+    """The records, each known by its model where there are several."""
+    if not several:
+        return list(examination.records.values())
+    return [Record(f"{name}.{r.name}", r.facts, r.arrays) for r in examination.records.values()]
+
+
+def _write(found: list[Record], out: Path, records: Path | None) -> None:
+    try:
+        if records is not None:
+            for record in found:
+                record.save(records / record.name)
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".headgate-") as staging:
+            page = write_watch_report(found, Path(staging) / "page.html")
+            page.replace(out)
+    except OSError as error:
+        raise Refusal(f"{out} cannot be written ({error.strerror or error}); nothing was written.") from None
+
+
+def _say(found: list[Record], out: Path) -> None:
+    console = Console()
+    table = Table("layer", "stores", "can train", "uses", "needs", box=None, pad_edge=False)
+    for record in found:
+        stored, trainable, used = (record.facts["horizons"][key] for key in ("stored", "trainable", "used"))
+        table.add_row(
+            record.name,
+            "unbounded" if stored.get("unbounded") else _steps(stored.get("max")),
+            ("at least " if trainable.get("at_least") else "") + _steps(trainable.get("1e-3")),
+            _steps(used.get("lag")),
+            _steps(record.facts.get("needs_lag")),
+        )
+    console.print(table)
+    for record in found:
+        for verdict in record.facts["verdicts"]:
+            evidence = f"({verdict['number']}; rule: {verdict['rule']})"
+            words = f"{record.name}: {verdict['name']}. {verdict['text']} {evidence}"
+            console.print(Text(words), soft_wrap=True)
+    console.print(Text(f"The page: {out}"), soft_wrap=True)
+
+
+def _steps(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -1,0 +1,219 @@
+"""Everything at once: a model, data and its loss, to the Records that a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from headgate.inspection.ablation import Ablation, ablate
+from headgate.inspection.capture import Watch, watch
+from headgate.inspection.context import StateReset, UseCurve, state_reset, use_curve
+from headgate.inspection.dynamics import with_dynamics
+from headgate.inspection.narrow import narrow_watch
+from headgate.inspection.record import Record
+from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
+from headgate.inspection.triage import triage_facts, units_with_constant_gates
+from headgate.inspection.trials import Losses
+from headgate.inspection.units import VERIFY, UnitSweep, sweep_units
+from headgate.inspection.verdicts import as_facts, judge
+
+# So many sequences are followed step by step; causes are looked for in all that are given.
+ROWS = 16
+# And so many units with constant gates are stilled, beside those that the score points at.
+MOST_DOUBTFUL = 16
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found, by layer and direction.
+
+    Attributes:
+        records: by name, as in "encoder.lstm.l1_reverse".
+        verdicts: what may be said of each, by the same name.
+    """
+
+    records: Mapping[str, Record]
+    verdicts: Mapping[str, list[Verdict]]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write each Record into a folder of its own below `folder`, for `headgate.write_watch_report`."""
+        for name, record in self.records.items():
+            record.save(Path(folder) / name)
+        return Path(folder)
+
+    def __repr__(self) -> str:
+        each = ((name, verdict) for name, verdicts in self.verdicts.items() for verdict in verdicts)
+        lines = [f"  {name}: {verdict.name}, {verdict.number}" for name, verdict in each]
+        return "\n".join([f"Examination of {', '.join(self.records)}", *lines])
+
+
+def examine(
+    model: nn.Module,
+    batches: Iterable[Any],
+    losses: Losses,
+    *,
+    needs_lag: int | None = None,
+    chance: float | None = None,
+    tbptt: int | None = None,
+    train_length: int | None = None,
+    causes: bool = True,
+    dynamics: bool = True,
+    every_step: bool = False,
+    rows: int = ROWS,
+    verify: int = VERIFY,
+    seed: int = 0,
+    limits: Thresholds = DEFAULTS,
+) -> Examination:
+    """Say how far back a model remembers, and why.
+
+    The first batch is run forward and backward under `watch`, and gradients, gates and content are measured of its
+    first rows; then the model is run again on all batches with its gates held, its units stilled and its memory cut.
+    The model is in evaluation mode meanwhile; its mode, its parameters' gradients and the random state are restored.
+
+    Args:
+        model: any module that holds headgate's or torch.nn's recurrent layers.
+        batches: anything that `losses` understands; gone through once.
+        losses: `losses(model, batch)`: each sequence's loss, [B], differentiable.
+        needs_lag: how many steps back the task reaches, if known; without it no horizon is judged.
+        chance: mean loss of the best answer that remembers nothing, if known.
+        tbptt: after how many steps training cuts the gradient, if it does.
+        train_length: how long the training sequences were, if known.
+        causes: also run the model again with something changed (ablation, use curve, reset).
+        dynamics: also measure Jacobian products, Lyapunov exponents and eigenvalues.
+        every_step: the loss reads every step, so the use curve limits the memory at every step; see `use_curve`.
+        rows: sequences that are followed step by step.
+        verify: units with the highest and the lowest scores that are stilled in truth.
+        seed: of probes, shuffles and resamples.
+        limits: the numbers that verdicts compare with.
+
+    Raises:
+        TypeError, ValueError: there is no recurrent layer, there are no batches, or `losses` gave no losses.
+        RuntimeError: the model ran in a way that cannot be followed; the message says which.
+    """
+    batches = list(batches)
+    if not batches:
+        raise ValueError("examine: there are no batches to look at; give at least one.")
+    asked = {"needs_lag": needs_lag, "tbptt": tbptt}
+    seen = _seen(model, batches[0], losses)
+    narrow_watch(seen, rows)
+    records = {name: seen[name].record(**asked) for name in seen}
+    if dynamics:
+        records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
+    if causes:
+        records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
+    verdicts = {}
+    for name, record in records.items():
+        verdicts[name] = judge(record, limits)
+        facts = {**record.facts, "train_length": train_length, "verdicts": as_facts(verdicts[name])}
+        records[name] = replace(record, facts=facts)
+    return Examination(records, verdicts)
+
+
+def _seen(model: nn.Module, batch: Any, losses: Losses) -> Watch:
+    with _undisturbed(model), watch(model) as seen:
+        found = losses(model, batch)
+        if not isinstance(found, torch.Tensor) or found.dim() != 1:
+            came = f"a tensor of shape {list(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+            raise TypeError(f"examine: losses(model, batch) gave {came}, but one loss a sequence is needed, [B].")
+        if not found.requires_grad:
+            raise ValueError(
+                "examine: the losses ask for no gradient, so none can be followed; return them with their graph (no "
+                "detach, no no_grad)."
+            )
+        found.sum().backward()
+    return seen
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and the parameters' own gradients put aside."""
+    modes = {module: module.training for module in model.modules()}
+    held = [(parameter, parameter.grad) for parameter in model.parameters()]
+    try:
+        model.eval()
+        for parameter, _ in held:
+            parameter.grad = None
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for parameter, gradient in held:
+            parameter.grad = gradient
+
+
+def _with_causes(
+    records: dict[str, Record],
+    model: nn.Module,
+    batches: list[Any],
+    losses: Losses,
+    chance: float | None,
+    seed: int,
+    verify: int,
+    every_step: bool,
+) -> dict[str, Record]:
+    gates = ablate(model, batches, losses, chance=chance, seed=seed)
+    doubtful = {name: _constant(record) for name, record in records.items()}
+    units = sweep_units(
+        model, batches, losses, verify=verify, units={n: u for n, u in doubtful.items() if u}, chance=chance, seed=seed
+    )
+    missing: dict[str, str] = {}
+    try:
+        use = use_curve(model, batches, losses, chance=chance, seed=seed, every_step=every_step)
+        reset = state_reset(model, batches, losses, chance=chance, seed=seed)
+    except (RuntimeError, ValueError) as reason:
+        use, reset, missing["use"] = None, None, str(reason)
+    return {
+        name: _caused(record, gates.get(name), units.get(name), use, reset, missing) for name, record in records.items()
+    }
+
+
+def _constant(record: Record) -> list[int]:
+    """Units with a constant gate, those that would keep longest first; only holding them tells what they are."""
+    arrays = record.arrays
+    if "gate_deviation" not in arrays or "timescales" not in arrays:
+        return []
+    found = units_with_constant_gates(*(arrays[k] for k in ("gate_deviation", "saturated_low", "saturated_high")))
+    rates = 1.0 / arrays["timescales"]
+    return sorted(found, key=lambda unit: rates[unit])[:MOST_DOUBTFUL]
+
+
+def _caused(
+    record: Record,
+    gates: Ablation | None,
+    units: UnitSweep | None,
+    use: UseCurve | None,
+    reset: StateReset | None,
+    missing: dict[str, str],
+) -> Record:
+    arrays, facts = dict(record.arrays), dict(record.facts)
+    facts["missing"] = {**facts["missing"], **missing}
+    if gates is not None and gates.gates:
+        arrays["ablation"] = gates.effect
+        facts["ablation_kinds"] = list(gates.kinds)
+        facts["ablation_unit"] = gates.unit
+    some = gates or units
+    if some is not None:
+        loss = float(some.loss.mean())
+        facts["loss"] = {"value": loss, "chance": some.chance, "rows": len(some.loss), "unit": some.unit}
+    if units is not None:
+        arrays |= {"kill": units.kill, "kill_predicted": units.predicted}
+        if "gate_deviation" in arrays:
+            spread = (arrays[key] for key in ("gate_deviation", "saturated_low", "saturated_high"))
+            facts["triage"] = triage_facts(facts["gates"], *spread, units, timescales=arrays.get("timescales"))
+    horizons = dict(facts["horizons"])
+    if use is None:
+        horizons["used"] = {"missing": missing.get("use", "not asked for")}
+    else:
+        arrays |= {"use_lags": use.lags, "use_loss": use.excess}
+        horizons["used"] = {"lag": use.used, "at_least": False, "share": 0.01, "rule": use.rule}
+    if reset is not None:
+        facts["reset"] = dict(zip(("low", "middle", "high"), map(float, reset.effect), strict=True))
+    facts["horizons"] = horizons
+    return Record(record.name, facts, arrays)
