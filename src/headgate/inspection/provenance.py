@@ -28,6 +28,8 @@ BINS = 128
 AT_ONCE = 4_000_000
 # Steps of one row that are taken at once.
 STEPS = 1024
+# What a step wrote is a difference, and known no better than so many roundings of what it is a difference of.
+ROUNDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Provenance:
 
     A share is that of |what is left of what a piece wrote|, summed over units, in the sum of these over all pieces and
     the initial state, so that they sum to 1; and the mean of it over the rows that take a step in the column's piece.
-    NaN where nothing is left: behind a restored state, or before it was written.
+    NaN where nothing is left: behind a restored state, before it was written, or where a piece wrote nothing.
 
     Attributes:
         bins: first step of each piece, [bin].
@@ -77,7 +79,7 @@ class Content:
 def carried(graph: Graph) -> Node | None:
     """The factor by which a step carries its memory on: f in an LSTM, with peepholes too, z in a GRU.
 
-    It is what multiplies the old memory in the step's equation: where a gate sees the memory, that is not the derivative.
+    It multiplies the old memory in the step's equation; where a gate sees the memory, the derivative is another.
     None where the old memory stands in the new one behind a function alone, or not at all.
     """
     new, old = graph.states[graph.cell.memory], graph.s(graph.cell.memory)
@@ -147,7 +149,7 @@ def content(adjoint: Adjoint, step: int, row: int = 0) -> Content | None:
         left = writing.left()
         left_logs = (left.logs + logs)[:, 0]
         written[here], weights[here] = writing.new[:, 0], (left.signs * signs)[:, 0] * left_logs.exp()
-        sizes[:-1][here] = (written[here].abs().log() + left_logs).logsumexp(-1)
+        sizes[:-1][here] = (writing.sizes()[:, 0] + left_logs).logsumexp(-1)
         initial_weight += (writing.restores[:, 0] * weights[here]).sum(0)
         initial_logs = torch.logaddexp(initial_logs, (writing.restores[:, 0].abs().log() + left_logs).logsumexp(0))
         logs, signs = logs + writing.passed()[0], signs * writing.passes[:, 0].sign().prod(0)
@@ -167,12 +169,13 @@ def _factor(adjoint: Adjoint, rows: slice, stop: int) -> Tensor | None:
     if node is None:
         keep = adjoint.keep()
         return None if keep is None else keep[:stop, rows]
-    parts = []
+    memory = adjoint.run.states[adjoint.run.cell.memory]
+    found = torch.empty_like(memory[:stop, rows])
     for start, end in adjoint.stretches():
         if start < stop:
             (value,) = evaluation.values(adjoint, [node], start, min(end, stop))
-            parts.append(value[:, rows])
-    return torch.cat(parts)
+            found[start:end] = value[:, rows]
+    return found
 
 
 @dataclass(frozen=True)
@@ -204,13 +207,19 @@ class _Writing:
         fresh = run.fresh[start:stop, rows] & active
         factor = torch.where(active, factor, 1.0)
         old = run.before(start, stop)[memory][:, rows]
-        self.new = torch.where(active, run.states[memory][start:stop, rows] - factor * old, 0.0)
+        new, kept = run.states[memory][start:stop, rows], factor * old
+        self.new = torch.where(active, new - kept, 0.0)
+        self._rounding = ROUNDINGS * torch.finfo(new.dtype).eps * torch.maximum(new.abs(), kept.abs())
         self.passes = torch.where(fresh, 0.0, factor)
         self.restores = torch.where(fresh, factor, 0.0)
 
     def passed(self) -> Tensor:
         """The log size of what all of the steps carry on, [R, H]."""
         return self.passes.abs().log().sum(0)
+
+    def sizes(self) -> Tensor:
+        """The log size of what each step puts there; nothing where that is no more than the difference's rounding."""
+        return torch.where(self.new.abs() > self._rounding, self.new.abs().log(), -math.inf)
 
     def left(self) -> _Left:
         """Of each step, the product of all later factors."""
@@ -221,7 +230,7 @@ class _Writing:
     def content(self) -> Tensor:
         """The log size of what these steps have written and left, [R, H]."""
         left = self.left()
-        logs = self.new.abs().log() + left.logs
+        logs = self.sizes() + left.logs
         top = logs.amax(0)
         top = torch.where(top.isfinite(), top, 0.0)
         return (self.new.sign() * left.signs * (logs - top).exp()).sum(0).abs().log() + top
