@@ -1,4 +1,4 @@
-"""Records with arrows, made up: a small random adjoint, carried by logarithms so that ten thousand steps are no matter."""
+"""Records with arrows, made up: a small random adjoint, by logarithms, so that ten thousand steps are no matter."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class Made:
         logit = np.log(keep / (1 - keep)) + 0.4 * np.sin(np.arange(steps) / 5) + closed if about["keeps"] else None
         self.keep = 1 / (1 + np.exp(-logit)) if about["keeps"] else (np.full(steps, keep) if keep else None)
         swing = 1 + 0.5 * np.tanh(wander)
+        size = strength * swing[:, None, None] / WIDTH**0.5
         self.matrices = {
-            name: strength * (0.5 + k / 2) * random.normal(0, 1 / WIDTH**0.5, (steps, WIDTH, WIDTH)) * swing[:, None, None]
+            name: (0.5 + k / 2) * size * random.normal(0, 1, (steps, WIDTH, WIDTH))
             for k, name in enumerate(self.products)
         }
         if keep is None:

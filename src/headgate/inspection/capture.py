@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
-from headgate.engines import in_transform
+from headgate.engines import in_transform, wide
 from headgate.inspection.local import LocalLoss
 from headgate.inspection.recompute import LayerRun, recompute
 from headgate.inspection.trace import Trace
@@ -42,6 +42,12 @@ class Capture:
     layers: list[list[LayerRun]] | None = None
     handles: list[Any] = field(default_factory=list)
     higher_order: bool = False
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The format of gates and of gradients between steps: our CPU engines keep both wide under half precision."""
+        ours = isinstance(self.module, Recurrent) and self.output.device.type == "cpu"
+        return wide(self.output.dtype) if ours else self.output.dtype
 
     def receive(self, key: str, gradient: Tensor) -> None:
         """Add a gradient that came to the output or to a final state, as `.grad` would."""
@@ -160,6 +166,8 @@ class Watch:
 
     def _release(self, name: str):
         def always(module: nn.Module, args: tuple, result: Any) -> None:
+            if torch.compiler.is_compiling():
+                return
             before = self._before.pop((name, get_ident()), None)
             if before is not None:
                 before.close()
@@ -233,7 +241,7 @@ class Watch:
             there = _parts(capture.module)
             above = [other for other in (f"l{layer + 1}", f"l{layer + 1}_reverse") if other in there]
             local = LocalLoss(name or "the model", capture, run, lambda: [self._trace(name, part) for part in above])
-            self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local, capture.output.dtype)
+            self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local, capture.dtype)
         return self._traces[key]
 
 

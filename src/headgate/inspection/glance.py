@@ -92,12 +92,11 @@ class Glance:
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
-def glance(seen: Trace, dtype: torch.dtype) -> Glance:
+def glance(seen: Trace) -> Glance:
     """Look at a layer and direction.
 
     Args:
         seen: what it did, with a backward pass.
-        dtype: in which the layer ran.
 
     Raises:
         RuntimeError: no gradient came here.
@@ -113,7 +112,7 @@ def glance(seen: Trace, dtype: torch.dtype) -> Glance:
     origin = np.where(there.any(0), len(norm) - 1 - there[::-1].argmax(0), -1)
     norm, largest, share = (by_lag(values, origin, lags) for values in (norm, largest, share))
     found = median(norm - norm[:1], 1), median(largest, 1), median(share, 1)
-    return Glance(seen.name, lags, *found, seen.timescales(), _gates(seen), dtype)
+    return Glance(seen.name, lags, *found, seen.timescales(), _gates(seen), seen.dtype)
 
 
 def _followed(seen: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headgate.engines import wide
 from headgate.inspection import rules
 from headgate.inspection.alarms import Alarm, Alarms, Need, verdicts_on
 from headgate.inspection.capture import WATCHED, Watch
@@ -23,7 +22,6 @@ from headgate.inspection.glance import Glance, glance
 from headgate.inspection.narrow import narrow_watch
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds
-from headgate.nn import Recurrent
 
 # The usual gradient norm and the share of clipped updates are told from so many looks, the norm from so few at least.
 REMEMBERED, FEWEST = 20, 3
@@ -319,9 +317,8 @@ class Monitor:
             look.missing |= dict.fromkeys(seen.names(), str(reason))
             return
         for name in seen.names():
-            capture = seen._captures[name.rpartition(".")[0]]
             try:
-                look.glances[name] = glance(seen[name], _dtype_of(capture.module, capture.output))
+                look.glances[name] = glance(seen[name])
             except RuntimeError as reason:
                 look.missing[name] = str(reason)
         if not seen.names() and not look.missing:
@@ -375,9 +372,3 @@ def _is_compiled(module: nn.Module) -> bool:
 
 def _number(value: Tensor | float) -> float:
     return value.detach().item() if isinstance(value, Tensor) else float(value)
-
-
-def _dtype_of(module: nn.Module, output: Tensor) -> torch.dtype:
-    """The format of gates and of gradients between steps: our own engines keep both wide where the input is half."""
-    ours = isinstance(module, Recurrent) and output.device.type == "cpu"
-    return wide(output.dtype) if ours else output.dtype

@@ -56,7 +56,8 @@ def ablation(layer: Layer) -> Figure | None:
         f"no effect shown. {least} Zero and one are far from what the net has ever seen: they tell "
         "of shock more than of need.",
         expert="(L - L0) / (L_chance - L0) with the gate overridden in the forward run; paired bootstrap over "
-        "sequences. Always name the kind: zero makes every gate look vital, shuffling rows shows which depend on the input.",
+        "sequences. Always name the kind: zero makes every gate look vital, shuffling rows shows which depend on their "
+        "input.",
         formula=r"\frac{L_{\mathrm{ablated}}-L_0}{L_{\mathrm{chance}}-L_0}",
         change="another task; more sequences make the whiskers shorter.",
         header=["gate", "kind", "low", "change", "high"],

@@ -1,4 +1,4 @@
-"""The unrolled network as a river with its gates as dams: one picture that holds any number of steps, and its controls."""
+"""The unrolled network as a river with its gates as dams: one picture for any number of steps, and its controls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from markupsafe import Markup
 
 from headgate.inspection.record import Record
 from headgate.report.river_colours import variables
-from headgate.report.river_data import FORMATS, Missing, as_base64, as_script, packed, steps_of
+from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of
 from headgate.report.river_layout import GEOMETRY
+from headgate.report.river_scene import Scene
+from headgate.report.river_static import draw, format_of
+from headgate.report.river_static import river_svg as river_svg
+from headgate.report.svg import element, number
 
 SCRIPTS = ("steps", "layout", "words", "draw", "ways", "map", "pulse")
+# What the legend shows: log10 of an arrow's norm relative to the source, and how it is written.
+WIDTHS = ((0, "1"), (-3, "10⁻³"), (-6, "10⁻⁶"), (-9, "10⁻⁹ and less"))
+FIRST_WIDTH = 1100.0
 
 
 def river(records: Sequence[Record]) -> Markup:
@@ -42,8 +49,7 @@ def river(records: Sequence[Record]) -> Markup:
             style=Markup("\n").join([variables(".river"), template("river_marks.css"), template("river.css")]),
             records=[steps.facts for steps in found],
             formats=list(FORMATS),
-            words="",
-            picture=Markup('<svg class="river-svg" aria-hidden="true"></svg>'),
+            picture=_first_picture(found[0]),
             widths=widths,
             payload=as_script(payload),
             blocks=[as_base64(data) for _, data in filled],
@@ -52,7 +58,12 @@ def river(records: Sequence[Record]) -> Markup:
     )
 
 
-WIDTHS = ((0, "1"), (-3, "10⁻³"), (-6, "10⁻⁶"), (-9, "10⁻⁹ and less"))
+def _first_picture(steps: Steps) -> Markup:
+    """What is seen before the script runs, and where none may; the script draws over it."""
+    scene = Scene(steps, max(0, steps.facts["source"] - 4), FIRST_WIDTH, format_of(steps))
+    height = scene.height + (16 if steps.facts.get("text") else 0)
+    box = f"0 0 {number(FIRST_WIDTH)} {number(height)}"
+    return element("svg", draw(scene), viewBox=box, class_="river-svg", aria_hidden="true")
 
 
 def script() -> Markup:

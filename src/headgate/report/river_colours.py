@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from markupsafe import Markup
 
-from headgate.report.hues import DARK, HUES, LIGHT
+from headgate.report.hues import HUES, SCHEMES
 
 OWN = {
     "light": {
@@ -22,9 +24,11 @@ OWN = {
 SHARED = ("paper", "ink", "faint", "rule")
 
 
-def variables(selector: str) -> Markup:
-    """CSS variables of both sets under a selector: by the reader's system, or as the page was told to look."""
-    light, dark = (_rules(own, scheme) for own, scheme in ((OWN["light"], LIGHT), (OWN["dark"], DARK)))
+def variables(selector: str, page: bool = True) -> Markup:
+    """CSS variables of both sets under a selector: by the reader's system, or, in a page, as it was told to look."""
+    light, dark = (" ".join(f"--{n}: {v};" for n, v in colours(scheme).items()) for scheme in ("light", "dark"))
+    if not page:
+        return Markup(f"{selector} {{ {light} }}\n@media (prefers-color-scheme: dark) {{ {selector} {{ {dark} }} }}\n")
     return Markup(
         f"{selector} {{ {light} }}\n"
         f'@media (prefers-color-scheme: dark) {{ :root:not([data-theme="light"]) {selector} {{ {dark} }} }}\n'
@@ -32,6 +36,35 @@ def variables(selector: str) -> Markup:
     )
 
 
-def _rules(own: dict[str, str], scheme: dict[str, str]) -> str:
-    colours = {f"{name}-r": scheme[name] for name in SHARED} | {f"h{k}": scheme[f"c{k}"] for k in range(HUES)} | own
-    return " ".join(f"--{name}: {value};" for name, value in colours.items())
+def colours(scheme: str) -> dict[str, str]:
+    """All of the picture's colours by the names of their variables, "light" or "dark"."""
+    page = SCHEMES[scheme]
+    return {f"{n}-r": page[n] for n in SHARED} | {f"h{k}": page[f"c{k}"] for k in range(HUES)} | OWN[scheme]
+
+
+def settled(css: str, scheme: str) -> str:
+    """Flat rules with every variable replaced by what it stands for, for programs that know none.
+
+    A rule that asks for the hue becomes one for each hue: in "root group mark" the group carries its class, in
+    "root mark" something between the two.
+    """
+    known, written, carried = colours(scheme), [], {}
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", css)
+    for selector, body in rules:
+        if found := re.search(r"\.s(\d)\s*$", selector):
+            carried[found[1]] = dict(re.findall(r"--(\w+):\s*([^;]+);", body))
+    for selector, body in rules:
+        if "var(--hue)" not in body and "var(--dash)" not in body:
+            if "--hue" not in body:
+                written.append((selector.strip(), body))
+            continue
+        for number, own in carried.items():
+            names = ", ".join(_below(name.split(), number) for name in selector.split(","))
+            written.append((names, body.replace("var(--hue)", own["hue"]).replace("var(--dash)", own["dash"])))
+    text = "\n".join(f"{selector} {{{body}}}" for selector, body in written)
+    return re.sub(r"var\(--([\w-]+)\)", lambda found: known[found[1]], text)
+
+
+def _below(names: list[str], hue: str) -> str:
+    root, *group, mark = names
+    return f"{root} {''.join(group)}.s{hue} {mark}"

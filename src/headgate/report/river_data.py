@@ -60,7 +60,7 @@ def steps_of(record: Record) -> Steps:
     facts, turn = record.facts, -1 if record.facts.get("reverse") else 1
     gates, paths = list(facts["gates"]), list(facts["paths"])
     wanted = ("arrow_norm", "arrow_share", "arrow_cosine", "gradient_norm", "cancellation", "cut_gradient")
-    wanted += ("local_gradient", "gate_mean", "keep_mean")
+    wanted += ("gate_mean", "keep_mean")
     arrays = {n: np.asarray(record.arrays[n], float)[..., ::turn] for n in wanted if n in record.arrays}
     if not np.isfinite(arrays["gradient_norm"]).any():
         raise Missing(f"{record.name}: the unrolled picture needs a gradient, but none reached this layer.")
@@ -68,6 +68,9 @@ def steps_of(record: Record) -> Steps:
     if keep is not None and np.isfinite(keep).any():
         with np.errstate(divide="ignore"):
             arrays["keep"] = np.log10(np.abs(keep))
+    if "local_gradient" in record.arrays:
+        # Of the loss's own derivative the picture shows only where there is one.
+        arrays["loss"] = np.where(np.isfinite(np.asarray(record.arrays["local_gradient"], float)[::turn]), 0.0, np.nan)
     if "provenance" in record.arrays:
         arrays["provenance"] = np.asarray(record.arrays["provenance"], float)[::turn, ::turn]
     T = len(arrays["gradient_norm"])
@@ -133,10 +136,11 @@ def dammed(keeps: str | None, keep: np.ndarray | None) -> bool:
 
 def packed(steps: Steps) -> tuple[dict[str, Any], bytes]:
     """Facts with the places of the arrays, and the arrays as bytes, little-endian, one after another."""
-    codes = {"cancellation": "f2", "arrow_share": "f2", "keep": "f2", "gate_mean": "i1", "arrow_cosine": "i1"}
+    codes = {"cancellation": "f2", "arrow_share": "f2", "keep": "f2", "gate_mean": "f2"}
+    codes |= {"arrow_cosine": "i1", "loss": "u1", "provenance": "u1"}
     places, parts, at = {}, [], 0
     for name in sorted(steps.arrays):
-        code = "u1" if name == "provenance" else codes.get(name, "i2")
+        code = codes.get(name, "i2")
         values = steps.arrays[name]
         step = {"i2": _fine_enough(values), "u1": -DECADE, "i1": 1 / 120, "f2": 1.0}[code]
         data = _coded(values, code, step)

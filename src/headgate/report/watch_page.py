@@ -24,6 +24,8 @@ from headgate.report.hues import chart_style, variables
 from headgate.report.layer import Layer, layers
 from headgate.report.mathematics import mathml
 from headgate.report.page import template_text
+from headgate.report.river import river
+from headgate.report.river_data import Missing
 from headgate.report.sections import groups
 from headgate.report.verdicts import icon, verdicts, worst
 
@@ -110,7 +112,7 @@ def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True)
 def _render(records: Sequence[Record], title: str, plain: bool, detail: int) -> str:
     found = layers(records, detail)
     script = template_text("watch.js")
-    hero = Markup("")
+    hero, no_hero = _river(records)
     return _template("watch.html.jinja").render(
         title=title,
         plain=plain,
@@ -118,11 +120,20 @@ def _render(records: Sequence[Record], title: str, plain: bool, detail: int) -> 
         style=Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
         layers=[_layer(layer) for layer in found],
         river=hero,
+        no_river=no_hero,
         draw=draw,
         footer=_footer(records),
         data=embedded(records),
         script=script,
     )
+
+
+def _river(records: Sequence[Record]) -> tuple[Markup, str]:
+    """The picture of the network, or why there is none."""
+    try:
+        return river(records), ""
+    except Missing as reason:
+        return Markup(""), str(reason)
 
 
 def policy(script: Markup, *others: Markup) -> str:

@@ -22,9 +22,9 @@ class River {
     this.pointers();
     this.keys();
     this.wording();
-    new ResizeObserver(() => this.redraw()).observe(this.picture);
     root.classList.add("live");
-    this.redraw();
+    this.resize();
+    new ResizeObserver(() => this.resize()).observe(this.picture);
   }
 
   open(index) {
@@ -46,21 +46,39 @@ class River {
     this.find(".river-format").value = name;
   }
 
-  redraw() {
+  // The width is asked for only when it may have changed: asking makes the browser lay out the page.
+  resize() {
     const width = Math.max(260, Math.floor(this.picture.clientWidth));
+    if (width === this.width) return;
+    this.width = width;
+    this.redraw();
+  }
+
+  redraw() {
+    const { width } = this;
     this.scene = new Scene(this.steps, this.state, width, this.G);
     const { height } = this.scene.lane, extra = this.steps.facts.text ? 16 : 0;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height + extra}`);
     this.svg.setAttribute("height", height + extra);
+    this.root.classList.toggle("content", this.state.direction === "content");
     this.svg.innerHTML = `${drawRiver(this.scene)}<g class="overlay"></g>`;
     this.overlay = this.svg.lastElementChild;
-    this.mapSvg.setAttribute("viewBox", `0 0 ${width} ${this.G.map_height}`);
-    this.mapSvg.setAttribute("height", this.G.map_height);
-    this.mapSvg.innerHTML = `${drawMap(this.steps, this.state, width, this.G, this.scene.cols)}<g class="overlay"></g>`;
-    this.mapOverlay = this.mapSvg.lastElementChild;
-    this.scale = new MapScale(this.steps, this.state, width, this.G);
+    this.redrawMap(width);
     this.say();
     this.pulse.draw();
+  }
+
+  redrawMap(width) {
+    const { steps, state, mapSvg, G } = this, key = [steps.facts.name, width, state.cut, state.formatName, state.direction].join();
+    if (key !== this.mapKey) {
+      this.mapKey = key;
+      this.scale = new MapScale(steps, state, width, G);
+      mapSvg.setAttribute("viewBox", `0 0 ${width} ${G.map_height}`);
+      mapSvg.setAttribute("height", G.map_height);
+      mapSvg.innerHTML = `<g></g>${mapGround(steps, state, this.scale)}<g class="overlay"></g>`;
+      this.mapOverlay = mapSvg.lastElementChild;
+    }
+    mapSvg.firstElementChild.innerHTML = mapCursor(steps, state, this.scale, this.scene.cols);
   }
 
   say() {
@@ -103,7 +121,7 @@ class River {
   pathButtons() {
     const { facts } = this.steps;
     this.find(".river-paths").innerHTML = facts.paths.map(path => {
-      const swatch = `<svg class="swatch hue-${facts.hues[path]}" width="34" height="12" aria-hidden="true">${strokes("M1 6H33", 8)}</svg>`;
+      const swatch = `<svg class="swatch s${facts.hues[path]}" width="34" height="12" aria-hidden="true">${strokes("M1 6H33", 8)}</svg>`;
       const name = `${swatch}<span>${escaped(path)}</span>`;
       if (!facts.cuts.includes(path)) return `<span class="chip">${name}</span>`;
       return `<button type="button" class="chip" data-cut="${escaped(path)}" aria-pressed="false" title="Cut this path: the gradient as it was measured without it">${name}<b aria-hidden="true">✂</b><span class="unseen">: cut this path</span></button>`;
@@ -166,14 +184,15 @@ class River {
     if (said) this.showLabel(said, event.clientX, event.clientY); else this.hideLabel();
   }
 
-  showLabel({ name, from, lines }, x, y) {
+  // Above a pointer, or with its upper edge at `below`.
+  showLabel({ name, from, lines }, x, y, below) {
     const rows = lines.map(([what, value]) => `<dt>${escaped(what)}</dt><dd>${escaped(value)}</dd>`).join("");
     this.label.innerHTML = `<b>${escaped(name)}</b><span>${escaped(from)}</span><dl>${rows}</dl>`;
     this.label.hidden = false;
     const frame = this.picture.getBoundingClientRect(), { offsetWidth: w, offsetHeight: h } = this.label;
     this.label.style.left = `${Math.max(0, Math.min(frame.width - w, x - frame.left - w / 2))}px`;
     const above = y - frame.top - h - 16;
-    this.label.style.top = `${above > -40 ? above : y - frame.top + 20}px`;
+    this.label.style.top = `${below ? below - frame.top : above > -40 ? above : y - frame.top + 20}px`;
   }
 
   hideLabel() { this.label.hidden = true; }
@@ -187,8 +206,8 @@ class River {
     state.path = drawn[at < 0 ? (by > 0 ? 0 : drawn.length - 1) : (at + by + drawn.length) % drawn.length];
     this.redraw();
     const chosen = this.svg.querySelector(".way.chosen"), said = arrowInWords(state.path, state.focus, steps, state);
-    const place = (chosen ?? this.svg).getBoundingClientRect();
-    this.showLabel(said, place.left + place.width / 2, place.top);
+    const place = (chosen ?? this.svg).getBoundingClientRect(), frame = this.picture.getBoundingClientRect();
+    this.showLabel(said, place.left + place.width / 2, place.bottom, frame.bottom - 4);
     clearTimeout(this.speaking);
     this.find(".river-spoken").textContent = `${said.name}, ${said.from}. ${said.lines.map(pair => pair.join(": ")).join(". ")}.`;
   }

@@ -53,6 +53,12 @@ class Scene {
     return finite.length ? { right: finite[0], left: finite[finite.length - 1] } : null;
   }
 
+  // The right edge of the last step that has less than the format can hold.
+  endPlace() {
+    const column = this.cols.find(c => this.end >= c.from && this.end < c.to);
+    return column.x0 + ((this.end + 1 - column.from) / (column.to - column.from)) * this.w(column);
+  }
+
   ghost(t) { return this.steps.absolute(t, this.cut) < this.format; }
 }
 
@@ -128,7 +134,7 @@ function wire(scene, column, name, k) {
 
 function portOf(scene, column, name, k, t) {
   const { G, steps, cut } = scene, x = scene.port(column, k), y = G.port, r = G.radius, value = steps.gate(name, t);
-  const hue = `hue-${steps.facts.hues[name]}`, candidate = steps.isCandidate(name) || !Number.isFinite(value);
+  const hue = `s${steps.facts.hues[name]}`, candidate = steps.isCandidate(name) || !Number.isFinite(value);
   const shape = kind => candidate
     ? box(x - r + 1, y - r + 1, 2 * r - 2, 2 * r - 2, kind, { rx: 3 }) : tag("circle", { cx: x, cy: y, r, class: kind });
   let level = "";
@@ -138,9 +144,9 @@ function portOf(scene, column, name, k, t) {
     if (half > 0.05) level = tag("path", { d: `M${round(x - half)} ${round(top)}A${r} ${r} 0 ${large} 0 ${round(x + half)} ${round(top)}Z`, class: "level" });
     else if (value > 0.5) level = tag("circle", { cx: x, cy: y, r, class: "level" });
   }
-  const cross = cut === name ? cutCross(x, y, r + 2) : "";
+  const cross = cut === name ? cutCross(x, y, r - 1) : "";
   const letter = words(x, y + 4, name.length > 2 ? name[0] : name, "letter", { "text-anchor": "middle" });
-  return tag("g", { class: `port ${hue}`, "data-gate": name, "data-step": String(t) }, shape("ground") + level + shape("rim") + letter + cross);
+  return tag("g", { class: `port ${hue}${cut === name ? " cut" : ""}`, "data-gate": name, "data-step": String(t) }, shape("ground") + level + shape("rim") + letter + cross);
 }
 
 const cutCross = (x, y, r) => tag("path", { d: `M${round(x - r)} ${round(y - r)}l${round(2 * r)} ${round(2 * r)}m${round(-2 * r)} 0l${round(2 * r)} ${round(-2 * r)}`, class: "cross" });
@@ -151,7 +157,7 @@ function bundleBody(scene, column) {
   const cards = [2, 1, 0].map(k => box(column.x0 + side + k * 1.5, G.cell_top + 4 - 3 * k + 2, Math.max(2, wide - 3), high - 6, "card", { rx: 5 }));
   const text = `×${count}`, fits = text.length * 6.4 < wide;
   const y = (G.cell_top + G.cell_bottom) / 2 + 3, turn = fits ? {} : { transform: `rotate(-90 ${round(centre)} ${round(y)})` };
-  return cards.join("") + (w > 9 ? words(centre, y + 4, text, "count", { "text-anchor": "middle", ...turn }) : "");
+  return cards.join("") + (w > 9 ? words(centre, y + 4, text, fits ? "count" : "count turned", { "text-anchor": "middle", ...turn }) : "");
 }
 
 // Two blades that leave open what the gate lets through; a bundle's are many and leave the product of all.
@@ -165,10 +171,9 @@ function damOf(scene, column) {
   const blades = places.map(x =>
     box(x - thick / 2, G.pipe_top - over, thick, blade + over, "blade", { rx: 1 }) +
     box(x - thick / 2, G.pipe_bottom - blade, thick, blade + over, "blade", { rx: 1 })).join("");
-  const hue = name && full ? `hue-${steps.facts.hues[name] ?? 1}` : "";
   const text = full && (scene.wide || t === state.focus) ? words(scene.dam(column), G.pipe_label, decimals(open), "aperture", { "text-anchor": "middle" }) : "";
   const cross = state.cut === "highway" && full ? cutCross(scene.dam(column) + 0.36 * w, scene.middle, 7) : "";
-  return tag("g", { class: `dam ${full ? "one" : "many"} ${hue}`, "data-gate": full && name ? name : undefined, "data-step": String(t) }, blades + text + cross);
+  return tag("g", { class: `dam ${full ? "one" : "many"}`, "data-gate": full && name ? name : undefined, "data-step": String(t) }, blades + text + cross);
 }
 
 function memoryNode(scene, column) {
@@ -181,14 +186,14 @@ function labels(scene, column) {
   const { G, steps, state, lane } = scene, w = scene.w(column), full = isFull(column), t = column.from;
   if (!full) return line(column.x0, lane.bottom + 4, column.x0, lane.bottom + 9, "mark");
   const now = t === state.focus ? " now" : "";
-  const centre = column.x0 + w / 2, x = steps.keep ? scene.node(column) : centre;
+  const centre = column.x0 + w / 2;
   const content = state.direction === "content", share = content && t <= state.focus ? steps.written(t, t + 1, state.focus) : NaN;
   const left = content ? (Number.isFinite(share) ? percent(share) : "") : briefly(steps.relative(t, scene.cut));
   const token = steps.facts.text?.[t], step = words(centre, lane.step, String(steps.number(t)), `tick step${now}`, { "text-anchor": "middle" });
   const said = token ? words(centre, lane.step + 15, token.length > 12 ? `${token.slice(0, 11)}…` : token, `tick token${now}`, { "text-anchor": "middle" }) : "";
   const dead = !content && scene.ghost(t) ? " gone" : "";
-  const beside = t === steps.facts.source && !content ? 16 : 0;
-  return step + said + (left ? words(x - beside, G.arrives, left, `arrives${now}${dead}`, { "text-anchor": "middle" }) : "");
+  const beside = t === steps.facts.source && !content ? 14 : 0;
+  return step + said + (left ? words(column.x1 - 4 - beside, G.arrives, left, `arrives${now}${dead}`, { "text-anchor": "end" }) : "");
 }
 
 // Numbers at the left edges of bundles, as many as have room.

@@ -26,20 +26,22 @@ class MapScale {
   y(value) { return this.top + ((this.high - Math.max(this.low, Math.min(this.high, value))) / (this.high - this.low)) * (this.bottom - this.top); }
 }
 
-function drawMap(steps, state, width, G, cols) {
-  const scale = new MapScale(steps, state, width, G), content = state.direction === "content";
-  const parts = [mapGrid(scale, content)];
-  if (!content) parts.push(mapFloor(scale, state));
-  parts.push(mapWindow(scale, cols, state));
-  if (content) parts.push(mapCurve(scale, contentCurve(steps, state.focus), 0, "content-line"));
-  else {
-    parts.push(mapCurve(scale, steps.total, steps.reference, state.cut ? "total uncut" : "total"));
-    if (state.cut) parts.push(mapCurve(scale, steps.cut_gradient[steps.cutRow(state.cut)], steps.reference, `total hue-${steps.facts.hues[state.cut]}`));
-    parts.push(mapLosses(scale, steps));
-  }
-  const x = scale.x(state.focus);
-  parts.push(line(x, scale.top - 5, x, scale.bottom, "cursor"), mapSteps(scale, steps));
-  return parts.join("");
+// All but the cursor: it stays as long as nothing but the focus changes.
+function mapGround(steps, state, scale) {
+  const content = state.direction === "content";
+  if (content) return mapGrid(scale, true) + mapSteps(scale, steps);
+  const cut = state.cut && steps.cut_gradient[steps.cutRow(state.cut)];
+  return mapGrid(scale, false) + mapFloor(scale, state) +
+    mapCurve(scale, steps.total, steps.reference, cut ? "total uncut" : "total") +
+    (cut ? mapCurve(scale, cut, steps.reference, `total knocked s${steps.facts.hues[state.cut]}`) : "") +
+    mapLosses(scale, steps) + mapSteps(scale, steps);
+}
+
+// The cursor, the cells around it, and what was written for it.
+function mapCursor(steps, state, scale, cols) {
+  const x = scale.x(state.focus), curve = state.direction === "content"
+    ? mapCurve(scale, contentCurve(steps, state.focus), 0, "content-line") : "";
+  return mapWindow(scale, cols, state) + curve + line(x, scale.top - 5, x, scale.bottom, "cursor");
 }
 
 function mapGrid(scale, content) {
@@ -59,9 +61,9 @@ function mapGrid(scale, content) {
 
 function mapFloor(scale, state) {
   if (scale.floor <= scale.low) return "";
-  const y = scale.y(scale.floor);
+  const y = scale.y(scale.floor), label = scale.bottom - y > 16 ? y + 12 : y - 5;
   return box(scale.left, y, scale.right - scale.left, scale.bottom - y, "below") + line(scale.left, y, scale.right, y, "end") +
-    words(scale.right - 4, Math.min(scale.bottom - 3, y + 12), `nothing below this in ${state.formatName}`, "end-name", { "text-anchor": "end" });
+    words(scale.right - 4, label, `nothing below this in ${state.formatName}`, "end-name", { "text-anchor": "end" });
 }
 
 function mapWindow(scale, cols, state) {
@@ -104,7 +106,7 @@ function mapCurve(scale, values, reference, kind) {
 
 function mapLosses(scale, steps) {
   const places = new Set();
-  for (let t = 0; t < steps.T; t++) if (t !== steps.facts.source && steps.hasLoss(t)) places.add(Math.round(scale.x(t) * 2) / 2);
+  for (const t of steps.losses) if (t !== steps.facts.source) places.add(Math.round(scale.x(t) * 2) / 2);
   const d = [...places].map(x => `M${round(x)} ${scale.top - 9}v4`).join(""), x = scale.x(steps.facts.source);
   return (d ? tag("path", { d, class: "loss-ticks" }) : "") + tag("path", { d: `M${round(x - 4)} ${scale.top - 11}h8l-4 7Z`, class: "source" });
 }

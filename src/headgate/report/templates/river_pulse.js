@@ -64,7 +64,7 @@ class Pulse {
       const route = svg.querySelector(`.way[data-path="${CSS.escape(path)}"][data-step="${isFull(column) ? t : scene.ends(path, column)?.left}"] .reach`);
       if (!route || !(Math.abs(share) > 0.005)) continue;
       const point = route.getPointAtLength(part * route.getTotalLength());
-      found.push(this.dot(point.x, point.y, fade * strength(share), `hue-${steps.facts.hues[path]}`, dead));
+      found.push(this.dot(point.x, point.y, fade * strength(share), `s${steps.facts.hues[path]}`, dead));
     }
     if (!inside) found.push(this.dot(x, steps.keep ? scene.middle : (scene.lane.top + scene.lane.bottom) / 2, fade, "", dead));
     return { x, markup: found.join("") };

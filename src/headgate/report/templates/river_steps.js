@@ -42,7 +42,8 @@ class Steps {
     this.reference = this.total[facts.source];
     this.products = facts.paths.filter(path => path !== "highway" && path !== "readout");
     this.ports = this.keep ? [...this.products].sort((a, b) => (b === facts.keeps) - (a === facts.keeps)) : this.products;
-    this.low = Math.min(...Array.from(this.total).filter(Number.isFinite)) - this.reference;
+    this.ended = new Map();
+    this.losses = Array.from({ length: this.T }, (_, t) => t).filter(t => this.hasLoss(t));
   }
 
   // The step's number in the input: a reversed layer runs from the last to the first.
@@ -98,12 +99,20 @@ class Steps {
     return sum / (to - from);
   }
 
-  hasLoss(t) { return this.local_gradient ? Number.isFinite(this.local_gradient[t]) : t === this.facts.source; }
+  hasLoss(t) { return this.loss ? Number.isFinite(this.loss[t]) : t === this.facts.source; }
 
-  // Share of the memory's content after step `at` that was written in steps from..to - 1, linear.
+  // The piece of time that a step lies in, [from, to]: content is known by pieces.
+  piece(t) {
+    const { bins } = this.facts, row = this.bin(t);
+    return [bins[row], bins[row + 1] ?? this.T];
+  }
+
+  // Share of the memory's content after the piece of `at` that was written in steps from..to - 1, linear; all of the
+  // last piece counts as soon as `at` does.
   written(from, to, at) {
     const { bins } = this.facts, column = this.bin(at);
     let sum = 0;
+    if (to > at) to = this.piece(at)[1];
     for (let row = this.bin(from); row <= column && bins[row] < to; row++) {
       const begin = bins[row], end = bins[row + 1] ?? this.T, log = this.provenance[row][column];
       const part = (Math.min(end, to) - Math.max(begin, from)) / (end - begin);
@@ -125,7 +134,12 @@ class Steps {
   // The last step, going back from the source, at which the gradient is not below the format's smallest number; null if
   // it never falls below.
   endsAt(format, cut) {
-    for (let t = this.facts.source; t >= 0; t--) if (this.absolute(t, cut) < format) return t;
-    return null;
+    const key = `${format} ${cut}`;
+    if (!this.ended.has(key)) {
+      let t = this.facts.source;
+      while (t >= 0 && !(this.absolute(t, cut) < format)) t--;
+      this.ended.set(key, t < 0 ? null : t);
+    }
+    return this.ended.get(key);
   }
 }

@@ -37,12 +37,17 @@ function taper(scene, path, column, left, ends) {
   const [right, far] = [ends.right, ends.left].map(t => strokeWidth(steps.arrowRelative(path, t, cut), G) / 2);
   const begin = ends.right === column.to - 1 ? column.x1 : column.x0 + ((ends.right + 1 - column.from) / (column.to - column.from)) * (column.x1 - column.x0);
   const full = left && isFull(left), tip = full ? scene.node(left) + (path === "highway" ? 4 : 3) : column.x0;
-  const head = Math.max(4.5, far + 3), stop = full ? tip + head * 0.9 : tip;
+  const head = Math.max(4.5, far + 3), stop = full ? tip + head * 0.9 : tip, route = `M${round(begin)} ${round(y)}H${round(stop)}`;
   const d = `M${round(begin)} ${round(y - right)}L${round(stop)} ${round(y - far)}V${round(y + far)}L${round(begin)} ${round(y + right)}Z`;
   const share = steps.meanShare(path, Math.max(0, column.from - 1), column.to);
   const banks = `M${round(begin)} ${round(y - right)}L${round(stop)} ${round(y - far)}M${round(begin)} ${round(y + right)}L${round(stop)} ${round(y + far)}`;
   const shape = tag("path", { d: share < 0 ? banks : d, class: "body" }) + (full ? arrowHead(tip, y, head, "left") : "");
-  return way(scene, path, ends.left, share, shape, `M${round(begin)} ${round(y)}H${round(stop)}`);
+  if (scene.ghost(ends.right) || !scene.ghost(ends.left)) return way(scene, path, ends.left, share, shape, route);
+  // The format's end lies in this bundle: what is left of it is a ghost.
+  const end = scene.endPlace(), between = far + ((right - far) * (end - stop)) / (begin - stop);
+  const solid = `M${round(begin)} ${round(y - right)}L${round(end)} ${round(y - between)}V${round(y + between)}L${round(begin)} ${round(y + right)}Z`;
+  const rest = tag("path", { d: `M${round(end)} ${round(y)}H${round(stop)}`, class: "trickle" });
+  return way(scene, path, ends.left, share, tag("path", { d: solid, class: "body" }) + rest, route, false);
 }
 
 function readout(scene) {
@@ -77,21 +82,21 @@ function arrowHead(x, y, size, to) {
   return tag("path", { d, class: "head" });
 }
 
-function way(scene, path, t, share, inside, route) {
+function way(scene, path, t, share, inside, route, ghost = scene.ghost(t)) {
   const { steps, state } = scene, hue = steps.facts.hues[path];
-  const kinds = ["way", `hue-${hue}`, share < 0 ? "against" : "", scene.ghost(t) ? "ghost" : "", state.path === path && t === state.focus ? "chosen" : ""];
+  const kinds = ["way", `s${hue}`, share < 0 ? "against" : "", ghost ? "ghost" : "", state.path === path && t === state.focus ? "chosen" : ""];
   const reach = tag("path", { d: route, class: "reach" });
-  return tag("g", { class: kinds.filter(Boolean).join(" "), "data-path": path, "data-step": String(t), style: `--strength:${round(strength(share))}` }, inside + reach);
+  return tag("g", { class: kinds.filter(Boolean).join(" "), "data-path": path, "data-step": String(t), opacity: strength(share) }, inside + reach);
 }
 
 // Loss ticks over the steps with a loss of their own; the one that is followed is filled.
 function lossMarks(scene) {
   const { cols, steps, G } = scene, marks = [];
   for (const column of cols) {
-    if (isFull(column)) { if (steps.hasLoss(column.from)) marks.push([scene.node(column), column.from]); continue; }
+    const lossy = steps.losses.filter(t => t >= column.from && t < column.to);
+    if (isFull(column)) { if (lossy.length) marks.push([scene.node(column), column.from]); continue; }
     const room = Math.max(1, Math.floor((column.x1 - column.x0) / 5)), seen = new Set();
-    for (let t = column.from; t < column.to; t++) {
-      if (!steps.hasLoss(t)) continue;
+    for (const t of lossy) {
       const place = Math.floor(((t - column.from) / (column.to - column.from)) * room);
       if (!seen.has(place)) { seen.add(place); marks.push([column.x0 + ((place + 0.5) / room) * (column.x1 - column.x0), t]); }
     }
@@ -106,10 +111,9 @@ function lossMarks(scene) {
 
 // Where the gradient falls below the smallest number of the chosen format.
 function endMark(scene) {
-  const { end, cols, lane, G, state, steps } = scene;
-  if (end === null || end >= steps.T - 1) return "";
-  const column = cols.find(c => end >= c.from && end < c.to);
-  const x = isFull(column) ? column.x1 : column.x0 + ((end + 1 - column.from) / (column.to - column.from)) * (column.x1 - column.x0);
+  const { end, cols, lane, G, state } = scene;
+  if (end === null) return "";
+  const x = scene.endPlace();
   let d = `M${round(x)} ${G.loss + 12}`;
   for (let y = G.loss + 12, k = 0; y < lane.bottom + 4; y += 6, k++) d += `l${k % 2 ? -4 : 4} 6`;
   const left = x - cols[0].x0 > 150, shift = left ? -8 : 12, anchor = left ? "end" : "start";
@@ -128,7 +132,7 @@ function contentRiver(scene) {
     sum += part;
     points.push([isFull(column) ? scene.node(column) : x, Math.min(1, sum) * pipe * 0.92]);
     const width = strokeWidth(Math.log10(part), G), d = `M${round(x)} ${round(G.cell_top)}V${round(middle + 6)}`;
-    if (part > 0) inflows.push(tag("g", { class: "inflow", style: `--strength:${round(strength(part))}`, "data-written": String(column.from), "data-to": String(column.to) }, strokes(d, width) + arrowHead(x, middle, width * 0.5 + 3, "up")));
+    if (part > 0) inflows.push(tag("g", { class: "inflow s1", opacity: strength(part), "data-written": String(column.from), "data-to": String(column.to) }, strokes(d, width) + arrowHead(x, middle, width * 0.5 + 3, "up")));
   }
   return tag("path", { d: band(points, middle), class: "content" }) + inflows.join("");
 }

@@ -25,12 +25,18 @@ function briefly(log) {
   return powerOfTen(Math.round(log));
 }
 
-const percent = share => `${Math.abs(share) < 0.0995 && share ? Number((100 * share).toPrecision(1)) : Math.round(100 * share)} %`;
+function percent(share) {
+  const part = Math.abs(share), number = part < 0.0095 && part ? Number((100 * part).toPrecision(1)) : Math.round(100 * part);
+  return `${share < 0 ? "−" : ""}${number} %`;
+}
 const signed = value => (Number.isFinite(value) ? `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}` : "–");
 const decimals = value => (Number.isFinite(value) ? value.toFixed(2).replace(/^0\./, ".") : "–");
 
 // As a part of what there was at the source.
-const part = log => (log > -3 && log < 0.7 ? percent(10 ** log) : `${magnitude(log)} times`);
+function partOf(log) {
+  if (log >= 0.02) return `${magnitude(log)} times the gradient`;
+  return `${log > -3 ? percent(10 ** log) : magnitude(log)} of the gradient`;
+}
 
 function roleOf(name, steps) {
   const family = steps.facts.gates.includes("z") && steps.facts.gates.includes("n") ? "GRU" : "LSTM";
@@ -53,6 +59,7 @@ function ways(t, steps) {
 }
 
 function stepInWords(t, steps, state) {
+  if (state.direction === "content") return contentInWords(t, steps, state);
   return state.wording === "expert" ? expertStep(t, steps, state) : plainStep(t, steps, state);
 }
 
@@ -63,20 +70,25 @@ function where(t, steps) {
   return `Step ${number}, ${back} ${back === 1 ? "step" : "steps"} before the loss`;
 }
 
+function alsoCame({ path, share }, steps) {
+  const by = path === "highway" ? "along" : "through";
+  return share < 0 ? `what came ${by} ${wayOf(path, steps)} cancels ${percent(-share)}` : `${percent(share)} ${by} ${wayOf(path, steps)}`;
+}
+
 function plainStep(t, steps, { cut, format, formatName }) {
   const relative = steps.relative(t, cut), said = [where(t, steps)];
   if (!Number.isFinite(relative)) return `${said[0]}: no gradient comes here.`;
-  if (t !== steps.facts.source) said[0] += `: ${part(relative)} of the gradient arrives`;
-  if (cut) said[0] += ` with ${wayOf(cut, steps)} cut, ${part(steps.relative(t))} without the cut`;
+  if (t !== steps.facts.source) said[0] += `: ${partOf(relative)} arrives`;
+  if (cut) said[0] += ` with ${wayOf(cut, steps)} cut, ${partOf(steps.relative(t))} without the cut`;
   const [first, second] = ways(t, steps);
   if (first && t !== steps.facts.source && !cut) {
-    const others = second && Math.abs(second.share) >= 0.05 ? `, ${percent(second.share)} through ${wayOf(second.path, steps)}` : "";
+    const others = second && Math.abs(second.share) >= 0.02 ? `; ${alsoCame(second, steps)}` : "";
     said.push(`${percent(first.share)} of that came ${first.path === "highway" ? "along" : "through"} ${wayOf(first.path, steps)}${others}`);
   }
   const keeps = steps.facts.keeps, open = keeps ? steps.gate(keeps, t) : NaN;
   if (Number.isFinite(open)) said.push(`The ${roleOf(keeps, steps)} is ${percent(open)} open`);
-  if (steps.cancellation && steps.cancellation[t] > 1.5 && !cut)
-    said.push(`The ways work against each other: together they are ${steps.cancellation[t].toFixed(1)} times as strong as their sum`);
+  if (steps.cancellation && steps.cancellation[t] > 2.5 && !cut)
+    said.push(`Much of it cancels: the single ways add up to ${steps.cancellation[t].toFixed(1)} times what is left`);
   if (steps.absolute(t, cut) < format) said.push(`In ${formatName} this is below the smallest number, so nothing arrives`);
   return said.join(". ") + ".";
 }
@@ -105,12 +117,12 @@ function timescale(log) {
 
 // What a label says of an arrow: [name, lines].
 function arrowInWords(path, t, steps, { cut, wording }) {
-  const { norm, share, cosine } = steps.arrow(path, t), to = steps.number(t), plain = wording !== "expert";
+  const { share, cosine } = steps.arrow(path, t), to = steps.number(t), plain = wording !== "expert";
   const way = wayOf(path, steps), name = way[0].toUpperCase() + way.slice(1);
   const relative = steps.arrowRelative(path, t, cut);
   const from = path === "readout" ? `into step ${to}` : `step ${steps.number(t + 1)} → ${to}`;
-  const lines = [[plain ? "strength, of the gradient at the loss" : "norm / source", magnitude(relative)]];
-  if (!plain) lines.push(["norm", magnitude(norm + relative - (norm - steps.reference))]);
+  const lines = [[plain ? "strength (1 at the loss)" : "norm / source", magnitude(relative)]];
+  if (!plain) lines.push(["norm", magnitude(relative + steps.reference)]);
   if (cut) lines.push([`with ${cut} cut`, "narrowed as the whole was measured to shrink; shares were not"]);
   else {
     lines.push([plain ? "part of what arrives" : "signed share", plain ? percent(share) : signed(share)]);
@@ -121,8 +133,8 @@ function arrowInWords(path, t, steps, { cut, wording }) {
 
 function direction(cosine) {
   if (!Number.isFinite(cosine)) return "–";
-  if (cosine < -0.2) return "against the rest: it cancels";
-  return cosine > 0.7 ? "with the whole" : "mostly across the whole";
+  if (cosine < -0.2) return "against the whole: it cancels";
+  return cosine > 0.7 ? "with the whole" : "across the whole";
 }
 
 function bundleInWords({ from, to }, steps, { cut }) {
@@ -185,4 +197,16 @@ function tableOf({ cols, steps, cut }) {
     return [name, norm, ...shares, ...kept, ...gates.map(gate => decimals(steps.meanGate(gate, from, to)))];
   });
   return { header, rows };
+}
+
+// What the memory holds after a step, by when it was written; single steps only where the pieces are that small.
+function contentInWords(t, steps, { wording }) {
+  const { memory } = steps.facts, [from, to] = steps.piece(t), own = steps.written(from, to, t), number = steps.number(t);
+  let age = to - from;
+  while (age < to && steps.written(to - age, to, t) < 0.5) age += 1;
+  if (wording === "expert") {
+    return `t = ${number}: share of ${memory}ₜ written ${to - from > 1 ? `in steps ${from} to ${to - 1}` : "at t"} ${decimals(own)}; half written within ${age} steps.`;
+  }
+  const when = to - from > 1 ? `in the ${to - from} steps around it` : "at this very step", half = age > to - from ? `, half of it in the last ${age} steps` : "";
+  return `Step ${number}: of what the memory ${memory} holds now, ${percent(own)} was written ${when}${half}.`;
 }

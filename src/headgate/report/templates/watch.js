@@ -6,7 +6,7 @@
 
   // --- choices: wording, colours, layer ---
   for (const input of all("input[name=wording]")) {
-    input.addEventListener("change", () => { document.body.dataset.wording = input.value; });
+    input.addEventListener("change", () => { root.dataset.wording = input.value; });
   }
   for (const input of all("input[name=theme]")) {
     input.addEventListener("change", () => {
@@ -15,6 +15,14 @@
   }
   const tabs = all("[role=tab]");
   const panels = tabs.map((tab) => document.getElementById(tab.getAttribute("aria-controls")));
+  // The picture of the network shows the same layer, where it has it.
+  const follow = (name) => {
+    const select = one(".river-layer");
+    const option = select && [...select.options].find((choice) => choice.textContent.startsWith(`${name} (`));
+    if (!option || option.selected) return;
+    option.selected = true;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  };
   const choose = (number, focus) => {
     tabs.forEach((tab, k) => {
       tab.setAttribute("aria-selected", String(k === number));
@@ -22,7 +30,7 @@
       panels[k].hidden = k !== number;
     });
     if (focus) tabs[number].focus();
-    document.dispatchEvent(new CustomEvent("headgate:layer", { detail: { index: number } }));
+    follow(tabs[number].dataset.name);
   };
   const reveal = (id) => {
     const target = id && document.getElementById(id);
