@@ -21,8 +21,8 @@ def values(adjoint: Adjoint, nodes: Sequence[Node], start: int, stop: int) -> li
         start, stop: which steps, in the order of the run.
 
     Returns:
-        One [n, B, S] for each, [n, B, H] where it is one number for all steps or units. At steps that a row does not
-        take they are what the step would have had there.
+        One [n, B, S] for each, [n, B, H] where it is the same for all steps. At steps that a row does not take they are
+        what the step would have had there.
     """
     run, graph = adjoint.run, adjoint.route.graph
     if all(leaf.label[0] == "s" for leaf in in_order(nodes) if leaf.kind == "leaf"):
@@ -34,7 +34,7 @@ def values(adjoint: Adjoint, nodes: Sequence[Node], start: int, stop: int) -> li
     found = []
     for value in evaluate(nodes, known, adjoint._multiply):
         value = torch.as_tensor(value).to(like)
-        found.append(value if value.dim() == 3 and value.shape[-1] != 1 else value.expand_as(like))
+        found.append(value if value.dim() == 3 else value.expand_as(like))
     return found
 
 

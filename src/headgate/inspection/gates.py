@@ -94,7 +94,8 @@ def measure_gates(adjoint: Adjoint, needs_lag: float | None = None, edges: np.nd
     alone = evaluation.bias_only(adjoint, [*nodes, *known])
     tallies = [_Tally(kinds[name], run, edges) for name in kinds]
     for start, stop in adjoint.stretches():
-        values = evaluation.values(adjoint, [*nodes, *known], start, stop)
+        shape = stop - start, run.input.shape[1], adjoint.hidden_size
+        values = [value.expand(shape) for value in evaluation.values(adjoint, [*nodes, *known], start, stop)]
         later = iter(values[len(nodes) :])
         for tally, argument, value in zip(tallies, arguments, values, strict=False):
             tally.add(start, value, _logit(value) if argument is None else next(later))

@@ -168,12 +168,10 @@ class _Sum:
 
     def add(self, parts: Parts, scale: Tensor, which: Tensor) -> None:
         """Add the contributions of some steps and rows, [n, B]."""
-        sizes = torch.stack([gradient.abs().amax(-1) for gradient, *_ in parts]).amax(0)[which]
-        exponents = scale[which] + torch.frexp(sizes).exponent
-        exponents = exponents[sizes > 0]
-        if not len(exponents):
+        largest = max(_exponent(gradient, vector, biased, scale, which) for gradient, vector, biased in parts)
+        if largest == -math.inf:
             return
-        self._raise(float(exponents.max()))
+        self._raise(largest)
         factor = torch.exp2(scale[which] - self.exponent)[:, None]
         values = iter(self._values)
         for gradient, vector, biased in parts:
@@ -211,6 +209,13 @@ class _Sum:
             for value in self._values:
                 value.mul_(_power(self.exponent - exponent))
             self.exponent = exponent
+
+def _exponent(gradient: Tensor, vector: Tensor, biased: bool, scale: Tensor, which: Tensor) -> float:
+    """The exponent of the largest entry of some steps' and rows' contributions; -inf where all are zero."""
+    sizes = gradient.abs().amax(-1)[which], vector.abs().amax(-1)[which].clamp_min(float(biased))
+    there = (sizes[0] > 0) & (sizes[1] > 0)
+    exponents = scale[which] + sum(torch.frexp(size).exponent for size in sizes)
+    return float(exponents[there].max()) if there.any() else -math.inf
 
 
 def _power(exponent: float) -> float:
@@ -251,11 +256,10 @@ def _contributions(adjoint: Adjoint, stretch: Stretch) -> Iterator[tuple[Tensor,
 
 def _joint_norm(parts: Parts, scale: Tensor) -> Tensor:
     """log10 of the norm of each step's and row's contribution to all parameters together, [n, B]."""
+    # Of squares, as natural logarithms: |d v^T| = |d| |v|, and |d| for the bias, as if v had one more entry of 1.
     logs = []
     for gradient, vector, biased in parts:
-        # |d v^T| = |d| |v|, and |d| once more for the bias, as if the vector had one more entry of 1.
-        logs.append(log_norm(gradient, scale) + (vector.square().sum(-1) + float(biased)).sqrt().log10())
-    together = torch.stack(logs)
-    top = together.amax(0)
-    squares = torch.where(top == -math.inf, 0.0, 10.0 ** (2 * (together - top))).sum(0)
-    return torch.where(top == -math.inf, top, top + 0.5 * squares.log10())
+        squares = 2 * math.log(10) * log_norm(vector, torch.zeros_like(scale))
+        squares = torch.logaddexp(squares, torch.zeros_like(squares)) if biased else squares
+        logs.append(2 * math.log(10) * log_norm(gradient, scale) + squares)
+    return torch.stack(logs).logsumexp(0) / (2 * math.log(10))
