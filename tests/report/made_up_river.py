@@ -94,7 +94,11 @@ class Made:
             arrays["cut_gradient"] = np.array([self.adjoint(cut)[0] for cut in cuts])
         if self.keep is not None:
             arrays["keep_mean"] = self.keep
-        arrays |= self.provenance()
+        if self.facts.get("reverse"):
+            # A Record is aligned with the input, which such a layer reads from its end.
+            arrays = {key: np.asarray(value)[..., ::-1] for key, value in arrays.items()}
+        else:
+            arrays |= self.provenance()
         facts = {
             "cell": self.cell,
             "label": self.cell,
