@@ -166,7 +166,7 @@ class Sweep:
     def _to_stack(self, stack: Stack, value: Tensor) -> None:
         group, linking = self._route.groups[stack.group], stack.group in self._route.linking_groups
         if not linking:
-            if self._within:
+            if self._within or not self._full:
                 return
             value = value[: self._full]
         if stack.group not in self._up:

@@ -52,8 +52,9 @@ class Stretch:
         start, stop: which steps, in the order of the run.
         memory: name of the state that is split by path.
         total: by state, [R, n, B, S]: everything, not the local term alone; zero where a row takes no step.
-        highway: of the memory, what the highway alone would bring of the first gradient, [n, B, H]; None if not asked.
-        scale: [R, n, B], whole numbers; `highway_scale` [n, B].
+        scale: [R, n, B], whole numbers.
+        highway: of the memory, what the highway alone would bring of the first gradient, [n, B, H], in units of
+            2**highway_scale, [n, B]; None if not asked.
     """
 
     def __init__(
@@ -62,11 +63,9 @@ class Stretch:
         self.start, self.stop = coefficients.start, coefficients.stop
         self.memory = back.adjoint.run.cell.memory
         self._back, self._coefficients = back, coefficients
-        R = back.gradients
-        self.total = {name: value[:R] for name, value in total.items()}
-        self.scale = scale[:R]
-        self.highway = total[self.memory][R] if back.highway else None
-        self.highway_scale = scale[R] if back.highway else None
+        self.total, self.scale = total, scale
+        self.highway: Tensor | None = None
+        self.highway_scale: Tensor | None = None
         self._arrived = arrived
 
     @cached_property
@@ -114,6 +113,7 @@ class Back:
         highway: also follow what the highway alone would bring of the first gradient.
         paths: also split the first gradient by path.
         told: of how many gradients, the first ones, a stretch tells what comes to inputs and products; None for all.
+        gates: whether gradients cross the recurrent matrices; otherwise they follow the highway alone.
 
     Attributes:
         gradients: how many are followed, R.
@@ -121,35 +121,46 @@ class Back:
     """
 
     def __init__(
-        self, adjoint: Adjoint, loss: Loss, highway: bool = False, paths: bool = False, told: int | None = None
+        self,
+        adjoint: Adjoint,
+        loss: Loss,
+        highway: bool = False,
+        paths: bool = False,
+        told: int | None = None,
+        gates: bool = True,
     ) -> None:
-        self.adjoint, self.highway = adjoint, highway
+        self.adjoint = adjoint
         run, B, device = adjoint.run, adjoint.run.input.shape[1], adjoint.run.input.device
         self.gradients = 1 if loss.sources is None else len(loss.sources)
         self.told = self.gradients if told is None else told
         everything = torch.full((1, B), -1, device=device)
         sources = everything if loss.sources is None else loss.sources.to(device)
-        # The highway starts as the first gradient does.
-        order = [*range(self.gradients), *[0] * highway]
-        which = order if loss.which is None else [loss.which[k] for k in order]
-        self._local = _Local(run, loss.local, sources[order], which)
-        rows = len(order)
+        self._crossing = self.gradients if gates else 0
+        which = list(range(self.gradients)) if loss.which is None else list(loss.which)
+        self._local = _Local(run, loss.local, sources, which)
+        first = Loss(loss.local, loss.final, sources[:1], which=which[:1])
+        self._alone = Back(adjoint, first, gates=False) if highway else None
         self._cuts = loss.cuts
-        self._scale = torch.zeros(rows, B, dtype=torch.long, device=device)
-        self._carried = {n: value.new_zeros(rows, *value.shape) for n, value in run.initial.items()}
-        ends = (sources[order] < 0) | (sources[order] == last_steps(run))
+        self._scale = torch.zeros(self.gradients, B, dtype=torch.long, device=device)
+        self._scaled = False
+        self._carried = {n: value.new_zeros(self.gradients, *value.shape) for n, value in run.initial.items()}
+        ends = (sources < 0) | (sources == last_steps(run))
         for name, value in loss.final.items():
             self._carried[name] += (value[which] if value.dim() == 3 else value) * ends[..., None]
         self._arrivals = _Arrivals({n: self._carried[n][0] for n in loss.final}) if paths else None
-        self.initial = {n: torch.zeros_like(value[: self.gradients]) for n, value in self._carried.items()}
+        self.initial = {n: torch.zeros_like(value) for n, value in self._carried.items()}
         self._whole = run.active[..., 0].all(1).tolist()
         self._fresh = run.fresh[..., 0].any(1).tolist()
 
     def __iter__(self) -> Iterator[Stretch]:
         for start, stop in reversed(self.adjoint.stretches()):
-            yield self._through(start, stop)
+            stretch = self._through(start, stop)
+            if self._alone is not None:
+                alone = self._alone._through(start, stop)
+                stretch.highway, stretch.highway_scale = alone.total[alone.memory][0], alone.scale[0]
+            yield stretch
         for name, value in self._carried.items():
-            self.initial[name] += self._unscaled(value)[: self.gradients]
+            self.initial[name] += self._unscaled(value)
 
     def _through(self, start: int, stop: int) -> Stretch:
         run, n = self.adjoint.run, stop - start
@@ -163,12 +174,12 @@ class Back:
         for i in reversed(range(n)):
             if (n - 1 - i) % every == 0:
                 self._rescale(max(0, i + 1 - every), i + 1)
-            added = self._local.at(i, self._scale)
+            added = self._local.at(i, self._scale if self._scaled else None)
             for name, value in added.items():
                 self._carried[name] = self._carried[name] + value
             if self._arrivals is not None:
                 self._arrivals.store(i, {name: value[0] for name, value in added.items()})
-            swept = self.adjoint.sweep(self._carried, coefficients.at(i), self.gradients, self._cuts)
+            swept = self.adjoint.sweep(self._carried, coefficients.at(i), self._crossing, self._cuts)
             for name, value in swept.totals.items():
                 total[name][:, i] = value if self._whole[start + i] else value * run.active[start + i]
             scale[:, i] = self._scale
@@ -184,7 +195,7 @@ class Back:
             if active is not None:
                 value = torch.where(active, value, self._carried[name])
             if fresh is not None:
-                self.initial[name] += self._unscaled(value * fresh)[: self.gradients]
+                self.initial[name] += self._unscaled(value * fresh)
                 value = value * ~fresh
             self._carried[name] = value
         if self._arrivals is not None:
@@ -203,9 +214,9 @@ class Back:
             either = torch.where(there, torch.maximum(own, exponent), exponent)
             wanted = torch.where(coming > 0, either.clamp_min(-largest), wanted)
         shift = (wanted - self._scale).clamp_min(-largest)
-        if not shift.any():
+        if not (shift.abs() > largest // 8).any():
             return
-        self._scale = self._scale + shift
+        self._scale, self._scaled = self._scale + shift, True
         factor = torch.exp2(-shift.to(carried.dtype))[..., None]
         self._carried = {name: value * factor for name, value in self._carried.items()}
         if self._arrivals is not None:
@@ -249,16 +260,19 @@ class _Local:
         """The largest entry that steps low..high of the stretch will add, [C, B]; None if they add nothing."""
         return self._sizes[:, low:high].amax(1) if any(self._there[low:high]) else None
 
-    def at(self, i: int, scale: Tensor) -> dict[str, Tensor]:
+    def at(self, i: int, scale: Tensor | None) -> dict[str, Tensor]:
         """What the i-th of the steps adds, by state, [C, B, S], in units of 2**scale; nothing if it adds nothing."""
         if not self._there[i]:
             return {}
+        here = {n: v[i][None] if v.dim() == 3 else v[:, i][self._order] for n, v in self._here.items()}
+        if scale is None and self._everything:
+            return {name: value.expand(len(self._order), *value.shape[1:]) for name, value in here.items()}
         added = self._sizes[:, i] > 0
+        scale = torch.zeros_like(self._sources) if scale is None else scale
         found = {}
-        for name, value in self._here.items():
-            here = value[i] if value.dim() == 3 else value[:, i][self._order]
+        for name, value in here.items():
             factor = torch.where(added, torch.exp2(-scale.to(value.dtype)), torch.zeros((), dtype=value.dtype))
-            found[name] = here * factor[..., None]
+            found[name] = value * factor[..., None]
         return found
 
 
