@@ -10,6 +10,9 @@ CELLS = {
     "LSTM": {"memory": "c", "gates": ["i", "f", "g", "o"], "keeps": "f", "candidates": ["g"]},
     "GRU": {"memory": "h", "gates": ["r", "z", "n"], "keeps": "z", "candidates": ["n"]},
     "RNN": {"memory": "h", "gates": [], "keeps": None, "candidates": [], "products": ["h"]},
+    "Coupled": {
+        "memory": "c", "gates": ["i", "f", "g", "o"], "keeps": "f", "candidates": ["g"], "products": ["i", "g", "o"]
+    },
     "NoForget": {"memory": "c", "gates": ["i", "g", "o"], "keeps": None, "candidates": ["g"], "keep": 1.0},
     "Own": {"memory": "m", "gates": ["alpha", "beta", "k"], "keeps": "alpha", "candidates": ["k"]},
 }

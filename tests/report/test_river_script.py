@@ -18,6 +18,8 @@ from headgate.report.river_static import draw
 NUMBER = r"-?\d+(?:\.\d+)?"
 PLACES = ("x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "d", "width", "height", "stroke-width", "opacity")
 
+BACK = "Object.fromEntries(Object.keys(facts.arrays).map(name => [name, steps[name]]))"
+
 
 def numbers(value: object) -> np.ndarray:
     return np.array(value, dtype=object).astype(float)
@@ -26,7 +28,7 @@ def numbers(value: object) -> np.ndarray:
 @pytest.mark.parametrize("cell", made_up.CELLS)
 def test_arrays_come_back_to_within_their_step(cell):
     steps = steps_of(made_up.record(cell, 61, seed=1))
-    back = run("Object.fromEntries(Object.keys(facts.arrays).map(name => [name, steps[name]]))", steps)
+    back = run(BACK, steps)
     assert set(back) == set(steps.arrays)
     for name, values in steps.arrays.items():
         found = numbers(back[name]).reshape(values.shape)
@@ -92,12 +94,11 @@ def marks(text: str) -> dict[tuple[str, str], list[tuple[str, list[float]]]]:
 def differences(record, focus: int, width: float, format: str = "float32", change=None) -> list[str]:
     """What the script draws otherwise than the static picture, from the same (decoded) numbers."""
     steps = steps_of(record)
-    back = run("Object.fromEntries(Object.keys(facts.arrays).map(name => [name, steps[name]]))", steps)
+    drawn = f"drawRiver(scene({focus}, {width}, {{ formatName: {format!r} }}))"
+    back, text = run(f"[{BACK}, {drawn}]", steps, change)
     for name, values in steps.arrays.items():
         steps.arrays[name] = numbers(back[name]).reshape(values.shape)
-    ours = marks(draw(Scene(steps, focus, width, format)))
-    more = f"{{ formatName: {format!r} }}"
-    theirs = marks(run(f"drawRiver(scene({focus}, {width}, {more}))", steps_of(record), change))
+    ours, theirs = marks(draw(Scene(steps, focus, width, format))), marks(text)
     found = [f"only one draws {kind}" for kind in set(ours) ^ set(theirs)]
     for kind in set(ours) & set(theirs):
         one, two = ours[kind], theirs[kind]
@@ -109,7 +110,7 @@ def differences(record, focus: int, width: float, format: str = "float32", chang
 
 
 CASES = [("LSTM", 60, 55, 1132), ("LSTM", 2000, 700, 900), ("GRU", 60, 30, 1132), ("RNN", 60, 20, 1132)]
-CASES += [("NoForget", 40, 0, 400), ("Own", 5, 2, 800)]
+CASES += [("NoForget", 40, 0, 400), ("Coupled", 60, 40, 1132), ("Own", 5, 2, 800)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

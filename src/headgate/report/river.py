@@ -61,7 +61,7 @@ def river(records: Sequence[Record]) -> Markup:
 def _first_picture(steps: Steps) -> Markup:
     """What is seen before the script runs, and where none may; the script draws over it."""
     scene = Scene(steps, max(0, steps.facts["source"] - 4), FIRST_WIDTH, format_of(steps))
-    height = scene.height + (16 if steps.facts.get("text") else 0)
+    height = scene.height + scene.token
     box = f"0 0 {number(FIRST_WIDTH)} {number(height)}"
     return element("svg", draw(scene), viewBox=box, class_="river-svg", aria_hidden="true")
 

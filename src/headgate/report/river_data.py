@@ -74,8 +74,8 @@ def steps_of(record: Record) -> Steps:
     if "provenance" in record.arrays:
         arrays["provenance"] = np.asarray(record.arrays["provenance"], float)[::turn, ::turn]
     T = len(arrays["gradient_norm"])
-    drawn = [p for p in paths if p != HIGHWAY or np.isfinite(arrays["arrow_norm"][paths.index(p)]).any()]
-    kept = [paths.index(path) for path in drawn]
+    kept = [k for k in range(len(paths)) if np.isfinite(arrays["arrow_norm"][k]).any()]
+    drawn = [paths[k] for k in kept]
     for name in ("arrow_norm", "arrow_share", "arrow_cosine"):
         if name in arrays:
             arrays[name] = arrays[name][kept]
@@ -96,7 +96,7 @@ def _facts(
         "memory": facts["memory"],
         "keeps": facts.get("keeps"),
         "paths": paths,
-        "hues": {path: hue(path, paths) for path in paths},
+        "hues": {name: hue(name, paths) for name in dict.fromkeys([*paths, *gates])},
         "gates": gates,
         "candidates": [gate for gate in gates if kinds.get(gate) == "candidate"],
         "cuts": [cut for cut in cuts if cut in paths],

@@ -48,7 +48,7 @@ def lane(scene: Scene) -> Markup:
     height = scene.lane_bottom - scene.lane_top
     ground = svg.rectangle(left, scene.lane_top, right - left, height, class_="lane", rx=4)
     column = next(c for c in scene.columns if c.first <= scene.focus < c.last)
-    frame = (column.x0, G["loss"] + 10, column.width, scene.step_y - 2 - G["loss"])
+    frame = (column.x0, G["loss"] + 10, column.width, scene.step_y - 2 - G["loss"] + scene.token)
     return ground + svg.rectangle(*frame, class_="here", rx=6)
 
 
@@ -81,15 +81,17 @@ def _wire(scene: Scene, column: Column, name: str, k: int) -> Markup:
 
 
 def _port(scene: Scene, column: Column, name: str, k: int) -> Markup:
-    x, y, r, value = scene.port(column, k), G["port"], G["radius"], scene.gate(name, column.first)
+    x, y, r, value = scene.port(column, k), G["port"], scene.radius(column), scene.gate(name, column.first)
     level: list[Markup] = []
     if name in scene.facts["candidates"] or not math.isfinite(value):
         shapes = [svg.rectangle(x - r + 1, y - r + 1, 2 * r - 2, 2 * r - 2, class_=c, rx=3) for c in ("ground", "rim")]
     else:
         shapes = [svg.element("circle", cx=float(x), cy=float(y), r=r, class_=c) for c in ("ground", "rim")]
         level = _level(x, y, r, value)
-    letter = svg.text(x, y + 4, name[0] if len(name) > 2 else name, class_="letter", text_anchor="middle")
-    return svg.group(shapes[0], *level, shapes[1], letter, class_=f"port s{scene.facts['hues'][name]}")
+    parts = [shapes[0], *level, shapes[1]]
+    if r > G["letter"]:
+        parts.append(svg.text(x, y + 4, name[0] if len(name) > 2 else name, class_="letter", text_anchor="middle"))
+    return svg.group(*parts, class_=f"port s{scene.facts['hues'][name]}")
 
 
 def _level(x: float, y: float, r: float, value: float) -> list[Markup]:
@@ -172,7 +174,7 @@ def _cell_labels(scene: Scene, column: Column, text: str) -> list[Markup]:
     if scene.facts.get("text") and t < len(scene.facts["text"]):
         token = scene.facts["text"][t]
         token = token if len(token) <= SHORT else f"{token[: SHORT - 1]}…"
-        place = column.centre, scene.step_y + 15
+        place = column.centre, scene.step_y + G["token"] - 1
         parts.append(svg.text(*place, token, class_=f"tick token{now}", text_anchor="middle"))
     if left := briefly(scene.relative(t)):
         dead = " gone" if scene.ghost(t) else ""
@@ -185,8 +187,10 @@ def briefly(log: float) -> str:
     """A number given by its log10, as short as a label in the picture must be."""
     if not math.isfinite(log):
         return ""
+    if -2.0022 <= log < -0.0022:
+        return f"{10.0**log:.2f}".removeprefix("0")
     if -3.02 <= log < 2:
-        return f"{float(f'{10.0**log:.{2 if log >= -1 else 1}g}'):g}".removeprefix("0") or "0"
+        return f"{float(f'{10.0**log:.{2 if log > -1 else 1}g}'):g}".removeprefix("0")
     return power_of_ten(math.floor(log + 0.5))
 
 
@@ -198,7 +202,7 @@ def lane_names(scene: Scene) -> Markup:
     x = min(G["gutter"], scene.columns[0].x0) - 10
     lanes = [
         (G["arrives"] - 4, "gradient left", ""),
-        (scene.middle, f"memory {memory}", f"dams: {keeps}" if keeps else "no dam")
+        (scene.middle, f"memory {memory}", f"dams: {keeps or 'its factor'}" if scene.facts["dammed"] else "no dam")
         if highway
         else (scene.middle, "highway", "none"),
         (G["port"], "cell" if scene.ports else "", ""),

@@ -31,12 +31,15 @@ class Scene:
         self.columns = placed(self.T, focus, width)
         self.keep = steps.arrays.get("keep")
         self.products = [path for path in self.facts["paths"] if path not in (HIGHWAY, READOUT)]
-        keeps = self.facts["keeps"]
-        self.ports = sorted(self.products, key=lambda path: path != keeps) if self.keep is not None else self.products
+        # The gate that is the dam comes first, also where no way back leads through it.
+        dam = [gate for gate in self.facts["gates"] if gate == self.facts["keeps"] and self.keep is not None]
+        self.ports = [*dam, *(path for path in self.products if path not in dam)]
+        self.tracks = [path for path in self.ports if path in self.products]
         height = max(GEOMETRY["lane_min"], len(self.products) * GEOMETRY["track"])
         self.lane_top, self.lane_bottom = GEOMETRY["lane_top"], GEOMETRY["lane_top"] + height
         self.track_height = height / max(1, len(self.products))
         self.step_y, self.height = self.lane_bottom + GEOMETRY["step_gap"], self.lane_bottom + GEOMETRY["below"]
+        self.token = GEOMETRY["token"] if self.facts.get("text") else 0
         self.middle = (GEOMETRY["pipe_top"] + GEOMETRY["pipe_bottom"]) / 2
         self.pipe = GEOMETRY["pipe_bottom"] - GEOMETRY["pipe_top"]
 
@@ -97,13 +100,18 @@ class Scene:
         alone = low if self.keep is not None else (low + high) / 2
         return column.x0 + (low + (high - low) * k / (count - 1) if count > 1 else alone) * column.width
 
+    def radius(self, column: Column) -> float:
+        """A port's, as large as the ports' distance allows."""
+        low, high, gaps = GEOMETRY["port_from"], GEOMETRY["port_to"], len(self.ports) - 1
+        return min(GEOMETRY["radius"], (high - low) * column.width / gaps / 2 + 1.5) if gaps else GEOMETRY["radius"]
+
     def dam(self, column: Column) -> float:
         """Where the dam of a cell stands, or the middle of a bundle's."""
         return column.x0 + GEOMETRY["port_from"] * column.width if column.full else column.centre
 
     def track(self, path: str) -> float:
         """The height at which a path runs back."""
-        return self.lane_top + self.track_height * (self.ports.index(path) + 0.5)
+        return self.lane_top + self.track_height * (self.tracks.index(path) + 0.5)
 
     def source_place(self) -> float:
         """Where the gradient enters."""

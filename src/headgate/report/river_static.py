@@ -50,8 +50,7 @@ def river_svg(record: Record, focus: int | None = None, *, width: float = WIDTH,
     else:
         raise ValueError(f"river_svg({record.name!r}, focus={focus}): there is no such step; give 0 to {T - 1}.")
     scene = Scene(steps, place, width - 2 * MARGIN, format_of(steps))
-    extra = 16 if steps.facts.get("text") else 0
-    height = HEADER + scene.height + extra + G["map_height"] + MARGIN
+    height = HEADER + scene.height + scene.token + G["map_height"] + MARGIN
     said = spoken(scene)
     text = svg.element(
         "svg",
@@ -63,7 +62,7 @@ def river_svg(record: Record, focus: int | None = None, *, width: float = WIDTH,
         svg.group(draw(scene), transform=f"translate({svg.number(MARGIN)} {svg.number(HEADER)})"),
         svg.group(
             small_map(scene),
-            transform=f"translate({svg.number(MARGIN)} {svg.number(HEADER + scene.height + extra)})",
+            transform=f"translate({svg.number(MARGIN)} {svg.number(HEADER + scene.height + scene.token)})",
         ),
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {svg.number(width)} {svg.number(height)}",

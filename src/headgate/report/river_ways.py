@@ -41,7 +41,7 @@ def _stream(scene: Scene, path: str, column: Column, left: Column, t: int) -> Ma
         d = f"M{n(scene.node(column))} {n(y)}H{n(stop)}"
     else:
         x, y = scene.port(column, scene.ports.index(path)), scene.track(path)
-        start = f"M{n(x)} {n(G['port'] + G['radius'])}V{n(y - BEND)}"
+        start = f"M{n(x)} {n(G['port'] + scene.radius(column))}V{n(y - BEND)}"
         d = f"{start}Q{n(x)} {n(y)} {n(x - BEND)} {n(y)}H{n(min(stop, x - BEND))}"
     parts = _strokes(d, width, share < 0)
     if left.full:

@@ -57,7 +57,7 @@ class River {
   redraw() {
     const { width } = this;
     this.scene = new Scene(this.steps, this.state, width, this.G);
-    const { height } = this.scene.lane, extra = this.steps.facts.text ? 16 : 0;
+    const { height } = this.scene.lane, extra = this.steps.facts.text ? this.G.token : 0;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height + extra}`);
     this.svg.setAttribute("height", height + extra);
     this.root.classList.toggle("content", this.state.direction === "content");
@@ -199,7 +199,7 @@ class River {
 
   // Up and down go through the paths that arrive at the focused step.
   choose(by) {
-    const { state, steps } = this, order = ["highway", ...steps.ports, "readout"].filter(path => Number.isFinite(steps.arrow(path, state.focus)?.norm));
+    const { state, steps } = this, order = ["highway", ...steps.tracks, "readout"].filter(path => Number.isFinite(steps.arrow(path, state.focus)?.norm));
     const drawn = order.filter(path => steps.facts.paths.includes(path) && path !== state.cut);
     if (!drawn.length) return;
     const at = drawn.indexOf(state.path);

@@ -37,9 +37,15 @@ class Scene {
     return column.x0 + part * this.w(column);
   }
 
+  // As large as the ports' distance allows.
+  radius(column) {
+    const { port_from: from, port_to: to, radius } = this.G, gaps = this.steps.ports.length - 1;
+    return gaps > 0 ? Math.min(radius, ((to - from) * this.w(column)) / gaps / 2 + 1.5) : radius;
+  }
+
   dam(column) { return isFull(column) ? column.x0 + this.G.port_from * this.w(column) : (column.x0 + column.x1) / 2; }
 
-  track(path) { return this.lane.top + this.lane.track * (this.steps.ports.indexOf(path) + 0.5); }
+  track(path) { return this.lane.top + this.lane.track * (this.steps.tracks.indexOf(path) + 0.5); }
 
   // What the gradient does between a column and the one to its left: arrows arriving there, of one path.
   ends(path, column) {
@@ -76,9 +82,9 @@ function drawRiver(scene) {
   ].join("");
 }
 
-function here({ cols, state, lane, G }) {
+function here({ cols, state, steps, lane, G }) {
   const column = cols.find(c => state.focus >= c.from && state.focus < c.to);
-  return box(column.x0, G.loss + 10, column.x1 - column.x0, lane.step - 2 - G.loss, "here", { rx: 6 });
+  return box(column.x0, G.loss + 10, column.x1 - column.x0, lane.step - 2 - G.loss + (steps.facts.text ? G.token : 0), "here", { rx: 6 });
 }
 
 // Two edges of a band around the middle, through [x, height], flat at each point.
@@ -133,7 +139,7 @@ function wire(scene, column, name, k) {
 }
 
 function portOf(scene, column, name, k, t) {
-  const { G, steps, cut } = scene, x = scene.port(column, k), y = G.port, r = G.radius, value = steps.gate(name, t);
+  const { G, steps, cut } = scene, x = scene.port(column, k), y = G.port, r = scene.radius(column), value = steps.gate(name, t);
   const hue = `s${steps.facts.hues[name]}`, candidate = steps.isCandidate(name) || !Number.isFinite(value);
   const shape = kind => candidate
     ? box(x - r + 1, y - r + 1, 2 * r - 2, 2 * r - 2, kind, { rx: 3 }) : tag("circle", { cx: x, cy: y, r, class: kind });
@@ -145,7 +151,7 @@ function portOf(scene, column, name, k, t) {
     else if (value > 0.5) level = tag("circle", { cx: x, cy: y, r, class: "level" });
   }
   const cross = cut === name ? cutCross(x, y, r - 1) : "";
-  const letter = words(x, y + 4, name.length > 2 ? name[0] : name, "letter", { "text-anchor": "middle" });
+  const letter = r <= G.letter ? "" : words(x, y + 4, name.length > 2 ? name[0] : name, "letter", { "text-anchor": "middle" });
   return tag("g", { class: `port ${hue}${cut === name ? " cut" : ""}`, "data-gate": name, "data-step": String(t) }, shape("ground") + level + shape("rim") + letter + cross);
 }
 
@@ -190,7 +196,7 @@ function labels(scene, column) {
   const content = state.direction === "content", share = content && t <= state.focus ? steps.written(t, t + 1, state.focus) : NaN;
   const left = content ? (Number.isFinite(share) ? percent(share) : "") : briefly(steps.relative(t, scene.cut));
   const token = steps.facts.text?.[t], step = words(centre, lane.step, String(steps.number(t)), `tick step${now}`, { "text-anchor": "middle" });
-  const said = token ? words(centre, lane.step + 15, token.length > 12 ? `${token.slice(0, 11)}…` : token, `tick token${now}`, { "text-anchor": "middle" }) : "";
+  const said = token ? words(centre, lane.step + G.token - 1, token.length > 12 ? `${token.slice(0, 11)}…` : token, `tick token${now}`, { "text-anchor": "middle" }) : "";
   const dead = !content && scene.ghost(t) ? " gone" : "";
   const beside = t === steps.facts.source && !content ? 14 : 0;
   return step + said + (left ? words(column.x1 - 4 - beside, G.arrives, left, `arrives${now}${dead}`, { "text-anchor": "end" }) : "");
@@ -218,7 +224,7 @@ function laneNames(scene) {
     words(x, two ? y - 3 : y + 4, one, "lane-name", end) + (two ? words(x, y + 10, two, "lane-note", end) : "");
   return [
     name(G.arrives - 4, content ? "written here" : "gradient left", ""),
-    steps.keep ? name(middle, `memory ${memory}`, keeps ? `dams: ${keeps}` : "no dam") : name(middle, "highway", "none"),
+    steps.keep ? name(middle, `memory ${memory}`, steps.facts.dammed ? `dams: ${keeps ?? "its factor"}` : "no dam") : name(middle, "highway", "none"),
     name(G.port, steps.ports.length ? "cell" : "", ""),
     name((lane.top + lane.bottom) / 2, steps.keep && memory !== "h" ? "output h" : `through U`, steps.keep ? "through the gates" : "the only way"),
     name(lane.step - 4, "step t", ""),

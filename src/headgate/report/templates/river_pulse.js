@@ -71,7 +71,7 @@ class Pulse {
   }
 
   dot(x, y, fade, hue, dead) {
-    const ring = tag("circle", { cx: x, cy: y, r: 5 + 7 * fade, class: `glow ${hue}`, style: `opacity:${round(0.35 * fade)}` });
-    return ring + tag("circle", { cx: x, cy: y, r: 2.5 + 3.5 * fade, class: `pulse ${hue}${dead ? " gone" : ""}`, style: `opacity:${round(Math.max(0.3, fade))}` });
+    const ring = tag("circle", { cx: x, cy: y, r: 5 + 7 * fade, class: `glow ${hue}`, opacity: 0.35 * fade });
+    return ring + tag("circle", { cx: x, cy: y, r: 2.5 + 3.5 * fade, class: `pulse ${hue}${dead ? " gone" : ""}`, opacity: Math.max(0.3, fade) });
   }
 }

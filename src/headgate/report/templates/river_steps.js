@@ -41,7 +41,10 @@ class Steps {
     this.total = this.gradient_norm;
     this.reference = this.total[facts.source];
     this.products = facts.paths.filter(path => path !== "highway" && path !== "readout");
-    this.ports = this.keep ? [...this.products].sort((a, b) => (b === facts.keeps) - (a === facts.keeps)) : this.products;
+    // The gate that is the dam comes first, also where no way back leads through it.
+    const dam = this.keep && facts.gates.includes(facts.keeps) ? [facts.keeps] : [];
+    this.ports = [...dam, ...this.products.filter(path => !dam.includes(path))];
+    this.tracks = this.ports.filter(path => this.products.includes(path));
     this.ended = new Map();
     this.losses = Array.from({ length: this.T }, (_, t) => t).filter(t => this.hasLoss(t));
   }

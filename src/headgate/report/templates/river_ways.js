@@ -25,7 +25,7 @@ function stream(scene, path, column, left, t) {
   else {
     const x = scene.port(column, steps.ports.indexOf(path)), bend = 9;
     y = scene.track(path);
-    d = `M${round(x)} ${round(G.port + G.radius)}V${round(y - bend)}Q${round(x)} ${round(y)} ${round(x - bend)} ${round(y)}H${round(Math.min(stop, x - bend))}`;
+    d = `M${round(x)} ${round(G.port + scene.radius(column))}V${round(y - bend)}Q${round(x)} ${round(y)} ${round(x - bend)} ${round(y)}H${round(Math.min(stop, x - bend))}`;
   }
   const point = isFull(left) ? arrowHead(tip, y, head, "left") : "";
   return way(scene, path, t, share, strokes(d, width, share < 0) + point, d);

@@ -6,7 +6,7 @@ const ROLES = {
   GRU: { z: "update gate", r: "reset gate", n: "candidate" },
 };
 
-const powerOfTen = exponent => "10" + [...String(exponent)].map(sign => RAISED[sign]).join("");
+const powerOfTen = exponent => (exponent === 1 ? "10" : "10" + [...String(exponent)].map(sign => RAISED[sign]).join(""));
 
 // A number given by its log10, in two digits or as a power of ten.
 function magnitude(log) {
@@ -20,7 +20,8 @@ function magnitude(log) {
 // As short as a label in the picture must be.
 function briefly(log) {
   if (!Number.isFinite(log)) return "";
-  if (log >= -1 && log < 2) return String(Number((10 ** log).toPrecision(2))).replace(/^0\./, ".");
+  if (log >= -2.0022 && log < -0.0022) return (10 ** log).toFixed(2).slice(1);
+  if (log >= -0.0022 && log < 2) return String(Number((10 ** log).toPrecision(2)));
   if (log >= -3.02 && log < 0) return String(Number((10 ** log).toPrecision(1))).replace(/^0\./, ".");
   return powerOfTen(Math.round(log));
 }
@@ -99,7 +100,7 @@ function expertStep(t, steps, { cut, format, formatName }) {
   if (!Number.isFinite(relative)) return `${said[0]}: no gradient.`;
   said.push(`|∂ℓ/∂${m}ₜ| = ${magnitude(relative)} of the source's, ${magnitude(steps.absolute(t, cut))} in itself`);
   if (cut) said.push(`path ${cut} cut, measured; uncut ${magnitude(steps.relative(t))}`);
-  else if (t !== source) said.push("shares " + ways(t, steps).map(way => `${way.path} ${signed(way.share)}`).join(", "));
+  else if (t !== source) said.push("shares " + ways(t, steps).filter(way => Math.abs(way.share) >= 0.005).map(way => `${way.path} ${signed(way.share)}`).join(", "));
   if (steps.cancellation && !cut) said.push(`Σ|part| / |total| = ${steps.cancellation[t].toFixed(2)}`);
   if (keeps) said.push(`mean ${keeps} = ${decimals(steps.gate(keeps, t))}`);
   if (steps.keep) {
@@ -180,7 +181,10 @@ function howToRead(steps, { wording, direction, cut }) {
   if (!steps.keep) {
     return `Time runs to the right, the gradient flows back to the left. The ${label} has no channel for its memory: the gradient has to go through the same matrix at every step, and each time it gets weaker or stronger by about the same factor.${cutting}`;
   }
-  const dam = keeps ? ` Each dam is the ${roleOf(keeps, steps)}, as far open as it was on average: what it lets through goes straight on to the step before.` : " Nothing dams it: the memory is kept whole at every step.";
+  const gate = keeps ? `the ${roleOf(keeps, steps)}` : `what keeps ${memory}`, open = "as far open as it was on average";
+  const dam = steps.facts.dammed
+    ? ` Each dam is ${gate}, ${open}: what it lets through goes straight on to the step before.`
+    : " Nothing dams it: the memory is kept whole at every step.";
   return `Time runs to the right, the gradient flows back to the left. The channel at the top is the memory ${memory}.${dam} The coloured ways below go through what the other gates read. A stream is a pixel thinner for every factor of ten that is lost.${cutting}`;
 }
 
