@@ -134,12 +134,7 @@ def test_rows_count_up_to_their_own_source():
     assert np.isnan(connectivity(two_cut, active, np.array([0, 2, 4]))[0, 0])
 
 
-def unscaled(adjoint, stretch):
-    return torch.linalg.norm(stretch.inputs @ adjoint.run.weights["weight_ih"], dim=-1).log10().numpy()
-
-
 MUTANTS = {
-    "scales forgotten": ("input_norms", unscaled),
     "rows by their mean": ("_median", lambda logs: np.nanmean(logs, 1)),
     "padding counted": ("_log_mean", lambda logs, there: np.log10((10.0**logs).mean(1))),
 }
@@ -153,3 +148,12 @@ def test_what_is_wrong_is_caught(mutant, monkeypatch):
     monkeypatch.setattr(measured, *mutant)
     with pytest.raises(AssertionError, match=r"norm|something to say"):
         compare(case)
+
+
+def test_scales_that_are_forgotten_are_caught(monkeypatch):
+    def unscaled(adjoint, stretch):
+        return torch.linalg.norm(stretch.inputs @ adjoint.run.weights["weight_ih"], dim=-1).log10().numpy()
+
+    monkeypatch.setattr(measured, "input_norms", unscaled)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        test_a_gradient_below_any_number()
