@@ -35,7 +35,7 @@ def run(expression: str, steps: Steps | None = None, change: tuple[str, str] | N
         const state = more => {{
             const formatName = (more && more.formatName) || "float32";
             const usual = {{ path: null, cut: null, direction: "gradient", wording: "plain" }};
-            return {{ ...usual, formatName, format: formats[formatName][1], ...more }};
+            return {{ ...usual, formatName, format: formats[formatName], ...more }};
         }};
         const scene = (focus, width, more) => new Scene(steps, state({{ focus, ...more }}), width, G);
         const plain = (key, value) => ArrayBuffer.isView(value) ? Array.from(value)

@@ -12,7 +12,7 @@ from report import made_up_river as made_up
 from headgate.inspection import Record
 from headgate.inspection.schema import check
 from headgate.report.river import FIRST_WIDTH, SCRIPTS, river, river_svg, template
-from headgate.report.river_data import Missing, as_script, source_of, steps_of
+from headgate.report.river_data import FORMATS, Missing, as_script, source_of, steps_of
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
 
@@ -126,6 +126,16 @@ def test_a_cell_without_highway_has_a_dry_bed():
     assert 'class="dry"' in dry and 'class="water"' not in dry and 'class="blade"' not in dry
     assert 'class="water"' in wet and 'class="blade"' in wet
     assert 'class="blade"' not in river_svg(made_up.record("NoForget", 20))
+
+
+def test_formats_end_where_numpy_rounds_to_zero():
+    for name, kind in (("float64", np.float64), ("float32", np.float32), ("float16", np.float16)):
+        # Twice the logarithm's last digit, 5e-4, to either side.
+        assert kind(10.0 ** (FORMATS[name] - 1e-3)) == 0
+        if name != "float64":
+            assert kind(10.0 ** (FORMATS[name] + 1e-3)) > 0
+    smallest = float(np.finfo(np.float32).smallest_normal) * 2.0**-7
+    assert 10.0 ** FORMATS["bfloat16"] == pytest.approx(smallest / 2, rel=2e-3)
 
 
 def test_a_closed_dam_leaves_nothing_open():

@@ -20,13 +20,9 @@ from headgate.report.hues import hue
 
 DECADE = 0.05
 MISSING = {"i2": -32768, "u1": 255, "i1": -128}
-# log10 of the smallest normal and the smallest of all numbers of a format (IEEE 754; bfloat16 has float32's exponent).
-FORMATS = {
-    "float64": (-307.65, -323.31),
-    "float32": (-37.93, -44.85),
-    "bfloat16": (-37.93, -40.04),
-    "float16": (-4.21, -7.22),
-}
+# log10 of half the smallest number of a format (IEEE 754; bfloat16 has float32's exponent): a gradient whose norm is
+# below has no entry that is not rounded to zero.
+FORMATS = {"float64": -323.607, "float32": -45.155, "bfloat16": -40.338, "float16": -7.526}
 HIGHWAY, READOUT = "highway", "readout"
 
 

@@ -24,7 +24,7 @@ class Scene:
     def __init__(self, steps: Steps, focus: int, width: float, format: str) -> None:
         self.facts, self.arrays, self.T = steps.facts, steps.arrays, steps.facts["T"]
         self.focus, self.width, self.format = focus, width, format
-        self.smallest = FORMATS[format][1]
+        self.smallest = FORMATS[format]
         self.total = steps.arrays["gradient_norm"]
         self.source = self.facts["source"]
         self.reference = self.total[self.source]

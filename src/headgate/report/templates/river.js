@@ -42,7 +42,7 @@ class River {
 
   setFormat(name) {
     this.state.formatName = name;
-    this.state.format = this.formats[name][1];
+    this.state.format = this.formats[name];
     this.find(".river-format").value = name;
   }
 

@@ -90,7 +90,7 @@ function plainStep(t, steps, { cut, format, formatName }) {
   if (Number.isFinite(open)) said.push(`The ${roleOf(keeps, steps)} is ${percent(open)} open`);
   if (steps.cancellation && steps.cancellation[t] > 2.5 && !cut)
     said.push(`Much of it cancels: the single ways add up to ${steps.cancellation[t].toFixed(1)} times what is left`);
-  if (steps.absolute(t, cut) < format) said.push(`In ${formatName} this is below the smallest number, so nothing arrives`);
+  if (steps.absolute(t, cut) < format) said.push(`In ${formatName} this rounds to zero, so nothing arrives`);
   return said.join(". ") + ".";
 }
 
@@ -107,7 +107,7 @@ function expertStep(t, steps, { cut, format, formatName }) {
     said.push(`timescale here ${timescale(steps.keep[t])}`);
     if (t < source) said.push(`product of the factor from the source ${magnitude(Math.log10(steps.kept(t + 1, source + 1)))}`);
   }
-  if (steps.absolute(t, cut) < format) said.push(`below the smallest ${formatName}`);
+  if (steps.absolute(t, cut) < format) said.push(`zero in ${formatName}`);
   return said.join("; ") + ".";
 }
 
