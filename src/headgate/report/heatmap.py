@@ -27,7 +27,10 @@ def palette() -> np.ndarray:
     points = np.frombuffer(VIRIDIS, np.uint8).reshape(-1, 3).astype(float)
     places = np.linspace(0, len(points) - 1, LEVELS)
     channels = [np.interp(places, range(len(points)), points[:, k]) for k in range(3)]
-    return np.stack(channels, 1).round().astype(np.uint8)
+    steps = np.stack(channels, 1).round().astype(np.uint8)
+    # Where the colours hardly change, two steps round to one; the page tells values by their colour.
+    steps[1:, 2] += (steps[1:] == steps[:-1]).all(1)
+    return steps
 
 
 def colour(part: float) -> str:

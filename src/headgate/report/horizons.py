@@ -154,6 +154,7 @@ def _bar(bar: Bar, x: Steps, place: Box, row: int) -> Markup:
         parts.append(svg.text(place.right + 10, spot, bar.words, class_=f"label {bar.style}"))
         parts += [svg.text(place.right + 10, middle + 13, bar.also, class_="note")] if bar.also else []
     else:
+        parts.append(svg.element("title", bar.words))
         parts.append(svg.text(place.left + 8, middle + 4, _cut(bar.words, 74), class_="ghost"))
     return svg.group(*parts)
 

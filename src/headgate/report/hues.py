@@ -72,11 +72,11 @@ def settled(css: str, scheme: str = "light") -> str:
     colours, written = SCHEMES[scheme], []
     for selectors, body in re.findall(r"([^{}]+)\{([^{}]*)\}", css):
         names = [name.strip() for name in selectors.split(",")]
-        if "var(--hue)" in body:
-            for k in range(HUES):
-                own = ", ".join(f"{name}.s{k}" for name in names)
-                written.append((own, body.replace("var(--hue)", colours[f"c{k}"])))
-        else:
-            written.append((", ".join(names), body))
-    text = "\n".join(f"{selectors} {{{body}}}" for selectors, body in written)
+        lines = [line.strip() for line in body.split(";") if line.strip()]
+        written.append((", ".join(names), "; ".join(line for line in lines if "var(--hue)" not in line)))
+        for k in range(HUES if "var(--hue)" in body else 0):
+            own = ", ".join(f"{name}.s{k}" for name in names)
+            hued = "; ".join(line for line in lines if "var(--hue)" in line)
+            written.append((own, hued.replace("var(--hue)", colours[f"c{k}"])))
+    text = "\n".join(f"{selectors} {{ {body} }}" for selectors, body in written if body)
     return re.sub(r"var\(--(\w+)\)", lambda found: colours[found.group(1)], text)

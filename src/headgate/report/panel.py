@@ -80,7 +80,7 @@ def points(x: np.ndarray, y: np.ndarray, size: float, class_: str, **attributes:
     return svg.element("path", d=places, stroke_width=size, class_=f"points {class_}", **attributes)
 
 
-def whole_decades(*arrays: np.ndarray | None, least: float = -3.0, most: float = 1.0, floor: float = -60.0):
+def whole_decades(*arrays: np.ndarray | None, least: float = -3.0, most: float = 14.0, floor: float = -60.0):
     """Whole decades, as logarithms, that hold all of what there is: (low, high), at least from `least` to 0."""
     joined = np.concatenate([a[np.isfinite(a)].ravel() for a in arrays if a is not None] or [np.zeros(0)])
     if not joined.size:

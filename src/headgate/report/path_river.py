@@ -20,7 +20,7 @@ from headgate.report.scale import Percent, Steps, percent
 
 WIDTH, LEFT, RIGHT = 1120.0, 66.0, 110.0
 TOP, LINE, BETWEEN, RIVER = 12.0, 64.0, 24.0, 230.0
-MOST_COLUMNS, HIGHEST = 400, 3.0
+MOST_COLUMNS, HIGHEST = 256, 3.0
 FORMULA = (
     r"\frac{\partial L}{\partial m_t}=\sum_p v_p,\qquad s_p=\frac{\langle v_p,v\rangle}{\lVert v\rVert^2},\quad "
     r"\sum_p s_p=1,\qquad \text{cancellation}=\frac{\sum_p\lVert v_p\rVert}{\lVert v\rVert}\ge 1"
@@ -33,7 +33,7 @@ def path_river(layer: Layer) -> Figure | None:
     if found is None:
         return None
     share, cancels = found
-    chosen = columns(cancels)
+    chosen = columns(cancels, min(MOST_COLUMNS, layer.detail))
     share, cancels, time = share[:, chosen], cancels[chosen], chosen.astype(float)
     upper = Box(LEFT, TOP, WIDTH - RIGHT, TOP + LINE)
     lower = Box(LEFT, upper.bottom + BETWEEN, upper.right, upper.bottom + BETWEEN + RIVER)
@@ -69,9 +69,9 @@ def path_river(layer: Layer) -> Figure | None:
     )
 
 
-def columns(cancels: np.ndarray) -> np.ndarray:
+def columns(cancels: np.ndarray, most: int = MOST_COLUMNS) -> np.ndarray:
     """Which steps are drawn: all of them, or of each piece the one at which most cancels."""
-    marks = edges(len(cancels), MOST_COLUMNS)
+    marks = edges(len(cancels), most)
     size = np.nan_to_num(cancels, nan=-1.0)
     return np.array([a + int(size[a:b].argmax()) for a, b in pairwise(marks)])
 
@@ -142,8 +142,9 @@ def _plain(layer: Layer, share: np.ndarray) -> str:
     middle = np.nanmedian(share, 1)
     order = np.argsort(-middle)
     names = [highway_words(layer) if path == "highway" else _said(path) for path in layer.paths]
-    first = f"Half of the time or more, {percent(middle[order[0]])} of the gradient comes by the {names[order[0]]}"
-    second = f"; next is the {names[order[1]]} with {percent(middle[order[1]])}." if len(order) > 1 else "."
+    first = f"At a usual step, {percent(middle[order[0]])} of the gradient comes by the {names[order[0]]}"
+    follows = len(order) > 1 and middle[order[1]] >= 0.01
+    second = f"; next is the {names[order[1]]} with {percent(middle[order[1]])}." if follows else "."
     return first + second + (
         " What lies below zero works against the rest; the line on top tells how much is lost that way (1: nothing)."
     )

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-MOST_POINTS = 800
+MOST_POINTS = 400
 
 
 def peaks(x: np.ndarray, *lines: np.ndarray, most: int = MOST_POINTS) -> list[np.ndarray]:

@@ -16,7 +16,8 @@ from headgate.report.plot import Axis, Box, picture
 from headgate.report.scale import Percent
 
 SIDE, GAP, LEFT, TOP, ROOM = 208.0, 40.0, 62.0, 34.0, 70.0
-MOST_DOTS, CELLS = 1200, 28
+# Dots for each cell along a side that a page has room for; beyond, units are counted in cells.
+MOST_DOTS, CELLS = 4, 28
 OPEN = 0.9
 
 
@@ -32,7 +33,7 @@ def saturation(layer: Layer) -> Figure | None:
     names = layer.gates
     across = min(4, len(names))
     places = [_place(k, across) for k in range(len(names))]
-    dots = low.size <= MOST_DOTS
+    dots = low.size <= MOST_DOTS * layer.detail
     parts = [_gate(layer, k, places[k], low[k], high[k], costs, weight, top, dots) for k in range(len(names))]
     bottom = places[-1].bottom
     bar = Box(places[across - 1].right + 18, TOP + 20, places[across - 1].right + 30, TOP + 150)

@@ -103,7 +103,7 @@ def lyapunov(layer: Layer) -> Figure | None:
         expert=f"Lyapunov exponents of the driven run by QR of the Jacobians; band: what the running estimate still "
         f"moves.{_checksum(facts)}",
         formula=r"\lambda_i=\frac{1}{T}\sum_t\log R^{(t)}_{ii},\qquad Q_tR_t=J_tQ_{t-1},\qquad "
-        r"\sum_i\lambda_i=\overline{\log\lvert\det J_t\rvert}",
+        r"\sum_i\lambda_i=\overline{\log\lvert\operatorname{det}J_t\rvert}",
         change="gates that stay open move exponents to zero; the recurrent matrices' size moves all of them.",
         header=["direction", "exponent", "half-width", "factor a step"],
         numbers=[[f"{k + 1}", f"{v:.5g}", f"{wide[k]:.2g}", f"{math.exp(v):.4g}"] for k, v in enumerate(values)],

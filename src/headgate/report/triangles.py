@@ -20,10 +20,13 @@ DECADES = 8
 def connectivity(layer: Layer) -> Figure | None:
     """Gradient of each followed loss with respect to each input; None where there are fewer than two losses."""
     found = layer.arrays("connectivity", "sources", "bins")
-    if found is None or len(found[1]) < 2:
+    if found is None:
         return None
     values, sources, bins = found
-    steps = np.where(sources < 0, layer.steps - 1, sources)
+    # The last loss of each row, in the order of the run: a reversed one ends at the first step.
+    steps = np.where(sources < 0, 0 if layer.facts.get("reverse") else layer.steps - 1, sources)
+    if len(np.unique(steps)) < 2:
+        return None
     order = np.argsort(steps, kind="stable")
     values, steps = values[order], steps[order]
     place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.72)
@@ -67,16 +70,13 @@ def provenance(layer: Layer) -> Figure | None:
     bar = Box(place.right + 22, place.top + 60, place.right + 34, place.top + 200)
     parts = [panel(place, Axis(x, "held at time step"), Axis(y, "written at time step"), image),
              legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
-    final = 10.0 ** np.nan_to_num(values[:, -1], nan=-99.0)
-    total = final.sum()
-    half = int(np.searchsorted(np.cumsum(final[::-1]) / total, 0.5)) if total > 0 else 0
-    age = layer.steps - pieces[max(len(pieces) - 1 - half, 0)]
+    age = _half_age(layer, values, pieces)
     return Figure(
         name="provenance",
         title="From when the content is",
         picture=picture(640.0, place.bottom + 42, "Share of what the memory holds by when it was written.", *parts),
-        reading=f"Each column is a moment, and tells from when its content is. At the end, half of it is younger than "
-        f"{age:,.0f} steps. Bright rows that run far to the right are moments that were kept.",
+        reading=f"Each column is a moment, and tells from when its content is. At the end of the run, half of it is "
+        f"younger than {age:,.0f} steps. Long bright rows are moments that were kept.",
         expert="Exact for a memory carried by a factor: c_T is the sum of what was written at s, times the product of "
         "the factors since (Levy et al. 2018); norms over units.",
         formula=r"c_T=\sum_s w_{s,T}\odot g_s,\qquad w_{s,T}=i_s\odot\prod_{m=s+1}^{T} f_m",
@@ -85,6 +85,16 @@ def provenance(layer: Layer) -> Figure | None:
         numbers=[[f"{pieces[r]:.0f}", *(power(values[r, k]) for k in _shown(len(pieces), 16))]
                  for r in _shown(len(pieces), 32)],
     )  # fmt: skip
+
+
+def _half_age(layer: Layer, values: np.ndarray, pieces: np.ndarray) -> float:
+    """Steps within which half of what is held at the end of the run was written; a reversed run ends at step 0."""
+    reverse = bool(layer.facts.get("reverse"))
+    back = slice(None, None, 1 if reverse else -1)
+    share = 10.0 ** np.nan_to_num(values[back, 0 if reverse else -1], nan=-99.0)
+    wide = np.diff(np.append(pieces, layer.steps))[back]
+    half = int(np.searchsorted(np.cumsum(share) / max(float(share.sum()), 1e-99), 0.5))
+    return float(np.cumsum(wide)[min(half, len(wide) - 1)])
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

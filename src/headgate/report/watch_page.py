@@ -21,6 +21,7 @@ from headgate.report.figure import Figure
 from headgate.report.heatmap import palette
 from headgate.report.horizons import horizons, sentence
 from headgate.report.hues import chart_style, variables
+from headgate.report.images import write_images
 from headgate.report.layer import Layer, layers
 from headgate.report.mathematics import mathml
 from headgate.report.page import template_text
@@ -51,7 +52,7 @@ def write_watch_report(
         out: the page's path; a folder, or a name without ".html", gets a `watch.html` inside.
         title: the page's first line.
         plain: whether the page opens with plain wording; the reader may switch.
-        images: write every chart as SVG and PNG as well, into `<page's name>_charts` beside the page.
+        images: write every chart as SVG and PNG as well, into `<page's name>_charts/<number of the layer>`.
 
     Returns:
         The page's path.
@@ -61,13 +62,24 @@ def write_watch_report(
     """
     found = gather(records)
     page = render(found, title=title, plain=plain)
-    path = Path(out) if Path(out).suffix == ".html" else Path(out) / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = page_file(out, PAGE)
     path.write_text(page, encoding="utf-8", newline="\n")
+    if images:
+        for number, record in enumerate(found):
+            write_images(record, path.with_name(f"{path.stem}_charts") / f"{number}")
     return path
 
 
-def gather(records: str | Path | Record | Sequence[Record | str | Path]) -> list[Record]:
+def page_file(out: str | Path, name: str) -> Path:
+    """Where a page goes: `out` itself if it is a name in .html, else `name` inside of it; its folder is made."""
+    path = Path(out) if Path(out).suffix == ".html" else Path(out) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def gather(
+    records: str | Path | Record | Sequence[Record | str | Path], caller: str = "write_watch_report"
+) -> list[Record]:
     """Records from wherever they are, in the order given, those of a folder by their folders' names.
 
     Raises:
@@ -81,13 +93,13 @@ def gather(records: str | Path | Record | Sequence[Record | str | Path]) -> list
         inside += sorted(path.parent for path in folder.glob("*/**/record.json"))
         if not inside:
             raise ValueError(
-                f"write_watch_report: {folder} holds no record.json, nor does any folder in it; give a folder that "
+                f"{caller}: {folder} holds no record.json, nor does any folder in it; give a folder that "
                 "`save` wrote."
             )
         return [Record.load(path) for path in inside]
-    found = [record for item in records for record in gather(item)]
+    found = [record for item in records for record in gather(item, caller)]
     if not found:
-        raise ValueError("write_watch_report: an empty list came, but at least one Record is needed.")
+        raise ValueError(f"{caller}: an empty list came, but at least one Record is needed.")
     return found
 
 
@@ -97,8 +109,9 @@ def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True)
     Raises:
         ValueError: it would pass 10 MB even with little detail.
     """
+    picture = _river(records)
     for detail in DETAILS:
-        page = _render(records, title, plain, detail)
+        page = _render(records, title, plain, detail, picture)
         if len(page.encode()) <= SMALL_BYTES:
             return page
     if len(page.encode()) > MOST_BYTES:
@@ -109,23 +122,31 @@ def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True)
     return page
 
 
-def _render(records: Sequence[Record], title: str, plain: bool, detail: int) -> str:
+def _render(records: Sequence[Record], title: str, plain: bool, detail: int, picture: tuple[Markup, str]) -> str:
     found = layers(records, detail)
-    script = template_text("watch.js")
-    hero, no_hero = _river(records)
-    return _template("watch.html.jinja").render(
+    parts = shell(plain)
+    hero, no_hero = picture
+    return template("watch.html.jinja").render(
+        **parts,
         title=title,
         plain=plain,
-        policy=policy(script, hero),
-        style=Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
+        policy=policy(parts["script"], hero),
         layers=[_layer(layer) for layer in found],
         river=hero,
         no_river=no_hero,
         draw=draw,
-        footer=_footer(records),
+        footer=footer(records),
         data=embedded(records),
-        script=script,
     )
+
+
+def shell(plain: bool) -> dict[str, Markup]:
+    """What every page of the watch has: its style, its script, and the two choices at its top."""
+    return {
+        "style": Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
+        "script": template_text("watch.js"),
+        "controls": Markup(template("controls.html.jinja").render(plain=plain)),
+    }
 
 
 def _river(records: Sequence[Record]) -> tuple[Markup, str]:
@@ -146,7 +167,7 @@ def policy(script: Markup, *others: Markup) -> str:
 
 def draw(key: str, figure: Figure, heading: str) -> Markup:
     """A figure with its words and its table."""
-    return Markup(_template("figure.html.jinja").render(key=key, figure=figure, heading=heading))
+    return Markup(template("figure.html.jinja").render(key=key, figure=figure, heading=heading))
 
 
 def embedded(records: Sequence[Record]) -> Markup:
@@ -185,18 +206,20 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "name": layer.name,
         "cell": layer.label,
         "title": layer.title,
-        "facts": _facts(layer),
+        "facts": about(layer),
         "sentence": sentence(layer),
         "horizons": [_short(layer, "stored", "max"), _short(layer, "trainable", "1e-3"), _short(layer, "used", "lag")],
         "verdicts": verdicts(layer),
         "worst": level,
+        "need": layer.need,
         "icon": icon(level) if level else "",
         "first": horizons(layer),
         "groups": groups(layer),
     }
 
 
-def _facts(layer: Layer) -> str:
+def about(layer: Layer) -> str:
+    """A layer in one line: sizes, format, loss."""
     facts = layer.facts
     parts = [f"{facts.get('hidden_size')} units", f"{layer.steps:,} steps"]
     if facts.get("rows"):
@@ -218,13 +241,15 @@ def _short(layer: Layer, name: str, key: str) -> str:
     return f"≥ {words}" if facts.get("at_least") else words
 
 
-def _footer(records: Sequence[Record]) -> str:
+def footer(records: Sequence[Record]) -> str:
+    """The page's last line."""
     versions = sorted({str(record.facts["headgate"]) for record in records if record.facts.get("headgate")})
     return f"headgate {', '.join(versions)}".rstrip() + " · this file needs no network and sends nothing anywhere"
 
 
 @cache
-def _template(name: str):
+def template(name: str):
+    """One of our page templates, escaping all that it is given."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
     environment.filters["math"] = mathml
     return environment.from_string(str(template_text(name)))
