@@ -47,7 +47,7 @@ def with_dynamics(adjoint: Adjoint, record: Record, seed: int = 0) -> Record:
     for name, make in measurements.items():
         try:
             more, said = make()
-        except ValueError as reason:
+        except (ValueError, torch.linalg.LinAlgError) as reason:
             missing[name] = str(reason)
             continue
         arrays |= more
@@ -95,7 +95,8 @@ def _exponents(adjoint: Adjoint, record: Record, seed: int) -> Found:
 def _singular(adjoint: Adjoint, row: int, seed: int) -> Found:
     found = singular_values(adjoint, row=row, seed=seed)
     arrays = {"singular_values": found.log10, "singular_windows": np.asarray(found.windows)}
-    rank = [float(value) for value in np.asarray(found.stable_rank)]
+    # A product that is zero has none.
+    rank = [float(value) if np.isfinite(value) else None for value in np.asarray(found.stable_rank)]
     return arrays, {"stable_rank": rank, "singular_exact": found.exact}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from torch import nn
 
 from headgate.inspection.ablation import Ablation, ablate
+from headgate.inspection.bootstrap import Paired
 from headgate.inspection.capture import Watch, watch
 from headgate.inspection.context import StateReset, UseCurve, state_reset, use_curve
 from headgate.inspection.dynamics import with_dynamics
@@ -93,20 +96,26 @@ def examine(
         limits: the numbers that verdicts compare with.
 
     Raises:
-        TypeError, ValueError: there is no recurrent layer, there are no batches, or `losses` gave no losses.
+        TypeError, ValueError: there is no recurrent layer, there are no batches, `losses` gave no losses, or a number
+            of steps is none.
         RuntimeError: the model ran in a way that cannot be followed; the message says which.
     """
     batches = list(batches)
     if not batches:
         raise ValueError("examine: there are no batches to look at; give at least one.")
     asked = {"needs_lag": needs_lag, "tbptt": tbptt}
-    seen = _seen(model, batches[0], losses)
+    _check_counts(**asked, train_length=train_length, rows=rows)
+    seen, loss = _seen(model, batches[0], losses, chance, seed)
     narrow_watch(seen, rows)
+    _check_steps(seen)
     records = {name: seen[name].record(**asked) for name in seen}
     if dynamics:
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
+    records = {name: replace(record, facts={**record.facts, "loss": loss}) for name, record in records.items()}
     if causes:
         records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
+    else:
+        records = {name: _caused(record, None, None, None, None, {}) for name, record in records.items()}
     verdicts = {}
     for name, record in records.items():
         verdicts[name] = judge(record, limits)
@@ -115,8 +124,28 @@ def examine(
     return Examination(records, verdicts)
 
 
-def _seen(model: nn.Module, batch: Any, losses: Losses) -> Watch:
-    with _undisturbed(model), watch(model) as seen:
+def _check_counts(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"examine: {name}={value!r} is no number of steps or rows; give a whole number above 0.")
+
+
+def _check_steps(seen: Watch) -> None:
+    """Refuse layers of which there is nothing to tell."""
+    if not len(seen):
+        raise ValueError(
+            "examine: losses(model, batch) called no recurrent layer of the model, so there is nothing to look at."
+        )
+    for name in seen:
+        if not seen[name].lengths.any():
+            raise ValueError(f"examine: no sequence of the first batch takes a step in {name}; give one that does.")
+
+
+def _seen(
+    model: nn.Module, batch: Any, losses: Losses, chance: float | None, seed: int
+) -> tuple[Watch, dict[str, Any]]:
+    """What a watch saw of one batch, and its loss as it stands among the facts."""
+    with _undisturbed(model, seed), watch(model) as seen:
         found = losses(model, batch)
         if not isinstance(found, torch.Tensor) or found.dim() != 1:
             came = f"a tensor of shape {list(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
@@ -126,20 +155,36 @@ def _seen(model: nn.Module, batch: Any, losses: Losses) -> Watch:
                 "examine: the losses ask for no gradient, so none can be followed; return them with their graph (no "
                 "detach, no no_grad)."
             )
+        if not len(found):
+            raise ValueError("examine: losses(model, batch) gave no losses; give a batch with at least one sequence.")
+        wrong = int((~found.isfinite()).sum())
+        if wrong:
+            raise ValueError(
+                f"examine: the loss of {wrong} of {len(found)} sequences of the first batch is not a finite number; look "
+                "at the model's input and weights."
+            )
+        paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
         found.sum().backward()
-    return seen
+    loss = {"value": float(paired.base.mean()), "chance": chance, "rows": len(paired.base), "unit": paired.unit}
+    return seen, loss
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and the parameters' own gradients put aside."""
+def _undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
+    """Evaluation mode, random numbers of its own, as written and not compiled, and the parameters' own gradients put
+    aside."""
     modes = {module: module.training for module in model.modules()}
     held = [(parameter, parameter.grad) for parameter in model.parameters()]
+    devices = sorted({parameter.device.index for parameter, _ in held if parameter.device.type == "cuda"})
+    # A compiled model calls no hook. Asking for a stance imports the compiler; where it is not there, none is compiled.
+    as_written = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
         model.eval()
         for parameter, _ in held:
             parameter.grad = None
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=devices), as_written:
+            for generator in (torch.default_generator, *(torch.cuda.default_generators[k] for k in devices)):
+                generator.manual_seed(seed)
             yield
     finally:
         for module, mode in modes.items():
@@ -214,6 +259,8 @@ def _caused(
         arrays |= {"use_lags": use.lags, "use_loss": use.excess}
         horizons["used"] = {"lag": use.used, "at_least": False, "share": 0.01, "rule": use.rule}
     if reset is not None:
-        facts["reset"] = dict(zip(("low", "middle", "high"), map(float, reset.effect), strict=True))
+        # Of one sequence there is no interval.
+        ends = (float(value) if math.isfinite(value) else None for value in reset.effect)
+        facts["reset"] = dict(zip(("low", "middle", "high"), ends, strict=True))
     facts["horizons"] = horizons
     return Record(record.name, facts, arrays)

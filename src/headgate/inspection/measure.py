@@ -18,6 +18,7 @@ from headgate.inspection.lags import at_lag, lag_grid, median
 from headgate.inspection.provenance import carried, measure_provenance
 from headgate.inspection.record import Record
 from headgate.inspection.rules import longest_of
+from headgate.inspection.run import Run
 from headgate.inspection.schema import ARRAYS
 from headgate.inspection.timescales import Timescales, measure_timescales
 from headgate.inspection.truncation import Collected, Truncation
@@ -32,6 +33,7 @@ TRIANGLE, SCORE = 128, 512
 SAMPLE = 20_000
 # The survival costs T B H for every lag.
 SURVIVAL_ROWS = 8
+ROUNDING = 1e-9
 HORIZONS = {"1e-3": 1e-3, "1e-7": 1e-7}
 
 
@@ -63,7 +65,7 @@ def measure(
         missing["gradients"] = str(reason)
         horizons["trainable"] = {"missing": str(reason)}
     else:
-        horizons["trainable"] = _trainable(found, arrays, facts["floor"])
+        horizons["trainable"] = _trainable(arrays, facts["floor"], _reach(adjoint.run, found.origin[0]))
         facts |= {"paths": list(found.paths), "cuts": list(found.cuts), "decay": decay(arrays)}
         facts |= {"parameter_lag_99": truncation.lag_99, "truncation": _at(truncation, tbptt)}
     horizons["used"] = {"missing": "measured by examine, which runs the model again with its memory cut"}
@@ -107,7 +109,8 @@ def decay(arrays: dict[str, np.ndarray]) -> dict[str, Any] | None:
     if there.sum() < 3:
         return None
     slope = float(np.polyfit(lags[there], profile[there], 1)[0])
-    half = -math.log10(2.0) / slope if slope < 0 else None
+    # What fades by less than rounding over all lags does not fade.
+    half = -math.log10(2.0) / slope if slope * float(lags[there][-1]) < -ROUNDING else None
     return {"rate": 10.0**slope, "half_life": half, "from": int(lags[there][0])}
 
 
@@ -205,16 +208,26 @@ def _local_norm(seen: Trace) -> np.ndarray:
     return median(norm.masked_fill(~norm.isfinite(), math.nan).cpu().numpy(), 1)
 
 
-def _trainable(found: Gradients, arrays: dict[str, np.ndarray], floor: float) -> dict[str, Any]:
-    profile, lags = arrays["lag_profile"][1], arrays["lags"]
-    there = np.isfinite(profile)
+def _reach(run: Run, origin: np.ndarray) -> int:
+    """The longest way back from the last source that any row has, to its beginning or to a reset, in steps."""
+    active, fresh = (value[..., 0].cpu().numpy() for value in (run.active, run.fresh))
+    begins = active & (fresh | (active.cumsum(0) == 1))
+    steps = np.arange(len(active))[:, None]
+    begin = np.where(begins & (steps <= origin), steps, -1).max(0)
+    return int(np.where((origin >= 0) & (begin >= 0), origin - begin, 0).max(initial=0))
+
+
+def _trainable(arrays: dict[str, np.ndarray], floor: float, reach: int) -> dict[str, Any]:
+    # As far as rows are long, NaN stands for a gradient of exactly zero.
+    lags = arrays["lags"][arrays["lags"] <= reach]
+    profile, largest = arrays["lag_profile"][1, : len(lags)], arrays["largest_entry"][: len(lags)]
     horizons: dict[str, Any] = {}
     for name, eps in HORIZONS.items():
-        reached = np.flatnonzero(there & (profile >= math.log10(eps)))
+        reached = np.flatnonzero(profile >= math.log10(eps))
         horizons[name] = int(lags[reached[-1]]) if len(reached) else 0
-    dead = np.flatnonzero(arrays["largest_entry"] < floor)
-    last = int(lags[there][-1]) if there.any() else 0
-    return horizons | {"dead": int(lags[dead[0]]) if len(dead) else None, "at_least": horizons["1e-3"] == last}
+    dead = np.flatnonzero(~(largest >= floor))
+    horizons |= {"dead": int(lags[dead[0]]) if len(dead) else None, "measured": reach}
+    return horizons | {"at_least": horizons["1e-3"] == int(lags[-1])}
 
 
 def _at(truncation: Truncation, tbptt: int | None) -> float | None:

@@ -117,6 +117,7 @@ def exploding(
     lyapunov: float | None = None,
     steps: int | None = None,
     loss: float | None = None,
+    product: float | None = None,
     limits: Thresholds = DEFAULTS,
 ) -> Verdict | None:
     """The gradient grows on its way back, jumps between updates, or is no number. Whatever is None is not judged.
@@ -129,13 +130,19 @@ def exploding(
         lyapunov: largest Lyapunov exponent, per step.
         steps: the length T over which it would act.
         loss: of this update; only whether it is a number counts.
+        product: log10 of the norm of the Jacobians' product over those k steps; None: not measured. Where it is small,
+            what grows is not this layer's doing: a layer above hands a gradient to steps far apart.
     """
     for what, value in {"loss": loss, "norm of the gradient": norm}.items():
         if value is not None and not math.isfinite(value):
             return _explodes("bad", f"{what} = {value}", "not a finite number", ARITHMETIC, "is no longer a number")
-    if growth is not None and growth > math.log10(limits.growth):
-        number = f"r({'k' if at_lag is None else at_lag}) = {power(growth)}"
-        return _explodes("bad", number, f"max r(k) > {limits.growth:g}", AUTOTRAINER, "grows on its way back in time")
+    own = product is None or product > math.log10(limits.growth)
+    if growth is not None and growth > math.log10(limits.growth) and own:
+        number, rule = f"r({'k' if at_lag is None else at_lag}) = {power(growth)}", f"max r(k) > {limits.growth:g}"
+        if product is not None:
+            number += f", norm of the Jacobians' product {power(product)}"
+            rule += ", and so is the norm of the Jacobians' product"
+        return _explodes("bad", number, rule, AUTOTRAINER, "grows on its way back in time")
     if norm is not None and usual_norm and norm > limits.norm_jump * usual_norm:
         number, rule = f"norm = {norm:.3g}, usually {usual_norm:.3g}", f"norm > {limits.norm_jump:g} x running median"
         return _explodes("warn", number, rule, PASCANU, "jumped at this update")
@@ -204,7 +211,7 @@ def remembers(
         "REMEMBERS",
         "good",
         f"The memory holds {steps_of(stored)} and gradient reaches lag {needs_lag}, which the task needs.",
-        f"r({needs_lag}) = {power(at_need)}, longest time scale {stored:.3g} steps",
+        f"r({needs_lag}) = {power(at_need)}, longest time scale {steps_of(stored)}",
         f"r(N) >= {power(math.log10(limits.weak))} and longest time scale >= N",
         f"{AUTOTRAINER}; {TALLEC}",
     )

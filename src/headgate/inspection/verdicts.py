@@ -33,13 +33,16 @@ def _on_gradients(record: Record, limits: Thresholds) -> list[Verdict | None]:
     lags, profile = arrays["lags"], arrays["lag_profile"][1]
     dynamics = facts.get("lyapunov") or {}
     highest = int(np.nanargmax(profile))
-    at_need = _at(lags, profile, need)
+    product = arrays["jacobian_norm"][2, highest] if "jacobian_norm" in arrays else np.nan
+    at_need = _at(record, profile, need)
+    largest = np.where(np.isnan(arrays["largest_entry"]) & (lags <= _reach(record)), -np.inf, arrays["largest_entry"])
     return [
-        rules.gradient_dead(lags, arrays["largest_entry"], facts["floor"], facts["dtype"], need),
+        rules.gradient_dead(lags, largest, facts["floor"], facts["dtype"], need),
         rules.vanishing(at_need, need, loss.get("value"), loss.get("chance"), limits),
         rules.exploding(
             growth=float(profile[highest]),
             at_lag=int(lags[highest]),
+            product=None if np.isnan(product) else float(product),
             lyapunov=dynamics.get("largest"),
             steps=facts["steps"],
             limits=limits,
@@ -54,8 +57,8 @@ def _on_memory(record: Record, limits: Thresholds) -> list[Verdict | None]:
     found = [rules.need_unknown(need), rules.dtype_capped(facts["dtype"], need, limits)]
     if "lag_profile" not in arrays:
         return found
-    at_need = _at(arrays["lags"], arrays["lag_profile"][1], need)
-    rest = _at(arrays["lags"], arrays["rest_profile"], need)
+    at_need = _at(record, arrays["lag_profile"][1], need)
+    rest = _at(record, arrays["rest_profile"], need)
     stored = None if timescales is None else rules.longest_of(timescales)
     return [
         *found,
@@ -78,8 +81,15 @@ def _on_gates(record: Record, limits: Thresholds) -> list[Verdict | None]:
     return [rules.gate_constant(gate, *values, limits) for gate, *values in each]
 
 
-def _at(lags: np.ndarray, values: np.ndarray, lag: int | None) -> float:
-    return float("nan") if lag is None else at_lag(lags, values, lag)
+def _at(record: Record, values: np.ndarray, lag: int | None) -> float:
+    """log10 at a lag; NaN if that was not measured, -inf where nothing at all is left."""
+    found = float("nan") if lag is None else at_lag(record.arrays["lags"], values, lag)
+    return -np.inf if np.isnan(found) and lag is not None and lag <= _reach(record) else found
+
+
+def _reach(record: Record) -> int:
+    """So far back rows are long enough; there NaN stands for a gradient of exactly zero."""
+    return record.facts["horizons"]["trainable"].get("measured", -1)
 
 
 def as_facts(verdicts: list[Verdict]) -> list[dict[str, Any]]:
