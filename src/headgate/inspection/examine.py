@@ -246,7 +246,7 @@ def _caused(
     some = gates or units
     if some is not None:
         loss = float(some.loss.mean())
-        facts["loss"] = {"value": loss, "chance": some.chance, "rows": len(some.loss), "unit": some.unit}
+        facts["loss"] = {"value": loss, "chance": some.chance, "rows": len(some.loss), "unit": "loss"}
     if units is not None:
         arrays |= {"kill": units.kill, "kill_predicted": units.predicted}
         if "gate_deviation" in arrays:
