@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,10 +11,15 @@ from torch import Tensor
 
 from headgate.engines import Call, Result
 from headgate.inspection.override import Recording, Target, from_bias, run_overridden, run_recording
+from headgate.inspection.replay import Play
 from headgate.inspection.trials import Place, Trials
 
 KINDS = ("mean", "time mean", "shuffle rows", "shuffle time", "zero", "one", "freeze")
 FROM_ALL_BATCHES = ("mean", "time mean")
+STILL = ("mean", "zero", "one", "freeze")
+# Batches of no more rows than this are run under several conditions at once, as rows of one call: a product with a few
+# rows takes little longer than with one. So many numbers of an output may that make.
+FEW_ROWS, AT_ONCE = 4, 60_000_000
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,19 @@ def hold(
         for target, mean in means.items():
             mean.add(recorder, target)
         for c, condition in enumerate(conditions):
-            if condition.kind not in FROM_ALL_BATCHES:
+            if condition.kind not in (*FROM_ALL_BATCHES, *STILL):
                 play = _Holding(condition, recorder, means, (seed, k), engine)
                 losses = trials.numbers(k, trials.run(k, {place: play}))
                 found[c, span] = losses if play.changed else np.nan
     for k, span in enumerate(trials.spans):
-        for c, condition in enumerate(conditions):
-            if condition.kind in FROM_ALL_BATCHES:
-                play = _Holding(condition, None, means, (seed, k), engine)
-                found[c, span] = trials.numbers(k, trials.run(k, {place: play}))
+        left = [(c, each) for c, each in enumerate(conditions) if each.kind in (*FROM_ALL_BATCHES, *STILL)]
+        plays = {c: _Holding(each, None, means, (seed, k), engine) for c, each in left}
+        if span.stop - span.start <= FEW_ROWS and trials.calls(place, k) == 1:
+            for target in means:
+                still = [c for c, each in left if each.target == target and each.kind in STILL]
+                plays |= _Together([plays[c] for c in still], engine).plays(still)
+        for c, play in plays.items():
+            found[c, span] = trials.numbers(k, trials.run(k, {place: play}))
     return base, found
 
 
@@ -144,16 +153,23 @@ class _Holding:
         self.changed = False
 
     def __call__(self, call: Call, count: int) -> Result:
-        condition = self._condition
-        given = self._given(call, count)
-        mask = None
-        if condition.units is not None:
-            H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
-            mask = torch.zeros(H)
-            mask[list(condition.units)] = 1.0
-        return run_overridden(call, condition.target, given, mask, self._engine)
+        return run_overridden(call, self.target, self.given(call, count), self.mask(call), self._engine)
 
-    def _given(self, call: Call, count: int) -> Tensor:
+    @property
+    def target(self) -> Target:
+        return self._condition.target
+
+    def mask(self, call: Call) -> Tensor:
+        """One for the units that are held, [H]."""
+        H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
+        if self._condition.units is None:
+            return torch.ones(H)
+        mask = torch.zeros(H)
+        mask[list(self._condition.units)] = 1.0
+        return mask
+
+    def given(self, call: Call, count: int) -> Tensor:
+        """What they are held at, [H] or [T, B, H]."""
         kind, target = self._condition.kind, self._condition.target
         shuffle = {"shuffle rows": shuffled_rows, "shuffle time": shuffled_time}.get(kind)
         if shuffle is not None:
@@ -172,6 +188,49 @@ class _Holding:
             return from_bias(call, self._engine)[target]
         H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
         return torch.full((H,), {"zero": 0.0, "one": 1.0}[kind])
+
+
+class _Together:
+    """Conditions on one target whose values stand still, run side by side as rows of one call.
+
+    What goes into the layer is the same under each of them, so one run of the layer serves all; the rest of the model
+    is then run for each with its part of what came out.
+    """
+
+    def __init__(self, holdings: Sequence[_Holding], engine: str | None) -> None:
+        self._holdings, self._engine = list(holdings), engine
+        self._results: dict[int, Result] = {}
+
+    def plays(self, keys: Sequence[int]) -> dict[int, Play]:
+        """Each condition's play, by its key."""
+        return {key: lambda call, count, k=k: self._result(k, call, count) for k, key in enumerate(keys)}
+
+    def _result(self, k: int, call: Call, count: int) -> Result:
+        if k not in self._results:
+            self._results = {}
+            T, B = call.input.shape[:2]
+            size = max(1, AT_ONCE // max(1, T * B * call.initial[0].shape[-1]))
+            part = self._holdings[k : k + size]
+            givens = torch.stack([each.given(call, count) for each in part]).repeat_interleave(B, 0)
+            masks = torch.stack([each.mask(call) for each in part]).repeat_interleave(B, 0)
+            whole = run_overridden(_repeated(call, len(part)), part[0].target, givens, masks, self._engine)
+            self._results = {k + j: _rows(whole, slice(j * B, (j + 1) * B)) for j in range(len(part))}
+        return self._results[k]
+
+
+def _repeated(call: Call, times: int) -> Call:
+    """The same rows so many times."""
+    return replace(
+        call,
+        input=call.input.repeat(1, times, 1),
+        initial=tuple(state.repeat(times, 1) for state in call.initial),
+        lengths=None if call.lengths is None else call.lengths.repeat(times),
+        reset=None if call.reset is None else call.reset.repeat(1, times),
+    )
+
+
+def _rows(result: Result, rows: slice) -> Result:
+    return Result(result.output[:, rows], tuple(state[rows] for state in result.final))
 
 
 def shuffled_rows(value: Tensor, active: Tensor, random: torch.Generator) -> tuple[Tensor, bool]:

@@ -158,7 +158,8 @@ def overridden(call: Call, target: Target, given: Tensor | None, mask: Tensor | 
     Args:
         call: of any cell.
         target: a key of `Overridden.targets`.
-        given: the values, [H] for all steps and rows, or [T, B, H] in time; None for zeros, where nothing is masked.
+        given: the values, [H] for all steps and rows, [B, H] for all steps of each row, or [T, B, H] in time; None for
+            zeros, where nothing is masked.
         mask: m, [H] or [B, H]; None for ones.
 
     Raises:
@@ -174,9 +175,7 @@ def overridden(call: Call, target: Target, given: Tensor | None, mask: Tensor | 
     H = len(weights["weight_ih"]) // len(call.cell.gate_names)
     given = torch.zeros(H, dtype=dtype, device=device) if given is None else given.to(device, dtype)
     mask = torch.ones(H, dtype=dtype, device=device) if mask is None else mask.to(device, dtype)
-    # One column of ones carries a value that is the same at all steps; else each unit's value comes by its own column.
-    further = given if given.dim() == 3 else given.new_ones(*call.input.shape[:2], 1)
-    rows = torch.eye(H, dtype=dtype, device=device) if given.dim() == 3 else given[:, None]
+    further, rows = _as_input(given, call.input.shape[0], B)
     weight = weights["weight_ih"]
     weights["weight_ih"] = torch.cat([torch.cat([weight, weight.new_zeros(len(weight), rows.shape[1])], 1),
                                       torch.cat([weight.new_zeros(H, weight.shape[1]), rows], 1)])  # fmt: skip
@@ -188,6 +187,16 @@ def overridden(call: Call, target: Target, given: Tensor | None, mask: Tensor | 
     initial += [mask.expand(B, H), *(weight.new_zeros(B, H) for _ in cell.shown)]
     input = torch.cat([as_dtype(call.input, dtype), further], -1)
     return replace(call, cell=cell, weights=weights, input=input, initial=tuple(initial))
+
+
+def _as_input(given: Tensor, T: int, B: int) -> tuple[Tensor, Tensor]:
+    """Input columns [T, B, n] and weights [H, n] whose product is the values at every step."""
+    if given.dim() == 3:
+        return given, torch.eye(given.shape[-1], dtype=given.dtype, device=given.device)
+    if given.dim() == 2:
+        # A column for each row, which is one there and zero in all others.
+        return torch.eye(B, dtype=given.dtype, device=given.device).expand(T, B, B), given.T
+    return given.new_ones(T, B, 1), given[:, None]
 
 
 def run(call: Call, engine: str | None = None) -> Result:

@@ -123,6 +123,11 @@ class Trials:
                 raise KeyError(f"trials: nothing named {name!r} was called; there is {there}.")
         return [found[last.get(name, name)] for name in names]
 
+    def calls(self, place: Place, batch: int) -> int:
+        """How often a batch calls the module of a place."""
+        name = next(name for name, module in self._modules.items() if module is place.module)
+        return len(self.called[name][batch].steps)
+
     def run(self, batch: int, plays: Mapping[Place, Play], gradient: bool = False) -> Tensor:
         """The losses of a batch with some layers and directions run by `plays`, [B]; differentiable if asked for."""
         by_module: dict[nn.Module, dict[int, Play]] = {}
