@@ -41,7 +41,7 @@ def decay(layer: Layer) -> Figure | None:
     over = [*_floors(layer, y, place), _needed(layer, x, place)]
     axis = Axis(x, "" if share is not None else "lag k: steps back from the loss", labelled=share is None)
     drawn, vertical = lines(layer, lags, profile), Axis(y, "gradient relative to lag 0")
-    parts = [panel(place, axis, vertical, *over, heading=_slope(layer), lines=drawn)]
+    parts = [panel(place, axis, vertical, *over, heading=_slope(layer), lines=drawn, reads="lag k")]
     bottom = place.bottom
     if share is not None:
         below = Box(place.left, bottom + BETWEEN, place.right, bottom + BETWEEN + STRIP)

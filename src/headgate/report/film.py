@@ -49,7 +49,8 @@ def film(layer: Layer) -> Figure | None:
     if loss is not None:
         vertical = Axis(Linear(*linear_range(loss), upper.bottom, upper.top), "loss")
         across = Axis(Linear(x.low, x.high, upper.left, upper.right), labelled=False)
-        parts.append(panel(upper, across, vertical, lines=[Line(steps, loss, "faint", "loss", name="training loss")]))
+        parts.append(panel(upper, across, vertical, reads="training step",
+                           lines=[Line(steps, loss, "faint", "loss", name="training loss")]))
     first, last = int(reach[0]), int(reach[-1])
     return Figure(
         name="film",
@@ -89,8 +90,7 @@ def resampled(steps: np.ndarray, frames: np.ndarray, lags: np.ndarray, most: int
 
 def even_lags(lags: np.ndarray, most: int) -> np.ndarray:
     """For each cell of an axis even in log(1 + lag), ascending, which lag stands there."""
-    count = int(min(most, max(2 * len(lags), 8)))
-    places = np.expm1((np.arange(count) + 0.5) / count * np.log1p(lags[-1]))
+    places = np.expm1((np.arange(most) + 0.5) / most * np.log1p(lags[-1]))
     return np.abs(lags[None] - places[:, None]).argmin(1)
 
 

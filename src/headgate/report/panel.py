@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,10 +32,12 @@ def panel(
     heading: str = "",
     lines: Sequence[Line] = (),
     over: Sequence[Markup] = (),
+    reads: str = "",
 ) -> Markup:
     """A frame, what is drawn in it, lines over that, and what must lie over the lines.
 
-    Lines of very many points keep their peaks.
+    Lines of very many points keep their peaks. `reads` is what the horizontal axis is called to a reader of values,
+    where it has no title since it shares that of a neighbour.
     """
     thinned = [_thin(line) for line in lines]
     return svg.group(
@@ -44,8 +47,8 @@ def panel(
         *over,
         class_="panel",
         data_box=" ".join(svg.number(v) for v in (place.left, place.top, place.right, place.bottom)),
-        data_x=_told(x),
-        data_y=_told(y),
+        data_x=_told(x.scale, reads or x.title),
+        data_y=_told(y.scale, y.title),
     )
 
 
@@ -97,10 +100,10 @@ def _thin(line: Line) -> Line:
     return Line(x, y, line.style, line.label, low, high, line.name)
 
 
-def _told(axis: Axis) -> str:
-    scale = axis.scale
+def _told(scale: Scale, title: str) -> str:
+    """A scale as the page's script takes it: kind, ends, places of the ends, words."""
     kind = KINDS.get(type(scale), "linear")
-    words = axis.title.partition(" (")[0]
+    words = re.split(r" \(|: ", title)[0]
     return f"{kind} {scale.low:.8g} {scale.high:.8g} {svg.number(scale.start)} {svg.number(scale.end)} {words}"
 
 

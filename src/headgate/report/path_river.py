@@ -43,7 +43,7 @@ def path_river(layer: Layer) -> Figure | None:
     above = Line(time, cancels, "ink thin", "cancellation", name="cancellation")
     over = panel(
         upper, Axis(span(layer.steps - 1, upper), labelled=False),
-        Axis(Steps(1.0, most, upper.bottom, upper.top), "cancels"), lines=[above],
+        Axis(Steps(1.0, most, upper.bottom, upper.top), "cancels"), lines=[above], reads="time step",
     )  # fmt: skip
     zero = svg.line(lower.left, y(0.0), lower.right, y(0.0), class_="zero")
     probes = [Line(time, share[k], f"{layer.style(p)} unseen", "", name=p) for k, p in enumerate(layer.paths)]

@@ -69,7 +69,7 @@ def _row(layer: Layer, name: str, table: np.ndarray, ends: tuple[float, float], 
     words = ("shut", "open") if ends == (0.0, 1.0) else (f"{low:.2g}", f"{high:.2g}")
     keeps = f"{name} (keeps the memory)" if name == layer.keeps else name
     axes = Axis(x, "time step" if last else "", labelled=last), Axis(_Units(*_ends(y)), "unit", labelled=False)
-    return svg.group(panel(place, *axes, drawn, heading=keeps), legend(bar, *words, ""))
+    return svg.group(panel(place, *axes, drawn, heading=keeps, reads="time step"), legend(bar, *words, ""))
 
 
 class _Units(Linear):

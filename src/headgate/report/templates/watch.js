@@ -85,7 +85,9 @@
   const axis = (told) => {
     const [kind, low, high, start, end, ...words] = told.split(" ");
     const [a, b] = [even[kind](+low), even[kind](+high)];
-    return { kind, words: words.join(" "), value: (at) => back[kind](a + ((at - start) / (end - start)) * (b - a)) };
+    const value = (at) => back[kind](a + ((at - start) / (end - start)) * (b - a));
+    const place = (v) => +start + ((even[kind](v) - a) / (b - a)) * (end - start);
+    return { kind, words: words.join(" "), value, place };
   };
   const short = (value) => {
     if (!Number.isFinite(value)) return "none";
@@ -106,6 +108,14 @@
       linePoints.set(path, path.getAttribute("d").slice(1).split("L").map((pair) => pair.split(" ").map(Number)));
     }
     return linePoints.get(path);
+  };
+  // A line's height at a place, straight between its points; nothing beyond its ends.
+  const along = (points, x) => {
+    const next = points.findIndex(([at]) => at >= x - 0.02);
+    if (next < 0 || (next === 0 && points[0][0] > x + 2)) return null;
+    if (next === 0) return points[0][1];
+    const [[x0, y0], [x1, y1]] = [points[next - 1], points[next]];
+    return x1 === x0 ? y1 : y0 + ((Math.min(x, x1) - x0) / (x1 - x0)) * (y1 - y0);
   };
   const pixels = new WeakMap();
   const pixelsOf = (image) => {
@@ -138,6 +148,8 @@
     const [left, top, right, bottom] = panel.dataset.box.split(" ").map(Number);
     if (x < left || x > right || y < top || y > bottom) return null;
     const [across, up] = [axis(panel.dataset.x), axis(panel.dataset.y)];
+    // Lags and steps are whole numbers: what is read stands at the nearest one.
+    if (across.kind === "lag" || /step$/.test(across.words)) x = across.place(Math.round(across.value(x)));
     const words = [`${across.words || "x"}: ${told(across.kind, across.value(x))}`];
     const image = one("image.heat", panel);
     if (image) {
@@ -146,15 +158,15 @@
       if (value !== null) words.push(`${image.dataset.name}: ${short(value)}`);
     }
     for (const path of all("path.line[data-name]", panel)) {
-      const near = pointsOf(path).reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
-      if (Math.abs(near[0] - x) < 12) words.push(`${path.dataset.name}: ${told(up.kind, up.value(near[1]))}`);
+      const height = along(pointsOf(path), x);
+      if (height !== null) words.push(`${path.dataset.name}: ${told(up.kind, up.value(height))}`);
     }
     // How strong a row of the picture is along its length, from 0 to 1: text beneath it is shaded so.
     const row = image && /loss/.test(up.words) ? (part) => {
       const value = cell(image, part, (y - top) / (bottom - top));
       return value === null ? NaN : (value - image.dataset.low) / (image.dataset.high - image.dataset.low);
     } : null;
-    return { words, top, bottom, row, step: across.value(x), kind: across.words };
+    return { words, x, top, bottom, row, step: across.value(x), kind: across.words };
   };
   const readout = one("#readout");
   let cursor = null;
@@ -173,7 +185,7 @@
       cursor = chart.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "line"));
       cursor.setAttribute("class", "cursor");
     }
-    for (const [name, value] of [["x1", x], ["x2", x], ["y1", found.top], ["y2", found.bottom]]) cursor.setAttribute(name, value);
+    for (const [name, value] of [["x1", found.x], ["x2", found.x], ["y1", found.top], ["y2", found.bottom]]) cursor.setAttribute(name, value);
     readout.textContent = found.words.join("\n");
     readout.hidden = false;
     const place = new DOMPoint(x, y).matrixTransform(chart.getScreenCTM());
@@ -186,13 +198,20 @@
     const tokens = one(".tokens", chart.closest("figure"));
     if (!tokens || !/step/.test(found.kind)) return;
     for (const token of all(".on", tokens)) token.classList.remove("on");
-    const token = tokens.children[Math.floor(found.step)];
+    const token = tokens.children[Math.round(found.step)];
     if (token) token.classList.add("on");
     if (!found.row) return;
     [...tokens.children].forEach((mark, step) => {
       const part = found.row(step / Math.max(tokens.children.length, 1));
       mark.style.background = Number.isFinite(part) ? `color-mix(in srgb, var(--c0) ${Math.round(70 * part)}%, transparent)` : "";
     });
+  };
+  // As far as a key moves the cursor: some pixels, but at least to the next whole lag or step.
+  const further = (panel, x, direction, size) => {
+    const across = axis(panel.dataset.x);
+    const [here, there] = [across.value(x), across.value(x + direction * size)].map(Math.round);
+    const whole = across.kind === "lag" || /step$/.test(across.words);
+    return whole && direction && here === there ? across.place(here + direction) : x + direction * size;
   };
   for (const chart of all("figure svg.chart")) {
     for (const image of all("image.heat", chart)) chart.addEventListener("pointerenter", () => pixelsOf(image));
@@ -213,7 +232,7 @@
       if (!move || event.target !== holder) return;
       event.preventDefault();
       const size = event.shiftKey ? 20 : 4;
-      x = Math.min(right, Math.max(left, x + move[0] * size));
+      x = Math.min(right, Math.max(left, further(first, x, move[0], size)));
       y = Math.min(bottom, Math.max(top, y + move[1] * size));
       show(chart, x, y);
     });
