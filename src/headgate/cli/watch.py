@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from headgate.cli._output import delivery
 from headgate.cli._refusal import Refusal
 from headgate.inspection import Examination, Record, examine
 from headgate.report import write_watch_report
@@ -46,9 +47,8 @@ def watch(
     Gates, gradients and content of every recurrent layer are measured exactly; then the model runs again with its gates
     held, its units stilled and its memory cut. The page opens offline.
     """
+    _check_places(out, records)
     subjects = _subjects(run, data, model, model_data)
-    if out.exists() and out.is_dir():
-        raise Refusal(f"--out {out} is a folder; give the name of a page, as watch.html.")
     found: list[Record] = []
     console = Console(stderr=True)
     for subject in subjects:
@@ -68,6 +68,18 @@ def watch(
     return 0
 
 
+def _check_places(out: Path, records: Path | None) -> None:
+    """Refuse what cannot be written, before the work begins."""
+    if out.is_dir():
+        raise Refusal(f"--out {out} is a folder; give the name of a page, as watch.html.")
+    if records is not None and records.exists() and not records.is_dir():
+        raise Refusal(f"--records {records} is a file; give a folder, which need not exist yet.")
+    for folder in (out.absolute().parent, records):
+        if folder is not None:
+            with delivery(folder, "give a place of your own"):
+                pass
+
+
 def _subjects(run: Path | None, data: Path | None, model: str | None, model_data: str | None) -> list[Subject]:
     if (run is None) == (model is None):
         raise Refusal(f"give either a run's folder or your own model ({OPTIONS}), and not both.")
@@ -77,20 +89,25 @@ def _subjects(run: Path | None, data: Path | None, model: str | None, model_data
         raise Refusal(f"--data goes with --model; for a run give the file as a second word: headgate watch {run} FILE.")
     try:
         return of_run(run, data) if model is None else [of_module(model, model_data)]
-    except (ValueError, KeyError, OSError) as error:
-        raise Refusal(str(error.args[0] if isinstance(error, KeyError) else error)) from None
-    except Exception as error:
-        # A user's factory may raise anything at all; whatever it is, it is theirs and not a fault here.
-        raise Refusal(f"{model or run} cannot be used: {type(error).__name__}: {error}") from None
+    except (ValueError, TypeError, RuntimeError, KeyError, OSError) as error:
+        raise Refusal(_in_a_line(error)) from None
 
 
 def _examined(subject: Subject, **asked: object) -> Examination:
     try:
-        return examine(
-            subject.model, subject.batches, subject.losses, train_length=subject.train_length, **asked
-        )
+        return examine(subject.model, subject.batches, subject.losses, train_length=subject.train_length, **asked)
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
-        raise Refusal(f"{subject.name} cannot be measured: {error}") from None
+        raise Refusal(f"{subject.name} cannot be measured: {_in_a_line(error)}") from None
+    except Exception as error:
+        if not subject.own:
+            raise
+        # A user's model and losses may raise anything at all; whatever it is, it is theirs and no fault here.
+        what = f"{type(error).__name__}: {_in_a_line(error)}"
+        raise Refusal(f"{subject.name} cannot be measured: {what}") from None
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
 
 
 def _named(examination: Examination, name: str, several: bool) -> list[Record]:
@@ -101,16 +118,14 @@ def _named(examination: Examination, name: str, several: bool) -> list[Record]:
 
 
 def _write(found: list[Record], out: Path, records: Path | None) -> None:
-    try:
-        if records is not None:
+    with ExitStack() as stack:
+        beside = stack.enter_context(delivery(out.absolute().parent))
+        kept = None if records is None else stack.enter_context(delivery(records))
+        # Under a name of its own first, since a page's own may not end in ".html".
+        write_watch_report(found, beside / "page.html").replace(beside / out.name)
+        if kept is not None:
             for record in found:
-                record.save(records / record.name)
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".headgate-") as staging:
-            page = write_watch_report(found, Path(staging) / "page.html")
-            page.replace(out)
-    except OSError as error:
-        raise Refusal(f"{out} cannot be written ({error.strerror or error}); nothing was written.") from None
+                record.save(kept / record.name)
 
 
 def _say(found: list[Record], out: Path) -> None:

@@ -160,8 +160,8 @@ def _seen(
         wrong = int((~found.isfinite()).sum())
         if wrong:
             raise ValueError(
-                f"examine: the loss of {wrong} of {len(found)} sequences of the first batch is not a finite number; look "
-                "at the model's input and weights."
+                f"examine: the loss of {wrong} of {len(found)} sequences of the first batch is not a finite number; "
+                "look at the model's input and weights."
             )
         paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
         found.sum().backward()

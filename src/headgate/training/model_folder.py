@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headgate import cells, tasks
+from headgate.cells import Cell
 from headgate.training.network import Network
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.toml", "model.safetensors"
+SETTINGS = {"task": str, "cell": str, "hidden_size": int, "seed": int, "steps": int}
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,25 @@ class ModelFolder:
             raise ValueError(f"the model in {folder} is damaged ({reason}); train it again.") from None
         if config.pop("schema", None) != SCHEMA:
             raise ValueError(f"{folder / CONFIG} was not written by this version of headgate; train the model again.")
-        try:
-            return cls(**config, weights=weights)
-        except TypeError as reason:
-            raise ValueError(f"{folder / CONFIG} lacks a setting or has one too many ({reason}).") from None
+        for name, kind in SETTINGS.items():
+            value = config.get(name)
+            # Of whole numbers, none is below 0; True is none.
+            if type(value) is not kind or (kind is int and value < (name == "hidden_size")):
+                raise ValueError(f"{folder / CONFIG}: {name} is {value!r}, which it cannot be; train the model again.")
+        unknown = sorted(config.keys() - SETTINGS)
+        if unknown:
+            raise ValueError(f"{folder / CONFIG} has a setting {unknown[0]!r}, which is not known; train it again.")
+        return cls(**config, weights=weights)
 
     def network(self) -> Network:
-        """The model, in evaluation mode.
+        """The model, in evaluation mode. A cell of the user's own is run from its file.
 
         Raises:
-            ValueError: the weights are not those of such a network.
+            ValueError: the weights are not those of such a network, or the cell's own file cannot be used.
             KeyError: no such task or cell.
         """
         task = tasks.get(self.task)
-        cell = cells.load(self.cell) if ":" in self.cell else cells.get(self.cell)
+        cell = self._own_cell() if ":" in self.cell else cells.get(self.cell)
         with torch.random.fork_rng(devices=[]):
             network = Network(cell, task.input_size, self.hidden_size, task.output_size, task.reads)
         try:
@@ -89,3 +96,9 @@ class ModelFolder:
             first = str(reason).partition("\n\t")[2].partition("\n")[0]
             raise ValueError(f"the model's weights do not fit its settings: {first}") from None
         return network.eval()
+
+    def _own_cell(self) -> Cell:
+        try:
+            return cells.load(self.cell)
+        except Exception as error:  # the file is Python, and may raise anything
+            raise ValueError(f"the model's cell {self.cell} cannot be used: {type(error).__name__}: {error}") from None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headgate import tasks
-from headgate.tasks import Batch
+from headgate.tasks import Batch, Task
 from headgate.training.model_folder import CONFIG, ModelFolder
 from headgate.training.run_folder import MODELS
 
@@ -35,6 +38,7 @@ class Subject:
         chance: loss of the best answer that remembers nothing, if known.
         needs_lag: how far back the task reaches, if known.
         train_length: how long the training sequences were, if known.
+        own: whether model or losses are a user's own code, which may raise anything.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Subject:
     chance: float | None = None
     needs_lag: int | None = None
     train_length: int | None = None
+    own: bool = False
 
 
 def of_run(folder: str | Path, data: str | Path | None = None) -> list[Subject]:
@@ -60,9 +65,11 @@ def of_run(folder: str | Path, data: str | Path | None = None) -> list[Subject]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; give one that `headgate demo` wrote, or a model's folder in it.")
     if (folder / CONFIG).is_file():
-        return [_of_model_folder(folder, folder.name, data)]
+        return [_of_model_folder(folder, str(folder), data)]
     found: dict[Path, Path] = {}
-    for path in sorted((folder / MODELS).glob(f"*/*/*/{CONFIG}")):
+    # The seeds in the order of numbers: 9 before 10.
+    places = (folder / MODELS).glob(f"*/*/*/{CONFIG}")
+    for path in sorted(places, key=lambda p: (p.parts[:-2], len(p.parent.name), p.parent.name)):
         found.setdefault(path.parent.parent, path.parent)
     if not found:
         raise ValueError(
@@ -90,14 +97,15 @@ def of_module(where: str, data: str) -> Subject:
         raise ValueError(f"--model {where} returned (model, {type(losses).__name__}); the second must be callable.")
     if data.endswith(".npz"):
         batches = read_npz(data, batch_first=True)
-        return Subject(where, model.eval(), batches, losses or (lambda m, b: guessed_losses(m, b, time_major=False)))
+        guessed = losses or (lambda m, b: guessed_losses(m, b, time_major=False))
+        return Subject(where, model.eval(), batches, guessed, own=True)
     try:
         batches = list(_called(data, "--data"))
     except TypeError as reason:
         raise ValueError(f"--data {data} returned nothing that can be gone through ({reason}).") from None
     if losses is None:
         losses = _losses_of_pairs
-    return Subject(where, model.eval(), batches, losses)
+    return Subject(where, model.eval(), batches, losses, own=True)
 
 
 def read_npz(path: str | Path, batch_first: bool) -> list[Batch]:
@@ -111,22 +119,32 @@ def read_npz(path: str | Path, batch_first: bool) -> list[Batch]:
         ValueError: no such file, no such arrays, or arrays that do not belong together.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here, since of a damaged one NumPy leaves the file open.
+        with Path(path).open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array alone; write it with numpy.savez(file, x=x, y=y)")
             arrays = dict(stored)
-    except (OSError, ValueError, EOFError) as reason:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as reason:
         raise ValueError(f"{path} cannot be read as an .npz file ({reason}).") from None
     for name in ("x", "y"):
         if name not in arrays:
             raise ValueError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}, but arrays x and y are needed.")
+        if arrays[name].dtype.kind not in "biuf":
+            raise ValueError(f"{path}: {name} holds {arrays[name].dtype}, but numbers are needed.")
     x, y = arrays["x"], arrays["y"]
-    if x.ndim not in (2, 3) or not len(x) or len(x) != len(y):
+    if x.ndim not in (2, 3) or not x.size or not y.ndim or len(x) != len(y):
         raise ValueError(
             f"{path}: x has shape {list(x.shape)} and y {list(y.shape)}; x is [B, T, I] with B sequences, and y has "
             "one answer (or one sequence of answers) for each."
         )
-    if not np.isfinite(x).all():
-        row = int(np.argwhere(~np.isfinite(x).reshape(len(x), -1).all(1))[0, 0])
-        raise ValueError(f"{path}: sequence {row} of x holds NaN or infinity; fill or leave out what is missing.")
+    for name, value in (("x", x), ("y", y)):
+        whole = np.isfinite(value).reshape(len(value), -1).all(1)
+        if not whole.all():
+            raise ValueError(
+                f"{path}: sequence {int(whole.argmin())} of {name} holds NaN or infinity; fill or leave out what is "
+                "missing."
+            )
     input, target = (_tensor(value) for value in (x, y))
     size = max(1, -(-len(input) // BATCHES))
     parts = zip(input.split(size), target.split(size), strict=True)
@@ -139,9 +157,12 @@ def guessed_losses(model: nn.Module, batch: Batch, time_major: bool) -> Tensor:
     Raises:
         ValueError: the model's output has not the shape of the answers.
     """
-    output = model(batch.input)
+    input, like = batch.input, next(model.parameters(), None)
+    if like is not None and input.is_floating_point():
+        input = input.to(like)
+    output = model(input)
     output = output[0] if isinstance(output, tuple) else output
-    target = batch.target
+    target = batch.target.to(output.device)
     if not target.is_floating_point() and output.dim() == target.dim() + 1:
         each = functional.cross_entropy(output.flatten(0, -2), target.flatten().long(), reduction="none")
         each = each.view(target.shape)
@@ -181,13 +202,28 @@ def _of_model_folder(folder: Path, name: str, data: str | Path | None) -> Subjec
                 f"{data}: x has {list(batches[0].input.shape)[2:] or 'no'} features a step, but the model in {folder} "
                 f"reads {task.input_size}."
             )
+        batches = [Batch(b.input.float(), _as_asked(task, b.target, data)) for b in batches]
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:
         return task.losses(model(batch.input), batch.target)
 
-    return Subject(
-        name, stored.network(), batches, losses, task.baseline()["loss"], task.needs_lag, task.length
-    )
+    return Subject(name, stored.network(), batches, losses, task.baseline()["loss"], task.needs_lag, task.length)
+
+
+def _as_asked(task: Task, target: Tensor, data: str | Path) -> Tensor:
+    """Answers from a file, [reads, B, ...], as the task's own are."""
+    like, B = task.held_out().target, target.shape[1]
+    wanted = [len(like), B, *like.shape[2:]]
+    if target.numel() != math.prod(wanted):
+        raise ValueError(
+            f"{data}: y holds {target.numel() / B:g} numbers a sequence, but {task.phrase} asks for "
+            f"{math.prod(wanted) // B}."
+        )
+    if like.is_floating_point():
+        return target.reshape(wanted).to(like.dtype)
+    if target.is_floating_point() or target.min() < 0 or target.max() >= task.output_size:
+        raise ValueError(f"{data}: y must hold classes of {task.phrase}, whole numbers 0 to {task.output_size - 1}.")
+    return target.reshape(wanted)
 
 
 def _called(where: str, option: str) -> Any:
@@ -198,19 +234,31 @@ def _called(where: str, option: str) -> Any:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        function = getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as reason:
-        raise ValueError(f"{option} {where}: {reason}; run it where {module}.py lies.") from None
-    except AttributeError:
-        raise ValueError(f"{option} {where}: the module has no {name!r}.") from None
+        asked = f"{module}.".startswith(f"{reason.name}.")
+        mend = f"run it where {module}.py lies" if asked else f"{module} imports it, so install it first"
+        raise ValueError(f"{option} {where}: {reason}; {mend}.") from None
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{option} {where}: importing {module} gave {_in_a_line(error)}.") from None
+    if not hasattr(found, name):
+        raise ValueError(f"{option} {where}: the module has no {name!r}.")
+    function = getattr(found, name)
     if not callable(function):
         raise ValueError(f"{option} {where} is a {type(function).__name__}, but something to be called is needed.")
-    return function()
+    try:
+        return function()
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{option} {where}: calling it gave {_in_a_line(error)}.") from None
+
+
+def _in_a_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ").rstrip(".")
 
 
 def _tensor(value: np.ndarray) -> Tensor:
-    found = torch.from_numpy(value)
-    return found.float() if found.is_floating_point() else found.long()
+    # By way of NumPy, since a file may hold kinds that torch has not, as the other byte order.
+    return torch.from_numpy(value.astype(np.float32 if value.dtype.kind == "f" else np.int64))
 
 
 def _time_first(target: Tensor) -> Tensor:
