@@ -78,7 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{WHO}: stopped; what was done is in {path}, and the same command goes on.", file=sys.stderr)
         return 130
-    text = report(list(kept(path, code).values()), plans())
+    rows = list(kept(path, code).values())
+    if not rows:
+        print(f"{WHO}: {path} holds no run of this code; leave --table out to make them.", file=sys.stderr)
+        return 2
+    text = report(rows, plans())
     (options.out / TABLE).write_text(f"# How often the watch is wrong\n\n{text}\n", encoding="utf-8")
     print(f"\n{text}")
     if options.out == RESULTS:

@@ -199,7 +199,7 @@ def report(rows: Sequence[Row], plans: Sequence[Plan]) -> str:
         f"{len(trained)} of {all_trained} short runs and {len(long)} of {len(plans) - all_trained} untrained networks; "
         f"{end} runs had learnt at the end, {solved} by their task's own rule.{unfinished}",
         markdown(COLUMNS, lines),
-        *_remarks(trained),
+        *_remarks(trained, long),
     ]
     return "\n\n".join(parts)
 
@@ -224,7 +224,7 @@ def _share(count: int, of: int) -> str:
     return f"{count} of {of}: {count / of:.0%} ({low:.0%} to {high:.0%})"
 
 
-def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+def _remarks(rows: Sequence[Row], long: Sequence[Row]) -> Iterator[str]:
     yield (
         "Runs are judged as the head of `benchmarks/calibration.py` says, fixed before the first of them. Units and "
         "gates of one network are not independent, so their intervals are too narrow."
@@ -235,6 +235,12 @@ def _remarks(rows: Sequence[Row]) -> Iterator[str]:
         yield (
             f"Of {len(dead)} units called DEAD, {dear} cost more than {ACCOUNT:.0%} of what was learnt (of chance, "
             "where nothing was) when they were held on other sequences."
+        )
+    sharp = [found["before"] >= found["tiny"] for found in (row["dead"] for row in long) if found["lag"] is not None]
+    if sharp:
+        yield (
+            f"Where GRADIENT DEAD was said, autograd still left a normal number at nine tenths of that lag in {sum(sharp)} "
+            f"of {len(sharp)} networks."
         )
     left = [row["key"] for row in rows if "verdicts" not in row]
     if left:
