@@ -239,8 +239,8 @@ def _remarks(rows: Sequence[Row], long: Sequence[Row]) -> Iterator[str]:
     sharp = [found["before"] >= found["tiny"] for found in (row["dead"] for row in long) if found["lag"] is not None]
     if sharp:
         yield (
-            f"Where GRADIENT DEAD was said, autograd still left a normal number at nine tenths of that lag in {sum(sharp)} "
-            f"of {len(sharp)} networks."
+            "Where GRADIENT DEAD was said, autograd still left a normal number at nine tenths of that lag in "
+            f"{sum(sharp)} of {len(sharp)} networks."
         )
     left = [row["key"] for row in rows if "verdicts" not in row]
     if left:
