@@ -202,3 +202,31 @@ def test_sources_are_each_rows_own():
     read = torch.tensor([[1, 0, 1], [1, 0, 0], [1, 1, 0], [1, 0, 0]], dtype=torch.bool)
     assert choose_sources(read, 2).tolist() == [[3, 2, 0], [1, 4, 4]]
     assert choose_sources(read[:, :0], 2).shape[1] == 0
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "layer_norm", "lstmp"])
+def test_in_float32_the_same_to_six_digits(name):
+    """Half the cost: the same measurements of the same call, not those of another."""
+    torch.manual_seed(0)
+    # Normalised units: with a few, a small variance divides, and magnifies the rounding.
+    wrapped = {"layer_norm": True, "zoneout": 0.2} if name == "layer_norm" else {}
+    layer = hg.LSTM(I, 16, **wrapped) if wrapped else layer_of(CELLS[name], dtype=torch.float32)
+    input = normal(40, B, I, dtype=torch.float32)
+    found = {}
+    for dtype in (torch.float64, torch.float32):
+        torch.manual_seed(1)
+        with hg.watch(layer, dtype) as seen:
+            layer(input)[0].square().sum().backward()
+        found[dtype] = {part: np.nan_to_num(seen[part].gradients(4).norm) for part in seen}
+    for part, value in found[torch.float64].items():
+        np.testing.assert_allclose(found[torch.float32][part], value, atol=2e-4, err_msg=part)
+    with pytest.raises(ValueError, match=r"watch: dtype=torch.bfloat16 cannot be measured in; choose"):
+        hg.watch(layer, torch.bfloat16)
+
+
+def test_far_below_what_float32_holds():
+    layer, input = fading(0.01, 500, torch.float32)
+    with hg.watch(layer, torch.float32) as seen:
+        layer(input)[0][-1].sum().backward()
+    found = seen["l0"].gradients()
+    np.testing.assert_allclose(found.profile()[1], found.lags * math.log10(0.01), rtol=1e-4, atol=1e-4)

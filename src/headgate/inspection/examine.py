@@ -30,6 +30,8 @@ from headgate.inspection.verdicts import as_facts, judge
 ROWS = 16
 # And so many units with constant gates are stilled, beside those that the score points at.
 MOST_DOUBTFUL = 16
+# Numbers of a module's memory, over steps, rows and layers, beyond which float32 is measured in.
+LARGE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def examine(
     rows: int = ROWS,
     verify: int = VERIFY,
     seed: int = 0,
+    dtype: torch.dtype | None = None,
     limits: Thresholds = DEFAULTS,
 ) -> Examination:
     """Say how far back a model remembers, and why.
@@ -93,6 +96,8 @@ def examine(
         rows: sequences that are followed step by step.
         verify: units with the highest and the lowest scores that are stilled in truth.
         seed: of probes, shuffles and resamples.
+        dtype: the format that gates and gradients are measured in; None for float64, and for float32 where a module's
+            memory takes more than four million numbers. facts["measured_in"] says which.
         limits: the numbers that verdicts compare with.
 
     Raises:
@@ -107,6 +112,7 @@ def examine(
     _check_counts(**asked, train_length=train_length, rows=rows)
     seen, loss = _seen(model, batches[0], losses, chance, seed)
     narrow_watch(seen, rows)
+    _set_format(seen, dtype)
     _check_steps(seen)
     records = {name: seen[name].record(**asked) for name in seen}
     if dynamics:
@@ -139,6 +145,14 @@ def _check_steps(seen: Watch) -> None:
     for name in seen:
         if not seen[name].lengths.any():
             raise ValueError(f"examine: no sequence of the first batch takes a step in {name}; give one that does.")
+
+
+def _set_format(seen: Watch, dtype: torch.dtype | None) -> None:
+    """Large runs in float32, if nobody asked otherwise: it is what a picture of them can show, in half the time."""
+    for capture in seen.captures():
+        large = capture.output.numel() * capture.module.num_layers > LARGE
+        small_format = capture.output.dtype is not torch.float64
+        capture.measured_in = dtype or (torch.float32 if large and small_format else torch.float64)
 
 
 def _seen(

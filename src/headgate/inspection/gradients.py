@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from headgate.inspection.adjoint import HIGHWAY, READOUT, Adjoint
-from headgate.inspection.flow import Back, Loss, Stretch
+from headgate.inspection.flow import LARGEST_SHIFT, Back, Loss, Stretch
 from headgate.inspection.lags import by_lag, lag_grid, median, quantiles
 
 BAND = (0.1, 0.5, 0.9)
@@ -179,7 +179,8 @@ def _reduced(stretch: Stretch) -> dict[str, np.ndarray]:
     scale = stretch.scale.to(total.dtype)
     norm, exponent = log_norm(total, scale), scale[0]
     # The highway's part in the units of the total, so that they can be taken from each other.
-    shift = (stretch.highway_scale - stretch.scale[0]).clamp(-1000, 1000).to(total.dtype)
+    largest = LARGEST_SHIFT[total.dtype]
+    shift = (stretch.highway_scale - stretch.scale[0]).clamp(-largest, largest).to(total.dtype)
     highway = stretch.highway * torch.exp2(shift)[..., None]
     paths = stretch.paths
     parts = torch.stack([paths[label] for label in _in_order(list(paths))])
@@ -209,7 +210,7 @@ def log_norm(value: Tensor, scale: Tensor) -> Tensor:
     largest = value.abs().amax(-1)
     safe = torch.where(largest > 0, largest, torch.ones_like(largest))
     norm = largest * (value / safe[..., None]).square().sum(-1).sqrt()
-    return torch.log10(norm) + scale * LOG2
+    return torch.log10(norm.double()) + scale.double() * LOG2
 
 
 def _share(part: Tensor, total: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A captured call, run again layer by layer in float64 with every state kept."""
+"""A captured call, run again layer by layer with every state kept."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def recompute(capture: Capture, name: str) -> list[list[LayerRun]]:
     Raises:
         RuntimeError: the result is not what the module gave, so nothing that followed from it would be true.
     """
-    layer = twin(capture.module, capture.weights)
+    layer = twin(capture.module, capture.weights, capture.measured_in)
     try:
         opened = open_call(layer, _as_called(capture.arguments, layer.weight_ih_l0.dtype))
     except (TypeError, ValueError, RuntimeError) as reason:

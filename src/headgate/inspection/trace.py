@@ -24,7 +24,7 @@ from headgate.inspection.timescales import timescales
 
 
 class Trace:
-    """What one layer and direction did, in float64, recomputed from its weights and input.
+    """What one layer and direction did, recomputed from its weights and input.
 
     Tensors are aligned with the input in time, whichever way the layer ran; steps that a row does not take are zero.
 
@@ -160,7 +160,7 @@ class Trace:
             stretch.inputs @ self._run.weights["weight_ih"] * torch.exp2(stretch.scale.double())[..., None]
             for stretch in back
         ]
-        whole = torch.cat(pieces[::-1], 1)
+        whole = torch.cat(pieces[::-1], 1).to(self._run.input.dtype)
         return whole.flip(1) if self.reverse else whole
 
     def gradients(self, sources: int = SOURCES, also: Callable[[Stretch], None] | None = None) -> Gradients:

@@ -89,11 +89,11 @@ def counterpart(module: nn.Module, name: str = "", engine: str | None = None) ->
     return ours
 
 
-def twin(module: nn.Module, weights: dict[str, Tensor]) -> Recurrent:
-    """A layer of ours with a module's settings (one of ours or of torch.nn's) and other weights, in float64."""
+def twin(module: nn.Module, weights: dict[str, Tensor], dtype: torch.dtype = torch.float64) -> Recurrent:
+    """A layer of ours with a module's settings (one of ours or of torch.nn's) and other weights, in another format."""
     layer = _like(module)
     for name, weight in weights.items():
-        layer._parameters[name] = nn.Parameter(weight.double(), requires_grad=False)
+        layer._parameters[name] = nn.Parameter(weight.to(dtype), requires_grad=False)
     return layer
 
 
