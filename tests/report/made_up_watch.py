@@ -205,7 +205,7 @@ def _dynamics(hidden, tau, steps, rng) -> dict[str, np.ndarray]:
     count = min(2 * hidden, 32)
     exponents = np.sort(-np.abs(rng.normal(0.1, 0.3, count)))[::-1]
     if tau is not None:
-        exponents[:3] = -1.0 / np.sort(tau)[::-1][:3]
+        exponents[: min(3, hidden)] = -1.0 / np.sort(tau)[::-1][:3]
     angle, size = rng.uniform(0, 2 * np.pi, (6, count)), np.sqrt(rng.uniform(0, 1, (6, count)))
     return {
         "lyapunov": exponents, "lyapunov_band": np.full(count, 0.02),
@@ -249,7 +249,7 @@ def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
     reach = {f"1e-{k}": int(lags[np.flatnonzero(middle >= -k)[-1]]) for k in (3, 7)}
     used = {"lag": max(1, steps // 5), "at_least": False, "share": 0.01} if causes else {"missing": "no loss was given"}
     need, all_of_it = facts["needs_lag"], bool(reach["1e-3"] == lags[-1])
-    at_need = middle[np.searchsorted(lags, need)]
+    at_need = middle[min(np.searchsorted(lags, need), len(lags) - 1)]
     verdict = {
         "name": "VANISHING", "level": "warn", "text": f"Hardly any gradient reaches lag {need}, which the task needs.",
         "number": f"r({need}) = 1e{at_need:.0f}", "rule": "r(N) < 1e-3 and loss not better than the baseline by 10%",

@@ -15,6 +15,7 @@ from headgate.inspection import Record
 from headgate.inspection.schema import check
 from headgate.report.compare_page import render as render_comparison
 from headgate.report.compare_page import write_comparison
+from headgate.report.images import charts
 from headgate.report.notebook import show
 from headgate.report.watch_page import SMALL_BYTES, embedded, policy, render, write_watch_report
 
@@ -160,6 +161,31 @@ def test_what_was_not_measured_is_told_in_a_line():
     assert "How much gradient reaches lag k</b>: no backward pass ran while the watch was on." in text
     assert re.findall(r'<figure id="r0-(\w+)"', text) == ["horizons", "spectrum"]
     assert re.findall(r'<figure id="r0-(\w+)"', render([made.bare("RNN")])) == ["horizons"]
+
+
+@pytest.mark.parametrize("cell", ("LSTM", "RNN"))
+def test_any_array_may_be_missing_or_say_nothing(cell):
+    """None of it breaks a chart, and no NaN is written into one."""
+    whole = made.record(cell, steps=12, hidden=4)
+    for name, values in whole.arrays.items():
+        rest = {other: kept for other, kept in whole.arrays.items() if other != name}
+        ways = [rest, {**rest, name: np.full_like(values, np.nan)}] if values.dtype.kind == "f" else [rest]
+        for arrays in ways:
+            drawn = "".join(str(figure.picture) for figure in charts(Record("x", whole.facts, arrays)).values())
+            assert not re.search(r"\b(nan|inf)\b", re.sub(r"base64,[^\"]+", "", drawn)), name
+
+
+@pytest.mark.parametrize("size", ((1, 1), (2, 1), (3, 2)), ids="T{0[0]} H{0[1]}".format)
+@pytest.mark.parametrize("cell", tuple(made.CELLS))
+def test_the_smallest_records_are_drawn(cell, size):
+    assert read(render([made.record(cell, steps=size[0], hidden=size[1])]))
+
+
+def test_costs_are_in_the_unit_they_were_measured_in():
+    record = made.record()
+    assert "% of the way to chance" in render([record])
+    record.facts["ablation_unit"] = "loss"
+    assert "% of the way to chance" not in render([record]) and "in loss" in render([record])
 
 
 def test_it_says_the_three_answers_in_words(page):

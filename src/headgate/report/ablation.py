@@ -31,9 +31,9 @@ def ablation(layer: Layer) -> Figure | None:
     effect = layer.array("ablation")
     if effect is None:
         return None
-    kinds = [str(kind) for kind in layer.facts.get("ablation_kinds", range(effect.shape[1]))]
+    kinds = [str(kind) for kind in layer.facts.get("ablation_kinds") or range(1, effect.shape[1] + 1)]
     gates = layer.gates
-    share = layer.facts.get("ablation_unit", "share") == "share" or "chance" in str(layer.facts.get("ablation_unit"))
+    share = layer.facts.get("ablation_unit") != "loss"
     low = min(-0.05, max(-0.5, float(np.nanmin(effect))))
     high = min(2.0, max(1.0, float(np.nanmax(effect)))) if share else float(np.nanmax(effect)) * 1.05
     width = LEFT + CELL_WIDTH * len(kinds) + 20
@@ -46,13 +46,14 @@ def ablation(layer: Layer) -> Figure | None:
             place = Box(LEFT + CELL_WIDTH * column, middle - CELL_HEIGHT / 2, LEFT + CELL_WIDTH * (column + 1) - 14,
                         middle + CELL_HEIGHT / 2)  # fmt: skip
             parts.append(_cell(effect[row, column], place, low, high, number))
-    said, least = _extremes(effect, gates, kinds)
+    said, least = _extremes(layer, effect, gates, kinds)
+    scale = "0 means as good as before, 1 as bad as without any memory" if share else "Numbers are added loss"
     return Figure(
         name="ablation",
         title="What the loss loses without each gate",
         wide=True,
         picture=picture(width, TOP + CELL_HEIGHT * len(gates) + 12, f"Loss change by gate and kind: {said}", *parts),
-        reading=f"{said} 0 means as good as before, 1 as bad as without any memory; a hollow dot's interval holds 0: "
+        reading=f"{said} {scale}; a hollow dot's interval holds 0: "
         f"no effect shown. {least} Zero and one are far from what the net has ever seen: they tell "
         "of shock more than of need.",
         expert="(L - L0) / (L_chance - L0) with the gate overridden in the forward run; paired bootstrap over "
@@ -132,7 +133,7 @@ def _cell(interval: np.ndarray, place: Box, low: float, high: float, number: str
     )
 
 
-def _extremes(effect: np.ndarray, gates: list[str], kinds: list[str]) -> tuple[str, str]:
+def _extremes(layer: Layer, effect: np.ndarray, gates: list[str], kinds: list[str]) -> tuple[str, str]:
     """The costliest gate by the gentlest kind that is there, in words; and which gates show no effect by it."""
     kind = next(k for k in ("shuffle rows", "mean", *kinds) if k in kinds)
     column = effect[:, kinds.index(kind)]
@@ -141,7 +142,7 @@ def _extremes(effect: np.ndarray, gates: list[str], kinds: list[str]) -> tuple[s
     most = int(np.nanargmax(column[:, 1]))
     none = [gate for gate, (a, _, b) in zip(gates, column, strict=True) if a <= 0.0 <= b]
     left = f"By that kind, {', '.join(none)} show{'s' if len(none) == 1 else ''} no effect." if none else ""
-    return f"By '{kind}', {gates[most]} matters most: {column[most, 1]:.2f} of the way to chance.", left
+    return f"By '{kind}', {gates[most]} matters most: {layer.cost(column[most, 1])}.", left
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:

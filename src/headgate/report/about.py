@@ -43,9 +43,7 @@ def triage(layer: Layer) -> list[list[str]]:
     rows = []
     for fact in (layer.facts.get("triage") or [])[:40]:
         kill, tau = fact.get("kill"), fact.get("timescale")
-        cost = "not tried" if kill is None else f"{100 * kill:.0f} % of the way to chance"
-        if kill is not None and fact.get("unit_of_kill"):
-            cost = f"{kill:.3g} {fact['unit_of_kill']}"
+        cost = "not tried" if kill is None else layer.cost(kill)
         scale = "none" if tau is None or not math.isfinite(tau) else f"{tau:.3g} steps"
         rows.append([str(fact.get("unit")), str(fact.get("gate")), str(fact.get("verdict")), cost, scale])
     return rows

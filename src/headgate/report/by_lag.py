@@ -22,7 +22,9 @@ def cuts(layer: Layer) -> Figure | None:
     if found is None:
         return None
     lags, profile, whole = found
-    names = [str(name) for name in layer.facts.get("cuts", [])]
+    names = [str(name) for name in layer.facts.get("cuts") or []]
+    if len(names) != len(profile):
+        return None
     place = box(TALL, right=RIGHT)
     x = Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
     y = Powers(*whole_decades(profile, whole[1], floor=-45.0), place.bottom, place.top)

@@ -253,7 +253,7 @@ def _middle(shares: np.ndarray, edges: np.ndarray) -> float:
 
 def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     there = _with(layers, names, "ablation")
-    kinds = [k for k in KINDS if all(k in layers[n].facts.get("ablation_kinds", []) for n, _, _ in there)]
+    kinds = [k for k in KINDS if all(k in (layers[n].facts.get("ablation_kinds") or []) for n, _, _ in there)]
     if len(there) < 2 or not kinds:
         return None
     kind = kinds[0]

@@ -120,7 +120,7 @@ def _trainable(layer: Layer) -> Bar:
     if facts.get("1e-3") is None:
         return Bar("Trainable", "what gradients reach", f"not measured: {facts.get('missing')}", [], "s0")
     tones = (("dead", "pale"), ("1e-7", "soft"), ("1e-3", ""))
-    pieces = [(float(facts[name]), tone) for name, tone in tones if facts.get(name)]
+    pieces = [(float(facts[name]), tone) for name, tone in tones if facts.get(name) is not None]
     at_least = "at least " if facts.get("at_least") else ""
     dead = f"dead from {_steps(facts['dead'])} on" if facts.get("dead") else ""
     words = f"{at_least}{_steps(facts['1e-3'])} steps"

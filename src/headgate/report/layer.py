@@ -55,11 +55,11 @@ class Layer:
 
     @property
     def steps(self) -> int:
-        return int(self.facts.get("steps", 0))
+        return int(self.facts.get("steps") or 0)
 
     @property
     def gates(self) -> list[str]:
-        return [str(name) for name in self.facts.get("gates", [])]
+        return [str(name) for name in self.facts.get("gates") or []]
 
     @property
     def keeps(self) -> str | None:
@@ -68,7 +68,7 @@ class Layer:
 
     @property
     def paths(self) -> list[str]:
-        return [str(name) for name in self.facts.get("paths", [])]
+        return [str(name) for name in self.facts.get("paths") or []]
 
     @property
     def need(self) -> int | None:
@@ -82,7 +82,7 @@ class Layer:
 
     def is_gate(self, name: str) -> bool:
         """Whether its values lie in (0, 1)."""
-        return self.facts.get("gate_kinds", {}).get(name, "gate") == "gate"
+        return (self.facts.get("gate_kinds") or {}).get(name, "gate") == "gate"
 
     def style(self, path: str) -> str:
         """CSS classes of a path."""
@@ -103,17 +103,23 @@ class Layer:
 
     def horizon(self, name: str) -> dict[str, Any]:
         """A horizon's facts; {"missing": why} where there are none."""
-        return self.facts.get("horizons", {}).get(name) or {"missing": self.why(name)}
+        return (self.facts.get("horizons") or {}).get(name) or {"missing": self.why(name)}
 
     def why(self, *names: str) -> str:
         """Why something was not measured, by the first of these names that the record speaks of."""
-        told = self.facts.get("missing", {})
+        told = self.facts.get("missing") or {}
         return next((str(told[name]) for name in names if name in told), NOT_MEASURED)
+
+    def cost(self, value: float) -> str:
+        """What taking something out cost, in words: a share of the way to chance where chance is known, else loss."""
+        triage = self.facts.get("triage") or [{}]
+        raw = "loss" in (self.facts.get("ablation_unit"), triage[0].get("unit_of_kill"))
+        return f"{value:+.3g} in loss" if raw else f"{round(100 * value)} % of the way to chance"
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
         """The most serious first, otherwise in the record's order."""
-        found = self.facts.get("verdicts", [])
+        found = self.facts.get("verdicts") or []
         return sorted(found, key=lambda verdict: LEVELS.index(verdict["level"]) if verdict["level"] in LEVELS else 2)
 
     def at_lag(self, name: str, lag: float, row: int | None = None) -> float:

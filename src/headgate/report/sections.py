@@ -82,9 +82,9 @@ GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
     "dynamics": (
         "How the state moves",
         (
-            Chart("lyapunov", "Directions that survive", lyapunov, ("lyapunov",)),
-            Chart("eigenvalues", "One step's eigenvalues", eigenvalues, ("eigenvalues",)),
-            Chart("singular", "What a stretch of steps lets through", singular, ("singular_values", "singular")),
+            Chart("lyapunov", "Directions that survive", lyapunov, ("lyapunov", "dynamics")),
+            Chart("eigenvalues", "One step's eigenvalues", eigenvalues, ("eigenvalues", "dynamics")),
+            Chart("singular", "What a stretch of steps lets through", singular, ("singular_values", "dynamics")),
         ),
     ),
 }

@@ -97,7 +97,7 @@ def _said(layer: Layer, kill: np.ndarray | None, order: np.ndarray) -> str:
     place = int(np.flatnonzero(order == worst)[0]) + 1
     return (
         f" The bars tell what losing a unit costs: the costliest is unit {worst}, number {place} by how long it keeps, "
-        f"with {100 * kill[worst, 1]:.0f} % of the way to chance."
+        f"at {layer.cost(float(kill[worst, 1]))}."
     )
 
 
