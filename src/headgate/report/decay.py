@@ -108,7 +108,7 @@ def _floors(layer: Layer, y: Powers, place: Box) -> list[Markup]:
 
 
 def _needed(layer: Layer, x: Lags, place: Box) -> Markup:
-    return upright(float(layer.need), f"needed: {layer.need}", x, place, "need") if layer.need else Markup("")
+    return upright(float(layer.need), f"needed: {layer.need:,}", x, place, "need") if layer.need else Markup("")
 
 
 def _slope(layer: Layer) -> str:

@@ -33,8 +33,8 @@ def film(layer: Layer) -> Figure | None:
     if loss is None:
         lower = box(FILM, right=96.0)
     low, high = whole_decades(frames, floor=-12.0, most=2.0)
-    x, y = Linear(float(steps[0]), float(steps[-1]), lower.left, lower.right), Lags(0.0, float(lags[-1]), lower.bottom,
-                                                                                   lower.top)  # fmt: skip
+    x = Linear(float(steps[0]), float(steps[-1]), lower.left, lower.right)
+    y = Lags(0.0, max(float(lags[-1]), 1.0), lower.bottom, lower.top)
     cells = resampled(steps, frames, lags, layer.detail)
     image = heat(cells, lower, low, high, "log10 relative gradient", most=layer.detail)
     reach = _reach(frames, lags)

@@ -79,16 +79,16 @@ def sentence(layer: Layer) -> str:
     if stored.get("unbounded"):
         parts.append("stores without an end")
     elif stored.get("max") is not None:
-        parts.append(f"stores {_steps(stored['max'])} steps")
+        parts.append(f"stores {steps(stored['max'])} steps")
     if trainable.get("1e-3") is not None:
-        parts.append(f"can train {'at least ' if trainable.get('at_least') else ''}{_steps(trainable['1e-3'])}")
+        parts.append(f"can train {'at least ' if trainable.get('at_least') else ''}{steps(trainable['1e-3'])}")
     if used.get("lag") is not None:
-        parts.append(f"uses {'at least ' if used.get('at_least') else ''}{_steps(used['lag'])}")
+        parts.append(f"uses {'at least ' if used.get('at_least') else ''}{steps(used['lag'])}")
     unknown = [name for name, row in (("stored", stored), ("trainable", trainable), ("used", used)) if "missing" in row]
     text = ", ".join(parts) or "no horizon could be measured"
     if unknown and parts:
         text += f" (not measured: {', '.join(unknown)})"
-    need = f"; the task needs {_steps(layer.need)}." if layer.need else "; nobody said how far back the task reaches."
+    need = f"; the task needs {steps(layer.need)}." if layer.need else "; nobody said how far back the task reaches."
     return text[0].upper() + text[1:] + need
 
 
@@ -112,7 +112,7 @@ def _stored(layer: Layer) -> Bar:
     pieces += [(float(facts[name]), tone) for name, tone in (("p90", "soft"), ("p50", "")) if facts.get(name)]
     surviving = facts.get("surviving")
     more = "" if surviving is None else "1 direction survives" if surviving == 1 else f"{surviving} directions survive"
-    return Bar("Stored", "what units keep", f"{_steps(facts['max'])} steps", pieces, "s2", also=more)
+    return Bar("Stored", "what units keep", f"{steps(facts['max'])} steps", pieces, "s2", also=more)
 
 
 def _trainable(layer: Layer) -> Bar:
@@ -122,8 +122,8 @@ def _trainable(layer: Layer) -> Bar:
     tones = (("dead", "pale"), ("1e-7", "soft"), ("1e-3", ""))
     pieces = [(float(facts[name]), tone) for name, tone in tones if facts.get(name) is not None]
     at_least = "at least " if facts.get("at_least") else ""
-    dead = f"dead from {_steps(facts['dead'])} on" if facts.get("dead") else ""
-    words = f"{at_least}{_steps(facts['1e-3'])} steps"
+    dead = f"dead from {steps(facts['dead'])} on" if facts.get("dead") else ""
+    words = f"{at_least}{steps(facts['1e-3'])} steps"
     return Bar("Trainable", "what gradients reach", words, pieces, "s0", bool(facts.get("at_least")), dead)
 
 
@@ -132,7 +132,7 @@ def _used(layer: Layer) -> Bar:
     if facts.get("lag") is None:
         return Bar("Used", "what the loss notices", f"not measured: {facts.get('missing')}", [], "s1")
     at_least = "at least " if facts.get("at_least") else ""
-    words = f"{at_least}{_steps(facts['lag'])} steps"
+    words = f"{at_least}{steps(facts['lag'])} steps"
     return Bar("Used", "what the loss notices", words, [(float(facts["lag"]), "")], "s1", bool(facts.get("at_least")))
 
 
@@ -164,7 +164,7 @@ def _marks(layer: Layer) -> list[tuple[float, str, str]]:
     facts = layer.facts
     found = [(facts.get("needs_lag"), "the task needs", "need"), (facts.get("tbptt"), "truncated after", "marker")]
     found.append((facts.get("train_length"), "trained on length", "marker"))
-    return [(float(value), f"{words} {_steps(value)}", kind) for value, words, kind in found if value]
+    return [(float(value), f"{words} {steps(value)}", kind) for value, words, kind in found if value]
 
 
 def _mark(mark: tuple[float, str, str], x: Steps, place: Box, row: int) -> Markup:
@@ -197,7 +197,8 @@ def _or_none(value: Any) -> str:
     return "not known" if value is None else f"{value:.6g}"
 
 
-def _steps(value: float) -> str:
+def steps(value: float) -> str:
+    """A number of steps as it is said: whole from ten on."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 

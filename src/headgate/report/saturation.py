@@ -73,12 +73,24 @@ def _place(k: int, across: int) -> Box:
     return Box(left, top, left + SIDE, top + SIDE)
 
 
-def _gate(layer, k, place, low, high, costs, weight, top, dots) -> Markup:
+def _gate(
+    layer: Layer,
+    k: int,
+    place: Box,
+    low: np.ndarray,
+    high: np.ndarray,
+    costs: np.ndarray | None,
+    weight: np.ndarray | None,
+    top: float,
+    dots: bool,
+) -> Markup:
     name = layer.gates[k]
     x, y = Percent(0.0, 1.0, place.left, place.right), Percent(0.0, 1.0, place.bottom, place.top)
     edge = svg.line(place.left, place.top, place.right, place.bottom, class_="edge strong")
     if dots:
-        content = [_dot(layer, u, x(low[u]), y(high[u]), costs, weight, top) for u in _faintest_first(costs, len(low))]
+        size = min(1.0, math.sqrt(64.0 / len(low)))  # smaller where there are many, so that they can be told apart
+        order = _faintest_first(costs, len(low))
+        content = [_dot(layer, u, x(low[u]), y(high[u]), costs, weight, top, size) for u in order]
     else:
         counts, _, _ = np.histogram2d(high, low, CELLS, ((0, 1), (0, 1)))
         cells = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)[::-1]
@@ -87,13 +99,23 @@ def _gate(layer, k, place, low, high, costs, weight, top, dots) -> Markup:
     return panel(place, Axis(x, "steps shut"), vertical, edge, *content, heading=name)
 
 
-def _dot(layer: Layer, unit: int, x: float, y: float, costs, weight, top: float) -> Markup:
-    size = 4.0 if weight is None else 2.5 + 3.5 * math.sqrt(max(0.0, float(weight[unit] / np.nanmax(weight))))
+def _dot(
+    layer: Layer,
+    unit: int,
+    x: float,
+    y: float,
+    costs: np.ndarray | None,
+    weight: np.ndarray | None,
+    top: float,
+    size: float,
+) -> Markup:
+    part = 0.2 if weight is None else max(0.0, float(weight[unit] / np.nanmax(weight)))
     cost = math.nan if costs is None else float(costs[unit])
     known = math.isfinite(cost)
     said = f"unit {unit}" + (f": {layer.cost(cost)}" if known else ": not tried")
     fill = f"fill: {colour(cost / top)}" if known else "fill: none"
-    return svg.element("circle", svg.element("title", said), cx=x, cy=y, r=float(size), class_="speck", style=fill)
+    radius = size * (2.5 + 3.5 * math.sqrt(part))
+    return svg.element("circle", svg.element("title", said), cx=x, cy=y, r=radius, class_="speck", style=fill)
 
 
 def _faintest_first(costs: np.ndarray | None, count: int) -> list[int]:

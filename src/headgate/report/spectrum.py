@@ -43,7 +43,7 @@ def memory_spectrum(layer: Layer) -> Figure | None:
     lines += _bias_only(layer, grid)
     found = np.searchsorted(-tau, -grid, side="right").astype(float)
     lines.append(Line(grid, found, "s2", "measured", name="units that keep longer"))
-    marks = [upright(float(layer.need), f"needed: {layer.need}", x, place, "need")] if layer.need else []
+    marks = [upright(float(layer.need), f"needed: {layer.need:,}", x, place, "need")] if layer.need else []
     drawn = panel(place, Axis(x, "time scale tau, steps (log axis)"), Axis(y, "units that keep longer"), lines=lines,
                   over=marks)  # fmt: skip
     enough = int((tau > layer.need).sum()) if layer.need else None

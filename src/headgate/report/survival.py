@@ -9,6 +9,7 @@ from headgate.report import svg
 from headgate.report.figure import Figure
 from headgate.report.film import even_lags
 from headgate.report.heatmap import heat, legend
+from headgate.report.horizons import steps
 from headgate.report.layer import Layer
 from headgate.report.panel import panel
 from headgate.report.plot import Axis, Box, picture
@@ -42,7 +43,7 @@ def survival(layer: Layer) -> Figure | None:
         title="Which units are the memory",
         picture=picture(640.0, place.bottom + 42, f"What units keep over each lag; unit {best} the longest.", *parts),
         reading=f"One row a unit; bright, it still holds what it held k steps ago. Unit {best} keeps the longest, "
-        f"{tau[best]:.3g} steps.{said}",
+        f"{steps(tau[best])} steps.{said}",
         expert="S_j(k): mean over starting steps of the product of the unit's own factor over k steps; rows sorted by "
         "tau. Right: normalised change of the loss when the unit's memory is held at its mean, with its interval.",
         formula=r"S_j(k)=\overline{\exp\sum_{m<k}\log k_{t-m,j}}",
