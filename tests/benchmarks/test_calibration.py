@@ -232,8 +232,8 @@ def test_the_set_is_what_was_asked_for():
 
 
 def test_a_steep_start_multiplies_the_gradient_on_its_way_back():
-    task, plan = calibration_runs.TASKS["order"], Plan("order", "rnn", "orthogonal", 11)
-    level, steep = (network_of(each, task).rnn.weight_hh_l0.detach() for each in (plan, Plan("order", "rnn", "steep", 11)))
+    plans = (Plan("order", "rnn", start, 11) for start in ("orthogonal", "steep"))
+    level, steep = (network_of(plan, calibration_runs.TASKS["order"]).rnn.weight_hh_l0.detach() for plan in plans)
     assert torch.equal(steep, calibration_runs.STEEP * level)
     assert torch.linalg.svdvals(steep) == pytest.approx(1.5, rel=1e-5)
 
