@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from headgate.nn import Recurrent as Recurrent
     from headgate.nn import init as init
     from headgate.nn import swap as swap
+    from headgate.report import show as show
+    from headgate.report import write_comparison as write_comparison
+    from headgate.report import write_images as write_images
     from headgate.report import write_report as write_report
     from headgate.report import write_watch_report as write_watch_report
     from headgate.training.callback import WatchCallback as WatchCallback
@@ -33,6 +36,9 @@ _HOME = {
     "Monitor": "headgate.inspection",
     "examine": "headgate.inspection",
     "watch": "headgate.inspection",
+    "show": "headgate.report",
+    "write_comparison": "headgate.report",
+    "write_images": "headgate.report",
     "write_report": "headgate.report",
     "write_watch_report": "headgate.report",
     "WatchCallback": "headgate.training.callback",

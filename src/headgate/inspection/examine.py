@@ -159,7 +159,8 @@ def _seen(
     model: nn.Module, batch: Any, losses: Losses, chance: float | None, seed: int
 ) -> tuple[Watch, dict[str, Any]]:
     """What a watch saw of one batch, and its loss as it stands among the facts."""
-    with _undisturbed(model, seed), watch(model) as seen:
+    seen = watch(model)
+    with _undisturbed(model, seed), seen:
         found = losses(model, batch)
         if not isinstance(found, torch.Tensor) or found.dim() != 1:
             came = f"a tensor of shape {list(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
