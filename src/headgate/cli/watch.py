@@ -31,7 +31,7 @@ def watch(
     needs_lag: Annotated[
         int | None, typer.Option(min=1, help="How many steps back the task reaches; without it nothing is judged.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Your own model: module:factory, see the tutorial.")] = None,
+    model: Annotated[str | None, typer.Option(help="Your own model: module:factory (docs/watch.md).")] = None,
     model_data: Annotated[
         str | None, typer.Option("--data", help="For --model: FILE.npz with x and y, or module:function with batches.")
     ] = None,
