@@ -60,10 +60,13 @@ def _on_memory(record: Record, limits: Thresholds) -> list[Verdict | None]:
     at_need = _at(record, arrays["lag_profile"][1], need)
     rest = _at(record, arrays["rest_profile"], need)
     stored = None if timescales is None else rules.longest_of(timescales)
+    dead = facts["horizons"]["trainable"].get("dead")
+    # What the number format cannot hold does not arrive, however large it is relative to lag 0.
+    arrives = -np.inf if dead is not None and need is not None and dead <= need else at_need
     return [
         *found,
         rules.short_memory(timescales, need, None if np.isnan(rest) else rest, limits),
-        rules.remembers(at_need, stored, need, limits),
+        rules.remembers(arrives, stored, need, limits),
     ]
 
 
