@@ -104,8 +104,7 @@ def run(trial: Trial, listener: Callable[[int, float], None] = lambda step, loss
         "engine": _engine(network),
     }
     machine = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    model = ModelFolder(trial.task, trial.cell, hidden_size, trial.seed, len(losses), weights)
+    model = ModelFolder(trial.task, trial.cell, hidden_size, trial.seed, len(losses), dict(network.state_dict()))
     return Outcome(_about(task, recipe), machine, facts, records, model)
 
 
