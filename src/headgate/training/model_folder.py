@@ -48,7 +48,10 @@ class ModelFolder:
         folder.mkdir(parents=True, exist_ok=True)
         facts = {key: value for key, value in asdict(self).items() if key != "weights"}
         (folder / CONFIG).write_text(tomli_w.dumps({"schema": SCHEMA, **facts}), encoding="utf-8")
-        save_file({name: value.contiguous() for name, value in self.weights.items()}, folder / WEIGHTS)
+        # Copies, since safetensors refuses weights that share memory.
+        plain = torch.contiguous_format
+        copied = {name: value.detach().clone(memory_format=plain) for name, value in self.weights.items()}
+        save_file(copied, folder / WEIGHTS)
         return folder
 
     @classmethod
