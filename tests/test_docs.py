@@ -142,11 +142,7 @@ def test_every_array_of_a_record_is_explained():
     said = arrays_named(text) | set(re.findall(r"`([a-z_]+)`", text)) & set(ARRAYS)
     assert arrays_named(text) <= set(ARRAYS), "the page names an array that no Record holds"
     places = {"bins"}  # where a piece of time begins: an axis, no measurement
-    assert set(ARRAYS) - said - places == set(NOT_MEASURED)
-
-
-# Described in the schema, and put there by nobody.
-NOT_MEASURED = ("readout_weight",)
+    assert set(ARRAYS) - said - places == set()
 
 
 def formulas(text: str) -> list[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headgate import cells as cells
     from headgate.inspection import Monitor as Monitor
+    from headgate.inspection import Record as Record
+    from headgate.inspection import Thresholds as Thresholds
     from headgate.inspection import examine as examine
     from headgate.inspection import watch as watch
     from headgate.nn import GRU as GRU
@@ -34,6 +36,8 @@ _HOME = {
     "init": "headgate.nn",
     "swap": "headgate.nn",
     "Monitor": "headgate.inspection",
+    "Record": "headgate.inspection",
+    "Thresholds": "headgate.inspection",
     "examine": "headgate.inspection",
     "watch": "headgate.inspection",
     "show": "headgate.report",

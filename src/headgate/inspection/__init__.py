@@ -6,4 +6,5 @@ from headgate.inspection.examine import Examination as Examination
 from headgate.inspection.examine import examine as examine
 from headgate.inspection.monitor import Monitor as Monitor
 from headgate.inspection.record import Record as Record
+from headgate.inspection.thresholds import Thresholds as Thresholds
 from headgate.inspection.trace import Trace as Trace

@@ -190,7 +190,7 @@ def _gradients(
         arrays["connectivity"] = connectivity(np.concatenate(norms[::-1], 1), active, edges)
     truncation = collected.result()
     arrays |= {"parameter_share": truncation.parameter_share, "truncation_cosine": truncation.truncation_cosine}
-    arrays["local_gradient"] = _local_norm(seen)
+    arrays |= _local(seen)
     return found, truncation
 
 
@@ -202,11 +202,17 @@ def _steps_of(found: Gradients) -> np.ndarray:
     return steps
 
 
-def _local_norm(seen: Trace) -> np.ndarray:
-    """log |e_t|, median over rows, [T]."""
-    local = next(iter(seen.local.whole().local.values())) * seen.adjoint.run.active
+def _local(seen: Trace) -> dict[str, np.ndarray]:
+    """The loss's own derivative e_t: its size by step, and how strongly each unit is read."""
+    run = seen.adjoint.run
+    local = next(iter(seen.local.whole().local.values())) * run.active
     norm = log_norm(local, local.new_zeros(local.shape[:2]))
-    return median(norm.masked_fill(~norm.isfinite(), math.nan).cpu().numpy(), 1)
+    arrays = {"local_gradient": median(norm.masked_fill(~norm.isfinite(), math.nan).cpu().numpy(), 1)}
+    largest = local.abs().max()
+    if largest > 0 and local.shape[-1] == run.states[seen.cell.memory].shape[-1]:
+        size = (local / largest).double().square().sum((0, 1)).sqrt()
+        arrays["readout_weight"] = (size / size.max()).cpu().numpy()
+    return arrays
 
 
 def _reach(run: Run, origin: np.ndarray) -> int:

@@ -39,23 +39,21 @@ def gradient_dead(
     floor: float,
     dtype: str,
     needs_lag: int | None = None,
-    loss_scale: float = 1.0,
 ) -> Verdict | None:
     """No entry of the gradient is a normal number of the format the run computed in: arithmetic, not opinion.
 
     Args:
         lags: ascending.
-        largest_entry: log10 of the largest |entry| of dl/dm at each lag, without the loss scale; NaN: not measured.
+        largest_entry: log10 of the largest |entry| of dl/dm at each lag, of the loss as scaled; NaN: not measured.
         floor: log10 of the format's smallest normal number.
         dtype: the format's name.
         needs_lag: how far back the task reaches, if known; without it this is a note.
-        loss_scale: what the loss was multiplied with before its backward pass (GradScaler).
     """
-    scaled = np.asarray(largest_entry, dtype=float) + math.log10(loss_scale)
-    below = np.flatnonzero(scaled < floor)
+    largest_entry = np.asarray(largest_entry, dtype=float)
+    below = np.flatnonzero(largest_entry < floor)
     if not len(below):
         return None
-    lag, value = int(np.asarray(lags)[below[0]]), float(scaled[below[0]])
+    lag, value = int(np.asarray(lags)[below[0]]), float(largest_entry[below[0]])
     needed = needs_lag is not None and lag <= needs_lag
     tail = f", and the task reaches {needs_lag} back" if needed else ""
     return Verdict(
@@ -64,7 +62,7 @@ def gradient_dead(
         f"From lag {lag} on, the gradient is smaller than any normal {dtype} number, so nothing that far back can be "
         f"learnt in this format{tail}.",
         f"largest |dl/dm_(s-{lag})| = {power(value)}",
-        f"largest entry (times the loss scale) < {power(floor)}, the smallest normal {dtype}",
+        f"largest entry < {power(floor)}, the smallest normal {dtype}",
         ARITHMETIC,
     )
 

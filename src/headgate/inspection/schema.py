@@ -49,7 +49,7 @@ ARRAYS: dict[str, Field] = {
     "bound": Field("lag", "log10 of the upper bound from the recurrent matrix's norm, where there is one"),
     # --- arrows of one source (the last loss step of each row) by time (M5)
     "arrow_norm": Field("path T", "log10 norm of each path's part of the memory's gradient, median over rows"),
-    "arrow_share": Field("path T", "signed share <part, total> / |total|^2, median over rows; sums to 1"),
+    "arrow_share": Field("path T", "signed share <part, total> / |total|^2, median over rows; in a row they sum to 1"),
     "arrow_cosine": Field("path T", "cosine between part and total, median over rows"),
     "cancellation": Field("T", "sum of the parts' norms over the norm of the total, median over rows; at least 1"),
     "gradient_norm": Field("T", "log10 |dl_s/dm_t| of that source, median over rows"),
@@ -75,7 +75,7 @@ ARRAYS: dict[str, Field] = {
     "resets": Field("H", "share of steps at which the factor is below 0.1"),
     "co_resets": Field("T", "share of units that reset at that step, mean over rows"),
     "state_score": Field("H bin", "mean of the memory over the piece of time, of the first row"),
-    "readout_weight": Field("H", "how strongly the unit is read, norm of the next layer's column, if known"),
+    "readout_weight": Field("H", "root mean square of e_t over what the loss reads, relative to the largest unit's"),
     # --- content (M19), connectivity (M18), learning (M20)
     "provenance": Field("piece piece", "log10 share of the content at the column's piece, written at the row's"),
     "connectivity": Field("source bin", "log10 |dl_s/dx_t|, mean over the piece, median over rows"),

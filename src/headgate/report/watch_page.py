@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,15 @@ def gather(
 ) -> list[Record]:
     """Records from wherever they are, in the order given, those of a folder by their folders' names.
 
+    Args:
+        records: as for `write_watch_report`; also what `examine` returns, or a mapping of Records.
+
     Raises:
         ValueError: there are none.
     """
+    records = getattr(records, "records", records)
+    if isinstance(records, Mapping):
+        records = list(records.values())
     if isinstance(records, Record):
         return [records]
     if isinstance(records, (str, Path)):
