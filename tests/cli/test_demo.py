@@ -17,6 +17,7 @@ from training.small import TINY, own_cell
 from headgate.cli import demo, main
 from headgate.report import write_report
 from headgate.training.run_folder import RunFolder
+from headgate.training.subject import of_run
 
 TINY_RECIPES = {name: TINY for name in ("adding", "digits")}
 
@@ -58,12 +59,20 @@ def test_the_table_has_a_line_for_each_task_and_cell(done):
 
 def test_the_folder_holds_results_records_page_and_picture(done):
     folder = done[0]
-    assert sorted(path.name for path in folder.iterdir()) == ["figure.svg", "records", "report.html", "results.json"]
+    expected = ["figure.svg", "models", "records", "report.html", "results.json"]
+    assert sorted(path.name for path in folder.iterdir()) == expected
     run = RunFolder.load(folder)
     assert [cell["label"] for cell in run.results["cells"]] == ["RNN", "GRU", "LSTM", "Own"]
     assert {trial["seed"] for trial in run.results["trials"]} == {3} and len(run.results["trials"]) == 8
     assert (folder / "records" / "adding" / "own" / "3-after" / "record.json").is_file()
     assert run.results["command"].startswith("headgate demo --seed 3 --cell ")
+
+
+def test_the_folder_is_what_the_watch_reads(done):
+    names = [f"{task}-{cell}" for task in ("adding", "digits") for cell in ("gru", "lstm", "own", "rnn")]
+    subjects = of_run(done[0])
+    assert [subject.name for subject in subjects] == names
+    assert all(subject.losses(subject.model, subject.batches[0]).isfinite().all() for subject in subjects)
 
 
 def test_the_page_can_be_made_again_from_the_folder_alone(done):
