@@ -350,6 +350,28 @@ def test_nothing_is_left_behind():
         before = state_of(model, data)
 
 
+def test_nothing_is_left_in_what_is_not_the_models_own():
+    """An input and a weight beside the model ask for gradients too; whoever asks may have turned gradients off."""
+    model, (input, target) = Tagger(nn.LSTM(I, H, batch_first=True)), batch()
+    input.requires_grad_()
+    beside = torch.ones(B, requires_grad=True)
+    beside.grad = torch.full((B,), 7.0)
+    with torch.no_grad():
+        found = examine(model, [(input, target)], lambda m, b: losses(m, b) * beside, causes=False, dynamics=False)
+    assert "lag_profile" in found.records["body.memory.l0"].arrays
+    assert input.grad is None and beside.grad.tolist() == [7.0] * B
+
+
+def test_a_compiled_model_is_looked_at_as_it_was_written():
+    model = Tagger(nn.LSTM(I, H, batch_first=True))
+    plain = examine(model, [batch()], losses, verify=0, dynamics=False).records["body.memory.l0"]
+    compiled = torch.compile(model, backend="eager")
+    (record,) = examine(compiled, [batch()], losses, verify=0, dynamics=False).records.values()
+    assert record.name == "_orig_mod.body.memory.l0"
+    for name, value in plain.arrays.items():
+        np.testing.assert_array_equal(record.arrays[name], value)
+
+
 def test_nothing_is_left_behind_by_an_error_at_any_time():
     model, data = disturbed_beforehand(), batch()
     before, calls = state_of(model, data), calls_before(model)

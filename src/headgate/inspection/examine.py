@@ -179,33 +179,58 @@ def _seen(
                 "look at the model's input and weights."
             )
         paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
-        found.sum().backward()
+        with _put_aside(_leaves(found)):
+            found.sum().backward()
     loss = {"value": float(paired.base.mean()), "chance": chance, "rows": len(paired.base), "unit": paired.unit}
     return seen, loss
 
 
 @contextmanager
 def _undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
-    """Evaluation mode, random numbers of its own, as written and not compiled, and the parameters' own gradients put
-    aside."""
+    """Evaluation mode, random numbers of its own, as written and not compiled, gradients on and the parameters' own
+    put aside."""
     modes = {module: module.training for module in model.modules()}
-    held = [(parameter, parameter.grad) for parameter in model.parameters()]
-    devices = sorted({parameter.device.index for parameter, _ in held if parameter.device.type == "cuda"})
+    devices = sorted({parameter.device.index for parameter in model.parameters() if parameter.device.type == "cuda"})
     # A compiled model calls no hook. Asking for a stance imports the compiler; where it is not there, none is compiled.
     as_written = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
         model.eval()
-        for parameter, _ in held:
-            parameter.grad = None
-        with torch.random.fork_rng(devices=devices), as_written:
+        aside = _put_aside(model.parameters())
+        with aside, torch.random.fork_rng(devices=devices), as_written, torch.enable_grad():
             for generator in (torch.default_generator, *(torch.cuda.default_generators[k] for k in devices)):
                 generator.manual_seed(seed)
             yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for parameter, gradient in held:
-            parameter.grad = gradient
+
+
+@contextmanager
+def _put_aside(leaves: Iterable[torch.Tensor]) -> Iterator[None]:
+    """What these tensors have as `.grad` is theirs again afterwards, and not added to."""
+    held = [(leaf, leaf.grad) for leaf in leaves]
+    try:
+        for leaf, _ in held:
+            leaf.grad = None
+        yield
+    finally:
+        for leaf, gradient in held:
+            leaf.grad = gradient
+
+
+def _leaves(loss: torch.Tensor) -> list[torch.Tensor]:
+    """Whatever a backward pass would leave a gradient in, which need not be the model's: say, an input."""
+    if loss.grad_fn is None:
+        return [loss]
+    found, known, ahead = [], {loss.grad_fn}, [loss.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        new = {function for function, _ in node.next_functions if function is not None} - known
+        known |= new
+        ahead += new
+    return found
 
 
 def _with_causes(
