@@ -382,3 +382,17 @@ def test_gates_have_the_size_of_hidden_units():
     )
     assert_all_close({"a": trace.gates["a"]}, {"a": expected.gathered(expected.gates, "a")}, EXACT)
     assert_all_close({"h": trace.grad["h"]}, {"h": expected.gathered(expected.made, "h", gradient=True)}, EXACT)
+
+
+@pytest.mark.parametrize("model", [nn.LSTM(I, H, 2, bidirectional=True), hg.GRU(I, H)], ids=["torch LSTM", "our GRU"])
+def test_a_backward_pass_for_looking_alone_shows_the_same_and_leaves_nothing(model):
+    model, input, found = model.double(), normal(T, B, I), []
+    for look in (lambda seen, loss: loss.backward(), lambda seen, loss: seen.backward(loss)):
+        model.zero_grad()
+        with hg.watch(model) as seen:
+            output, state = model(input)
+            final = state[0] if isinstance(state, tuple) else state
+            look(seen, output.square().sum() + final.sum())
+        found.append({f"{name} {n}": value for name in seen for n, value in seen[name].grad.items()})
+    assert_all_close(found[1], found[0], EXACT)
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -42,6 +42,7 @@ class Capture:
     unreadable: str | None = None
     layers: list[list[LayerRun]] | None = None
     handles: list[Any] = field(default_factory=list)
+    live: list[Tensor] = field(default_factory=list)
     measured_in: torch.dtype = torch.float64
     higher_order: bool = False
 
@@ -70,10 +71,11 @@ class Capture:
         self.gradients[key] = arrived if known is None else known + arrived
 
     def release(self) -> None:
-        """Remove the hooks on the output and the final states."""
+        """Remove the hooks on the output and the final states, and let go of these."""
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
+        self.live.clear()
 
 
 class Watch:
@@ -124,6 +126,20 @@ class Watch:
         self._before.clear()
         for capture in self._captures.values():
             capture.release()
+
+    def backward(self, loss: Tensor) -> None:
+        """A backward pass that goes no further back than the watched layers' outputs, within the with-block.
+
+        What a watched layer does with the gradient is the watch's own to find out, so the layer's own way back is saved
+        where no other watched layer lies before it; parameters get no gradient. Instead of `loss.backward()`, for
+        looking alone.
+
+        Args:
+            loss: a scalar.
+        """
+        live = [value for capture in self._captures.values() for value in capture.live]
+        if live:
+            torch.autograd.grad(loss, live, allow_unused=True)
 
     def captures(self) -> list[Capture]:
         """The calls that were kept, one a module."""
@@ -231,6 +247,7 @@ class Watch:
 
         if value.requires_grad:
             capture.handles.append(value.register_hook(hook))
+            capture.live.append(value)
 
     def _forget(self, name: str) -> None:
         for key in [key for key in self._traces if key.rpartition(".")[0] == name]:

@@ -21,6 +21,7 @@ from headgate.inspection.dynamics import with_dynamics
 from headgate.inspection.narrow import narrow_watch
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
+from headgate.inspection.trace import Trace
 from headgate.inspection.triage import triage_facts, units_with_constant_gates
 from headgate.inspection.trials import Losses
 from headgate.inspection.units import VERIFY, UnitSweep, sweep_units
@@ -114,17 +115,15 @@ def examine(
     narrow_watch(seen, rows)
     _set_format(seen, dtype)
     _check_steps(seen)
-    records = {name: seen[name].record(**asked) for name in seen}
+    records = {name: _recorded(seen[name], loss, asked) for name in seen}
     if dynamics:
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
-    records = {name: replace(record, facts={**record.facts, "loss": loss}) for name, record in records.items()}
     if causes:
         records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
     else:
         records = {name: _caused(record, None, None, None, None, {}) for name, record in records.items()}
-    verdicts = {}
+    verdicts = {name: judge(record, limits) for name, record in records.items()}
     for name, record in records.items():
-        verdicts[name] = judge(record, limits)
         facts = {**record.facts, "train_length": train_length, "verdicts": as_facts(verdicts[name])}
         records[name] = replace(record, facts=facts)
     return Examination(records, verdicts)
@@ -155,6 +154,11 @@ def _set_format(seen: Watch, dtype: torch.dtype | None) -> None:
         capture.measured_in = dtype or (torch.float32 if large and small_format else torch.float64)
 
 
+def _recorded(trace: Trace, loss: dict[str, Any], asked: dict[str, Any]) -> Record:
+    record = trace.record(**asked)
+    return replace(record, facts={**record.facts, "loss": loss})
+
+
 def _seen(
     model: nn.Module, batch: Any, losses: Losses, chance: float | None, seed: int
 ) -> tuple[Watch, dict[str, Any]]:
@@ -180,7 +184,7 @@ def _seen(
             )
         paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
         with _put_aside(_leaves(found)):
-            found.sum().backward()
+            seen.backward(found.sum())
     loss = {"value": float(paired.base.mean()), "chance": chance, "rows": len(paired.base), "unit": paired.unit}
     return seen, loss
 

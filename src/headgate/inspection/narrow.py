@@ -56,6 +56,7 @@ def narrow_call(capture: Capture, name: str, rows: int) -> Capture:
         },
         layers=None,
         handles=[],
+        live=[],
     )
     if capture.random_state is not None:
         layers = recompute(capture, name or "the model") if capture.layers is None else capture.layers
