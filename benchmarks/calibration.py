@@ -81,11 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{WHO}: stopped; what was done is in {path}, and the same command goes on.", file=sys.stderr)
         return 130
-    rows = list(kept(path, code).values())
-    if not rows:
-        print(f"{WHO}: {path} holds no run of this code; leave --table out to make them.", file=sys.stderr)
+    shown = shown_code(path, code)
+    if shown is None:
+        print(f"{WHO}: {path} holds no run; leave --table out to make them.", file=sys.stderr)
         return 2
-    text = report(rows, plans())
+    text = report(list(kept(path, shown).values()), plans())
+    if shown != code:
+        text += f"\n\nThese runs are of earlier code ({shown}; now {code}): `python -m {WHO}` repeats them."
     (options.out / TABLE).write_text(f"# How often the watch is wrong\n\n{text}\n", encoding="utf-8")
     print(f"\n{text}")
     if options.out == RESULTS:
@@ -94,16 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def kept(path: Path, code: str) -> dict[str, Row]:
-    """The rows of this code, by key, the last of each; a line that a kill cut short is passed over."""
-    found: dict[str, Row] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if row["code"] == code:
-            found[row["key"]] = row
-    return found
+    """The rows of this code, by key, the last of each."""
+    return {row["key"]: row for row in _read(path) if row["code"] == code}
+
+
+def shown_code(path: Path, code: str) -> str | None:
+    """Of which code the table is: this one, or else that of the last row that is kept."""
+    rows = list(_read(path))
+    return code if any(row["code"] == code for row in rows) else rows[-1]["code"] if rows else None
 
 
 def keep(path: Path, row: Row) -> None:
@@ -122,6 +122,15 @@ def publish(text: str, page: Path) -> str:
     except (FileNotFoundError, ValueError) as reason:
         return f"{page.name} stays as it is: {reason}"
     return f"{page.name} shows it."
+
+
+def _read(path: Path) -> Iterator[Row]:
+    """The rows in their order; a line that a kill cut short is passed over."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
 
 
 def _done(missing: Iterable[Plan], workers: int) -> Iterator[Row]:

@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.calibration_runs import EVERY, Plan, Row
+from benchmarks.calibration_runs import EVERY, SHOWN, TASKS, Plan, Row
 from benchmarks.table import markdown
+from headgate.inspection.thresholds import DEFAULTS
 
 BEGIN, END = "<!-- calibration writes from here -->", "<!-- to here -->"
 LEARNT, SOON, BURST, MOSTLY, ACCOUNT = 0.4, 0.2, 2.0, 0.5, 0.01
@@ -138,10 +139,12 @@ def _dead(row: Row) -> Iterator[Case]:
     yield Case(found["lag"] is not None, found["largest"] < found["tiny"])
 
 
+VANISHING = Question(f"VANISHING, {EXAMINED}", _examined("VANISHING", lambda row: not learnt(row, "held_out_end")))
+EXPLODING = Question(f"EXPLODING, {TRAINING}", _in_training("EXPLODING", _blew_up_soon))
 QUESTIONS = (
     Question(f"VANISHING, {TRAINING}", _in_training("VANISHING", _not_learnt_soon)),
-    Question(f"VANISHING, {EXAMINED}", _examined("VANISHING", lambda row: not learnt(row, "held_out_end"))),
-    Question(f"EXPLODING, {TRAINING}", _in_training("EXPLODING", _blew_up_soon)),
+    VANISHING,
+    EXPLODING,
     Question(
         f"EXPLODING, {EXAMINED}",
         _examined("EXPLODING", lambda row: blew_up(row, row["examined"], row["steps"])),
@@ -252,9 +255,41 @@ def _remarks(rows: Sequence[Row], long: Sequence[Row]) -> Iterator[str]:
             "Where GRADIENT DEAD was said, autograd still left a normal number at nine tenths of that lag in "
             f"{sum(sharp)} of {len(sharp)} networks."
         )
+    yield from _easy_sequences(rows)
+    yield from _told_too_early(rows)
     left = [row["key"] for row in rows if "verdicts" not in row]
     if left:
         yield f"Not examined, since training had ended or nothing could be followed: {', '.join(left)}."
+
+
+def _easy_sequences(rows: Sequence[Row]) -> Iterator[str]:
+    """A rule that compares a loss on few sequences with chance can be misled by which they are."""
+    mean, share = 0.5, 1.0 - DEFAULTS.better_by
+    targets = TASKS["adding"].held_out("validation").target[:, :SHOWN]
+    trivial = float((targets - mean).square().mean()) / TASKS["adding"].baseline()["loss"]
+    missed = [row["task"] for row in rows for case in VANISHING.cases(row) if case.right and not case.said]
+    if missed and trivial < share:
+        yield (
+            f"Of the {len(missed)} runs in which VANISHING was missed on examination, {missed.count('adding')} are of "
+            f"the adding problem: on the {SHOWN} sequences that were examined, answering the mean every time costs "
+            f"{trivial:.1%} of chance, so a network that has learnt nothing there can count as better than chance by "
+            f"{DEFAULTS.better_by:.0%}. On so few sequences that rule is unreliable."
+        )
+
+
+def _told_too_early(rows: Sequence[Row]) -> Iterator[str]:
+    """What the false alarms in training have in common."""
+    wrong = [row for row in rows for case in EXPLODING.cases(row) if case.said and not case.right]
+    if wrong:
+        said = [w["number"] for row in wrong for w in row["warnings"] if w["name"] == "EXPLODING"]
+        jumps = sum(number.startswith("norm") for number in said)
+        yield (
+            f"EXPLODING was told in vain in {len(wrong)} runs, in {jumps} of them for a jump of the gradient's norm, "
+            f"which was clipped; {sum(learnt(row, 'held_out_end') for row in wrong)} of these runs had learnt at the end."
+        )
+    steps = [w["step"] for row in rows for w in row["warnings"] if w["name"] == "CONSTANT"]
+    if steps:
+        yield f"CONSTANT was told after {min(steps)} steps of training at the earliest, {max(steps)} at the latest."
 
 
 def _account(row: Row) -> float:

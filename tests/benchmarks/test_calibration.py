@@ -26,6 +26,7 @@ def row(loss=BAD, warnings=(), verdicts=(), **changed):
     plan = plans()[-1]
     return {
         "key": plan.key,
+        "task": plan.task,
         "chance": CHANCE,
         "steps": STEPS,
         "examined": 600,
@@ -38,7 +39,7 @@ def row(loss=BAD, warnings=(), verdicts=(), **changed):
         "held_out_end": curve[-1],
         "highway": True,
         "verdicts": [{"name": name, "about": about} for name, about in verdicts],
-        "warnings": [{"name": name, "step": step} for name, step in warnings],
+        "warnings": [{"name": name, "step": step, "number": "norm = 9", "about": ""} for name, step in warnings],
         "gates": ["i", "f"],
         "constant_again": [],
         "units": [],
@@ -213,6 +214,23 @@ def test_an_unfinished_set_says_so():
     assert "not finished" in text and text.startswith("71 of 72 short runs and 0 of 12 untrained networks")
 
 
+def test_misses_by_easy_sequences_are_told_apart():
+    """The kept sequences of the adding problem are 11 % easier than the rest, by their targets alone."""
+    known = plans()
+    adding, order = ({**row(), "key": plan.key, "task": plan.task} for plan in known[12::60])
+    assert (adding["task"], order["task"]) == ("adding", "order")
+    assert "Of the 2 runs in which VANISHING was missed on examination, 1 are of the" in report([adding, order], known)
+    assert "costs 89.1% of chance" in report([adding, order], known)
+    assert "was missed on examination" not in report([row(learns_at(100))], known)
+
+
+def test_what_false_alarms_have_in_common_is_told():
+    told = [("EXPLODING", 200), ("CONSTANT", 20)]
+    text = report([row(learns_at(100), told), row(warnings=told), row(warnings=told, worst=spike(15))], plans())
+    assert "in vain in 2 runs, in 2 of them for a jump" in text and "; 1 of these runs had learnt" in text
+    assert "CONSTANT was told after 20 steps of training at the earliest, 20 at the latest." in text
+
+
 def test_the_page_is_written_between_its_markers_only(tmp_path):
     page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
     assert with_report(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
@@ -263,7 +281,9 @@ def test_two_tiny_runs_are_kept_and_not_repeated(tiny, tmp_path, monkeypatch, ca
         patch.setattr(calibration_runs, "run", lambda plan: pytest.fail(f"{plan.key} is repeated"))
         assert calibration.main(asked) == 0 and path.read_text() == before
     monkeypatch.setattr(calibration, "fingerprint", lambda: "other code")
-    assert calibration.main([*asked, "--table"]) == 2 and "holds no run of this code" in capsys.readouterr().err
+    assert "earlier code" not in capsys.readouterr().out
+    assert calibration.main([*asked, "--table"]) == 0
+    assert f"of earlier code ({calibration_runs.fingerprint()}; now other code)" in capsys.readouterr().out
     assert calibration.main(asked[:4]) == 0
     assert json.loads(path.read_text().splitlines()[-1])["code"] == "other code"
 
@@ -293,6 +313,8 @@ def test_what_is_asked_wrongly_is_refused(tmp_path, capsys):
     assert calibration.main(["--only", "no/such/run", "--out", str(tmp_path)]) == 2
     assert calibration.main(["--workers", "0", "--out", str(tmp_path)]) == 2
     assert "--only names no run" in capsys.readouterr().err
+    assert calibration.main(["--table", "--out", str(tmp_path)]) == 2
+    assert "holds no run;" in capsys.readouterr().err
     assert calibration.main(["--list", "--only", "copy/gru/*"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 6
 
