@@ -283,9 +283,10 @@ def _told_too_early(rows: Sequence[Row]) -> Iterator[str]:
     if wrong:
         said = [w["number"] for row in wrong for w in row["warnings"] if w["name"] == "EXPLODING"]
         jumps = sum(number.startswith("norm") for number in said)
+        good = sum(learnt(row, "held_out_end") for row in wrong)
         yield (
             f"EXPLODING was told in vain in {len(wrong)} runs, in {jumps} of them for a jump of the gradient's norm, "
-            f"which was clipped; {sum(learnt(row, 'held_out_end') for row in wrong)} of these runs had learnt at the end."
+            f"which was clipped; {good} of these runs had learnt at the end."
         )
     steps = [w["step"] for row in rows for w in row["warnings"] if w["name"] == "CONSTANT"]
     if steps:
