@@ -106,11 +106,8 @@ def examine(
             of steps is none.
         RuntimeError: the model ran in a way that cannot be followed; the message says which.
     """
-    batches = list(batches)
-    if not batches:
-        raise ValueError("examine: there are no batches to look at; give at least one.")
-    asked = {"needs_lag": needs_lag, "tbptt": tbptt}
-    _check_counts(**asked, train_length=train_length, rows=rows)
+    batches, asked = list(batches), {"needs_lag": needs_lag, "tbptt": tbptt}
+    _check(batches, **asked, train_length=train_length, rows=rows)
     seen, loss = _seen(model, batches[0], losses, chance, seed)
     narrow_watch(seen, rows)
     _set_format(seen, dtype)
@@ -120,8 +117,10 @@ def examine(
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
     if causes:
         records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
-    else:
-        records = {name: _caused(record, None, None, None, None, {}) for name, record in records.items()}
+    return _judged(records, train_length, limits)
+
+
+def _judged(records: dict[str, Record], train_length: int | None, limits: Thresholds) -> Examination:
     verdicts = {name: judge(record, limits) for name, record in records.items()}
     for name, record in records.items():
         facts = {**record.facts, "train_length": train_length, "verdicts": as_facts(verdicts[name])}
@@ -129,7 +128,10 @@ def examine(
     return Examination(records, verdicts)
 
 
-def _check_counts(**given: Any) -> None:
+def _check(batches: list[Any], **given: Any) -> None:
+    """Refuse what cannot be meant: no batches, and numbers of steps or rows that are none."""
+    if not batches:
+        raise ValueError("examine: there are no batches to look at; give at least one.")
     for name, value in given.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ValueError(f"examine: {name}={value!r} is no number of steps or rows; give a whole number above 0.")
@@ -155,8 +157,9 @@ def _set_format(seen: Watch, dtype: torch.dtype | None) -> None:
 
 
 def _recorded(trace: Trace, loss: dict[str, Any], asked: dict[str, Any]) -> Record:
+    """What one call tells; of causes, that nobody asked for them yet."""
     record = trace.record(**asked)
-    return replace(record, facts={**record.facts, "loss": loss})
+    return _caused(replace(record, facts={**record.facts, "loss": loss}), None, None, None, None, {})
 
 
 def _seen(
@@ -183,58 +186,27 @@ def _seen(
                 "look at the model's input and weights."
             )
         paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
-        with _put_aside(_leaves(found)):
-            seen.backward(found.sum())
+        seen.backward(found.sum())
     loss = {"value": float(paired.base.mean()), "chance": chance, "rows": len(paired.base), "unit": paired.unit}
     return seen, loss
 
 
 @contextmanager
 def _undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
-    """Evaluation mode, random numbers of its own, as written and not compiled, gradients on and the parameters' own
-    put aside."""
+    """Evaluation mode, gradients on, random numbers of its own, and the model as written, not compiled."""
     modes = {module: module.training for module in model.modules()}
     devices = sorted({parameter.device.index for parameter in model.parameters() if parameter.device.type == "cuda"})
     # A compiled model calls no hook. Asking for a stance imports the compiler; where it is not there, none is compiled.
     as_written = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
         model.eval()
-        aside = _put_aside(model.parameters())
-        with aside, torch.random.fork_rng(devices=devices), as_written, torch.enable_grad():
+        with torch.random.fork_rng(devices=devices), as_written, torch.enable_grad():
             for generator in (torch.default_generator, *(torch.cuda.default_generators[k] for k in devices)):
                 generator.manual_seed(seed)
             yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-@contextmanager
-def _put_aside(leaves: Iterable[torch.Tensor]) -> Iterator[None]:
-    """What these tensors have as `.grad` is theirs again afterwards, and not added to."""
-    held = [(leaf, leaf.grad) for leaf in leaves]
-    try:
-        for leaf, _ in held:
-            leaf.grad = None
-        yield
-    finally:
-        for leaf, gradient in held:
-            leaf.grad = gradient
-
-
-def _leaves(loss: torch.Tensor) -> list[torch.Tensor]:
-    """Whatever a backward pass would leave a gradient in, which need not be the model's: say, an input."""
-    if loss.grad_fn is None:
-        return [loss]
-    found, known, ahead = [], {loss.grad_fn}, [loss.grad_fn]
-    while ahead:
-        node = ahead.pop()
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        new = {function for function, _ in node.next_functions if function is not None} - known
-        known |= new
-        ahead += new
-    return found
 
 
 def _with_causes(
