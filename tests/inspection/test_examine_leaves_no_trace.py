@@ -11,7 +11,7 @@ from inspection.examined import B, H, I, Tagger, batch, losses, noisy
 from torch import nn
 
 import headgate as hg
-from headgate.inspection.examine import examine
+from headgate.inspection.examination import examine
 
 # --- nothing is left behind
 

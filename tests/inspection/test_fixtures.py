@@ -16,7 +16,7 @@ from nn.layer_runs import normal
 from torch import nn
 
 import headgate as hg
-from headgate.inspection.examine import examine
+from headgate.inspection.examination import examine
 from headgate.inspection.verdicts import judge
 
 EXACT = 1e-9

@@ -11,7 +11,7 @@ import torch
 from training.small import TINY, own_cell, trial
 
 from headgate import tasks
-from headgate.inspection.examine import examine
+from headgate.inspection.examination import examine
 from headgate.training.experiment import run
 from headgate.training.loop import evaluate
 from headgate.training.model_folder import ModelFolder

@@ -65,9 +65,10 @@ class _Ranks(Linear):
 def _bars(kill: np.ndarray, place: Box) -> Markup:
     """Bars beside the rows; where several units share a row of the picture, the costliest of them."""
     marks = edges(len(kill), 160)
-    there = kill[np.isfinite(kill[:, 1])]
-    top = max(0.1, float(np.nanmax(there[:, 2])) if len(there) else 0.1)
-    x = Linear(min(0.0, float(np.nanmin(there[:, 0])) if len(there) else 0.0), top, place.left, place.right)
+    # One sequence has no interval, only a middle.
+    there = kill[np.isfinite(kill)]
+    top = float(there.max(initial=0.1))
+    x = Linear(float(there.min(initial=0.0)), top, place.left, place.right)
     height = (place.bottom - place.top) / len(kill)
     parts = [svg.line(x(0.0), place.top, x(0.0), place.bottom, class_="axis")]
     whiskers = ""
@@ -79,7 +80,7 @@ def _bars(kill: np.ndarray, place: Box) -> Markup:
         y, tall = place.top + a * height, max((b - a) * height * 0.8, 0.8)
         left, right = sorted((x(0.0), x(float(middle))))
         parts.append(svg.rectangle(left, y, max(right - left, 0.5), tall, class_="fill s0"))
-        if tall > 3:
+        if tall > 3 and np.isfinite((low, high)).all():
             middle_y = svg.number(y + tall / 2)
             whiskers += f"M{svg.number(x(float(low)))} {middle_y}H{svg.number(x(float(high)))}"
     parts.append(svg.element("path", d=whiskers, class_="whisker ink") if whiskers else Markup(""))
