@@ -4,8 +4,8 @@
 seeds 11 and 12), each trained for 900 steps under a `Monitor`, examined after 600, and judged by what became of it; and
 12 untrained networks on sequences of 400 steps. Rows are kept in `benchmarks/results/calibration.jsonl`, and a run that
 is there for the same code is not repeated. No threshold was chosen by these runs, and what counts as right was fixed
-before the first of them. Two things were added after thirty: RNNs that start steep, since nothing had exploded, and
-CONSTANT in training, since it had been said early and not again.
+before the first of them. Three things were added after thirty: peephole LSTMs, RNNs that start steep, since nothing had
+exploded, and CONSTANT in training, since it had been said early and not again.
 
 Learnt: the loss is below 0.4 of chance, on held-out sequences or, in training, as the median of 20 steps. (Knowing the
 later of two clues alone gives exactly half of chance, in the adding problem and in temporal order alike.) From here on,
