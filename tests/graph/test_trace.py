@@ -256,7 +256,7 @@ def test_equal_vectors_written_twice_are_one_product():
 @pytest.mark.parametrize("name", CELLS)
 def test_a_graph_has_the_names_of_its_cell(name):
     cell, graph = CELLS[name], trace(CELLS[name])
-    assert graph.cell is cell
+    assert graph.cell == cell
     assert tuple(graph.states) == cell.state_names
     assert [node.label for node in graph.leaves()] == [
         *(("x", gate) for gate in cell.gate_names),

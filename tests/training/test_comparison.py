@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from training.small import TINY, own_cell
 
 from headgate.inspection import Record
 from headgate.training.comparison import contestants, gather, plan
+from headgate.training.model_folder import ModelFolder
 from headgate.training.run_folder import RunFolder
 
 RECIPES = {"adding": TINY, "digits": TINY}
@@ -20,13 +22,14 @@ def outcome(trial) -> SimpleNamespace:
     """What a trial would leave, made up from its own facts so that mix-ups show."""
     mark = f"{trial.task} {trial.key} {trial.seed}"
     records = {
-        moment: Record(f"{mark} {moment}", {}, {"x": np.arange(3.0)}) for moment in ("default", "before", "after")
+        moment: Record(f"{mark} {moment}", {}, {"lengths": np.arange(3)}) for moment in ("default", "before", "after")
     }
     return SimpleNamespace(
         task={"name": trial.task},
         machine={"torch": "2"},
         facts={"task": trial.task, "cell": trial.key, "seed": trial.seed, "mark": mark},
         records=records,
+        model=ModelFolder(trial.task, "gru", 2, trial.seed, 1, {"weight": torch.arange(2.0)}),
     )
 
 
@@ -79,7 +82,9 @@ def test_a_run_folder_comes_back_as_it_was(tmp_path):
     assert loaded.results == run.results and set(loaded.records) == set(run.records)
     key = ("digits/gru/0", "before")
     assert loaded.records[key].name == run.records[key].name
-    np.testing.assert_array_equal(loaded.records[key].arrays["x"], run.records[key].arrays["x"])
+    np.testing.assert_array_equal(loaded.records[key].arrays["lengths"], run.records[key].arrays["lengths"])
+    model = ModelFolder.load(tmp_path / "run" / "models" / "digits/gru/0")
+    assert (model.task, model.hidden_size, model.weights["weight"].tolist()) == ("digits", 2, [0.0, 1.0])
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
