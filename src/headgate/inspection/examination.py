@@ -33,6 +33,8 @@ ROWS = 16
 MOST_DOUBTFUL = 16
 # Numbers of a module's memory, over steps, rows and layers, beyond which float32 is measured in.
 LARGE = 4_000_000
+# With fewer sequences than this no interval can be told, so only a few units are stilled.
+ENOUGH, FEW = 8, 4
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def examine(
     dynamics: bool = True,
     every_step: bool = False,
     rows: int = ROWS,
-    verify: int = VERIFY,
+    verify: int | None = None,
     seed: int = 0,
     dtype: torch.dtype | None = None,
     limits: Thresholds = DEFAULTS,
@@ -95,7 +97,7 @@ def examine(
         dynamics: also measure Jacobian products, Lyapunov exponents and eigenvalues.
         every_step: the loss reads every step, so the use curve limits the memory at every step; see `use_curve`.
         rows: sequences that are followed step by step.
-        verify: units with the highest and the lowest scores that are stilled in truth.
+        verify: units of the highest and lowest scores to still in truth; None for 16, 4 with fewer than 8 sequences.
         seed: of probes, shuffles and resamples.
         dtype: the format that gates and gradients are measured in; None for float64, and for float32 where a module's
             memory takes more than four million numbers. facts["measured_in"] says which.
@@ -116,6 +118,7 @@ def examine(
     if dynamics:
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
     if causes:
+        verify = (FEW if loss["rows"] < ENOUGH else VERIFY) if verify is None else verify
         records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
     return _judged(records, train_length, limits)
 

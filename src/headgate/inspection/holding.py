@@ -52,7 +52,8 @@ def hold(
         for target, mean in means.items():
             mean.add(recorder, target)
         for c, condition in enumerate(conditions):
-            if condition.kind not in (*FROM_ALL_BATCHES, *STILL):
+            alone = condition.kind == "shuffle rows" and span.stop - span.start == 1
+            if condition.kind not in (*FROM_ALL_BATCHES, *STILL) and not alone:
                 play = _Holding(condition, recorder, means, (seed, k), engine)
                 losses = trials.numbers(k, trials.run(k, {place: play}))
                 found[c, span] = losses if play.changed else np.nan
@@ -64,7 +65,9 @@ def hold(
                 still = [c for c, each in left if each.target == target and each.kind in STILL]
                 plays |= _Together([plays[c] for c in still], engine).plays(still)
         for c, play in plays.items():
-            found[c, span] = trials.numbers(k, trials.run(k, {place: play}))
+            # The mean over one row is that row: nothing is changed.
+            same = conditions[c].kind == "time mean" and N == 1 and conditions[c].units is None
+            found[c, span] = base[span] if same else trials.numbers(k, trials.run(k, {place: play}))
     return base, found
 
 
