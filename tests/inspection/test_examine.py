@@ -219,7 +219,7 @@ def test_what_is_known_of_the_task_stands_among_the_facts():
     asked = {"needs_lag": 4, "tbptt": 3, "train_length": 70}
     model = Tagger(nn.LSTM(I, H, batch_first=True))
     record = examine(model, [batch()], losses, chance=9.0, causes=False, **asked).records["body.memory.l0"]
-    assert {name: record.facts[name] for name in asked} == asked and record.facts["needs_from"] == "given"
+    assert {name: record.facts[name] for name in asked} == asked
     loss = float(losses(model.eval(), batch()).detach().mean())
     expected = {"value": pytest.approx(loss), "chance": 9.0, "rows": B, "unit": "share of what was learnt"}
     assert record.facts["loss"] == expected and record.facts["horizons"]["used"] == {"missing": "not asked for"}

@@ -52,7 +52,7 @@ def record(
     facts = {**CELLS[cell], "headgate": "0.1.0", "cell": cell, "label": cell, "hidden_size": hidden, "steps": steps}
     facts |= {"rows": 8, "reverse": False, "layer": 0, "training": False, "dtype": dtype, "missing": {}}
     facts |= {"floor": {"float16": -4.21}.get(dtype, -37.93), "floor_subnormal": -44.85}
-    facts |= {"needs_lag": round(steps * 0.75), "needs_from": "given", "train_length": steps, "tbptt": steps // 2}
+    facts |= {"needs_lag": round(steps * 0.75), "train_length": steps, "tbptt": steps // 2}
     lags = lags_of(steps)
     gated = bool(facts["gates"])
     tau = np.sort(np.geomspace(1.2, longest, hidden) * rng.uniform(0.8, 1.25, hidden))[::-1] if gated else None

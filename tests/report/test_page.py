@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from report.made_up import Made, usual
+from report.markup import read
 
 from headgate.report import write_report
 from headgate.report.mathematics import mathml
 from headgate.report.page import render
 from headgate.report.poster import poster
 
-VOID = {"meta", "input", "br", "img", "link"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-
-
-class Reader(HTMLParser):
-    """Elements with their attributes; complains of a tag that is not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self._open: list[str] = []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open and self._open.pop() == tag, f"</{tag}> closes something else"
-
-    def close(self):
-        super().close()
-        assert self._open == []
-
-
-def read(page: str) -> list[tuple[str, dict]]:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    return reader.elements
 
 
 @pytest.fixture(scope="module")

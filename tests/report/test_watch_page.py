@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from report import made_up_watch as made
+from report.markup import read
 
 from headgate.inspection import Record
 from headgate.inspection.schema import check
@@ -19,43 +19,11 @@ from headgate.report.images import charts
 from headgate.report.notebook import show
 from headgate.report.watch_page import SMALL_BYTES, embedded, policy, render, write_watch_report
 
-VOID = {"meta", "input", "br", "img", "link", "image"}
 CHARTS = {
     *("horizons", "decay", "paths", "cuts", "learning", "gradient_time", "film", "spectrum", "survival", "provenance"),
     *("connectivity", "ridgeline", "saturation", "score", "gates_time", "ablation", "use", "truth", "lyapunov"),
     *("eigenvalues", "singular"),
 }
-
-
-class Reader(HTMLParser):
-    """Elements with their attributes; complains of a tag that is not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self._open: list[str] = []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open and self._open.pop() == tag, f"</{tag}> closes something else"
-
-    def close(self):
-        super().close()
-        assert self._open == []
-
-
-def read(page: str) -> list[tuple[str, dict]]:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    return reader.elements
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,13 @@ class Adjoint:
     Attributes:
         run: what happened.
         route: the ways through its cell's step.
+        matrix: by recurrent block, its rows of the weight, and of the bias or None.
     """
 
     def __init__(self, run: Run) -> None:
         self.run, self.route = run, route(run.cell)
-        self._matrix = _block_matrices(run)
-        self._matrices = [torch.stack([self._matrix[b][0] for b in group.blocks]) for group in self.route.groups]
+        self.matrix = _block_matrices(run)
+        self._matrices = [torch.stack([self.matrix[b][0] for b in group.blocks]) for group in self.route.groups]
         self._parts, self._stacks = self.route.parts(), self.route.stacks()
         needed = [*self._parts, *(part for stack in self._stacks for part in stack.parts)]
         self._needed = list(dict.fromkeys(needed))
@@ -51,7 +52,7 @@ class Adjoint:
             return None
         found = torch.empty_like(self.run.states[memory])
         for start, stop in self.stretches():
-            (found[start:stop],) = evaluate([part], self._leaf_values(start, stop), self._multiply)
+            (found[start:stop],) = evaluate([part], self.leaf_values(start, stop), self.multiply)
         return found
 
     @cached_property
@@ -61,7 +62,7 @@ class Adjoint:
         shape = *self.run.input.shape[:2], self.hidden_size
         found = {name: self.run.input.new_empty(shape) for name in nodes}
         for start, stop in self.stretches():
-            values = evaluate(nodes.values(), self._leaf_values(start, stop), self._multiply)
+            values = evaluate(nodes.values(), self.leaf_values(start, stop), self.multiply)
             for name, value in zip(nodes, values, strict=True):
                 found[name][start:stop] = value
         return found
@@ -115,7 +116,7 @@ class Adjoint:
         """The coefficients of steps start..stop; those that were asked for last are kept."""
         if self._stretch is None or (self._stretch.start, self._stretch.stop) != (start, stop):
             self._stretch = None  # lets go of the old ones before the new are made
-            values = evaluate(self._needed, self._leaf_values(start, stop), self._multiply)
+            values = evaluate(self._needed, self.leaf_values(start, stop), self.multiply)
             by_part = dict(zip(self._needed, values, strict=True))
             whole = {part: by_part[part] for part in self._parts}
             whole |= {stack: self._side_by_side(stack, by_part, stop - start) for stack in self._stacks}
@@ -134,7 +135,8 @@ class Adjoint:
         shape = n, like.shape[1], self._matrices[stack.group].shape[1]
         return torch.stack([torch.as_tensor(by_part[part]).to(like).expand(shape) for part in stack.parts])
 
-    def _leaf_values(self, start: int, stop: int) -> dict[Node, Tensor]:
+    def leaf_values(self, start: int, stop: int) -> dict[Node, Tensor]:
+        """Values of the step's leaves at steps start..stop, [n, B, S] or what is the same for all of them."""
         run, graph, cell = self.run, self.route.graph, self.run.cell
         here = slice(start, stop)
         parts = functional.linear(run.input[here], run.weights["weight_ih"], run.weights.get("bias_ih"))
@@ -148,8 +150,9 @@ class Adjoint:
             values |= {graph.p(name): part for name, part in zip(names, vectors, strict=True)}
         return values
 
-    def _multiply(self, node: Node, vector: Tensor) -> Tensor:
-        return functional.linear(vector, *self._matrix[node.label])
+    def multiply(self, node: Node, vector: Tensor) -> Tensor:
+        """A recurrent product, as `evaluate` asks for it."""
+        return functional.linear(vector, *self.matrix[node.label])
 
 
 class Coefficients:

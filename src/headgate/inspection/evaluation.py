@@ -29,10 +29,10 @@ def values(adjoint: Adjoint, nodes: Sequence[Node], start: int, stop: int) -> li
         # Then the input has no part in it, and its product need not be made.
         known = {graph.s(name): value for name, value in run.before(start, stop).items()}
     else:
-        known = adjoint._leaf_values(start, stop)
+        known = adjoint.leaf_values(start, stop)
     like = run.input.new_empty(()).expand(stop - start, run.input.shape[1], adjoint.hidden_size)
     found = []
-    for value in evaluate(nodes, known, adjoint._multiply):
+    for value in evaluate(nodes, known, adjoint.multiply):
         value = torch.as_tensor(value).to(like)
         found.append(value if value.dim() == 3 else value.expand_as(like))
     return found
@@ -55,7 +55,7 @@ def bias_only(adjoint: Adjoint, nodes: Sequence[Node]) -> list[Tensor]:
     if vectors:
         parts = run.weights["weight_p"].chunk(len(vectors))
         known |= {graph.p(name): part for name, part in zip(vectors, parts, strict=True)}
-    for block, (weight, bias) in adjoint._matrix.items():
+    for block, (weight, bias) in adjoint.matrix.items():
         known[graph.products[block]] = nothing.new_zeros(1, len(weight)) if bias is None else bias[None]
     # A gate may be a state itself, and is wanted then.
     known |= {node: empty[name] for name, node in graph.states.items() if node not in nodes}

@@ -13,7 +13,7 @@ from headgate.graph import trace as graph_of
 from headgate.inspection import gate_kinds
 from headgate.inspection.flow import Back
 from headgate.inspection.gates import LOGIT_EDGES, NEAREST, OPEN, SHUT
-from headgate.inspection.gradients import LOG2, log_norm
+from headgate.inspection.gradients import LOG2, highway_beside, log_norm, share_of
 from headgate.inspection.lags import at_lag, by_lag, lag_grid, median
 from headgate.inspection.rules import longest_of
 from headgate.inspection.trace import Trace
@@ -124,12 +124,8 @@ def _followed(seen: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = []
     for stretch in Back(seen.adjoint, seen.local.sources(1), highway=True):
         memory, scale = stretch.total[stretch.memory][0], stretch.scale[0].to(torch.float64)
-        largest = memory.abs().amax(-1)
-        # In the units of the total: what is far smaller counts for nothing, and far greater it cannot be.
-        shift = torch.exp2((stretch.highway_scale - scale).clamp(-1000, 1000))
-        unit = memory / largest[..., None]
-        share = (stretch.highway * (shift / largest)[..., None] * unit).sum(-1) / unit.square().sum(-1)
-        found.append((log_norm(memory, scale), largest.log10() + scale * LOG2, share))
+        largest = memory.abs().amax(-1).log10() + scale * LOG2
+        found.append((log_norm(memory, scale), largest, share_of(highway_beside(stretch), memory)))
     norm, largest, share = (torch.cat(parts[::-1]).cpu().numpy() for parts in zip(*found, strict=True))
     return norm, largest, share
 

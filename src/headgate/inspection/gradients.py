@@ -178,21 +178,18 @@ def _reduced(stretch: Stretch) -> dict[str, np.ndarray]:
     total, memory = stretch.total[stretch.memory], stretch.total[stretch.memory][0]
     scale = stretch.scale.to(total.dtype)
     norm, exponent = log_norm(total, scale), scale[0]
-    # The highway's part in the units of the total, so that they can be taken from each other.
-    largest = LARGEST_SHIFT[total.dtype]
-    shift = (stretch.highway_scale - stretch.scale[0]).clamp(-largest, largest).to(total.dtype)
-    highway = stretch.highway * torch.exp2(shift)[..., None]
+    highway = highway_beside(stretch)
     paths = stretch.paths
     parts = torch.stack([paths[label] for label in _in_order(list(paths))])
     part_norm = log_norm(parts, exponent)
-    share = _share(parts, memory)
+    share = share_of(parts, memory)
     relative = part_norm - norm[0]
     found = {
         "norm": norm,
         "largest": torch.log10(memory.abs().amax(-1)) + exponent * LOG2,
         "highway": log_norm(stretch.highway, stretch.highway_scale.to(total.dtype)),
         "rest": log_norm(memory - highway, exponent),
-        "highway_share": _share(highway, memory),
+        "highway_share": share_of(highway, memory),
         "path_norm": part_norm,
         "path_share": share,
         "path_cosine": share / 10.0**relative,
@@ -205,6 +202,14 @@ def _in_order(labels: list[str]) -> list[str]:
     return [label for label in labels if label != READOUT] + [READOUT]
 
 
+def highway_beside(stretch: Stretch) -> Tensor:
+    """The pure highway's part in the units of the first total, so that they can be held against each other."""
+    largest = LARGEST_SHIFT[stretch.highway.dtype]
+    # What is far smaller counts for nothing.
+    shift = (stretch.highway_scale - stretch.scale[0]).clamp(-largest, largest).to(stretch.highway.dtype)
+    return stretch.highway * torch.exp2(shift)[..., None]
+
+
 def log_norm(value: Tensor, scale: Tensor) -> Tensor:
     """log10 of the norm over units of a value in units of 2**scale; -inf where it is zero. [..., H] -> [...]."""
     largest = value.abs().amax(-1)
@@ -213,7 +218,7 @@ def log_norm(value: Tensor, scale: Tensor) -> Tensor:
     return torch.log10(norm.double()) + scale.double() * LOG2
 
 
-def _share(part: Tensor, total: Tensor) -> Tensor:
+def share_of(part: Tensor, total: Tensor) -> Tensor:
     """<part, total> / |total|^2 over units; NaN where there is no total."""
     largest = total.abs().amax(-1, keepdim=True)
     part, total = part / largest, total / largest

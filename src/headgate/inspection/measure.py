@@ -52,7 +52,7 @@ def measure(
     adjoint, facts = seen.adjoint, _about(seen)
     missing: dict[str, str] = {}
     arrays = {"lengths": seen.lengths, **_gates(seen, needs_lag), "lags": lag_grid(len(adjoint.run.input))}
-    facts |= {"needs_lag": needs_lag, "needs_from": None if needs_lag is None else "given", "tbptt": tbptt}
+    facts |= {"needs_lag": needs_lag, "tbptt": tbptt}
     lasting = measure_timescales(adjoint, arrays["lags"], SURVIVAL_ROWS)
     if lasting is None:
         missing["timescales"] = f"{seen.cell.name} has no factor by which a unit keeps what it holds"

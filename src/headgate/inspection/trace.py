@@ -51,7 +51,7 @@ class Trace:
         """Gate values by name, [T, B, H]; none for a cell without gates."""
         like, hidden_size = self._run.input, len(self._run.weights["weight_ih"]) // len(self.cell.gate_names)
         shape = *like.shape[:2], hidden_size
-        whole = {n: torch.as_tensor(v).to(like).expand(shape) for n, v in self._adjoint.gates.items()}
+        whole = {n: torch.as_tensor(v).to(like).expand(shape) for n, v in self.adjoint.gates.items()}
         return {name: self._in_time(value * self._run.active) for name, value in whole.items()}
 
     @cached_property
@@ -95,7 +95,7 @@ class Trace:
             raise IndexError(f"{self.name}: no step {t} of row {row}; steps are 0..{T - 1} and rows 0..{B - 1}.")
         if t >= self.lengths[row]:
             raise IndexError(f"{self.name}: row {row} has {self.lengths[row]} steps, so it takes no step {t}.")
-        return self._adjoint.jacobian(len(self._run.input) - 1 - t if self.reverse else t, row)
+        return self.adjoint.jacobian(len(self._run.input) - 1 - t if self.reverse else t, row)
 
     def lag_profile(self, quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> np.ndarray:
         """How much of the memory's gradient reaches lag k, relative to lag 0 (Hochreiter 1991; Pascanu et al. 2013).
@@ -155,7 +155,7 @@ class Trace:
 
     def input_gradients(self, most: int) -> Tensor:
         """The same of the losses of single steps, the last of each row first, [S, T, B, I]; at most so many."""
-        back = Back(self._adjoint, self.local.sources(most))
+        back = Back(self.adjoint, self.local.sources(most))
         pieces = [
             stretch.inputs @ self._run.weights["weight_ih"] * torch.exp2(stretch.scale.double())[..., None]
             for stretch in back
@@ -190,13 +190,9 @@ class Trace:
         """The run, ready for reverse passes; its steps are in the order of the run."""
         return Adjoint(self._run)
 
-    @property
-    def _adjoint(self) -> Adjoint:
-        return self.adjoint
-
     @cached_property
     def _flow(self) -> Flow:
-        return follow(self._adjoint, self.local.whole(), paths=True, inputs=True)
+        return follow(self.adjoint, self.local.whole(), paths=True, inputs=True)
 
     def _in_time(self, value: Tensor) -> Tensor:
         return value.flip(0) if self.reverse else value

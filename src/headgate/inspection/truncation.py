@@ -249,7 +249,7 @@ def _contributions(adjoint: Adjoint, stretch: Stretch) -> Iterator[tuple[Tensor,
     vectors = evaluation.values(adjoint, [group.argument for group in groups], start, stop)
     yield stretch.inputs[0] * active, run.input[start:stop], biased[0]
     for group, vector, there in zip(groups, vectors, biased[1:], strict=True):
-        nothing = vector.new_zeros(*vector.shape[:2], len(adjoint._matrix[group.blocks[0]][0]))
+        nothing = vector.new_zeros(*vector.shape[:2], len(adjoint.matrix[group.blocks[0]][0]))
         each = [stretch.products[block][0] if block in stretch.products else nothing for block in group.blocks]
         yield torch.cat(each, -1) * active, vector, there
 

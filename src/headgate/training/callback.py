@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import torch
@@ -11,7 +12,6 @@ from torch import Tensor
 
 from headgate.inspection.film import Film
 from headgate.inspection.monitor import Look, Monitor
-from headgate.inspection.thresholds import DEFAULTS, Thresholds
 from headgate.training.tensorboard import write_film, write_look
 
 
@@ -27,7 +27,8 @@ class WatchCallback(Callback):
     says so once.
 
     Args:
-        every, rows, needs_lag, chance, tbptt, budget, limits, in_a_row: as in `Monitor`.
+        watching, settings: every, rows, needs_lag, and chance, tbptt, budget, limits, in_a_row by keyword; as in
+            `Monitor`.
         histograms_every: looks from histogram to histogram.
 
     Attributes:
@@ -37,25 +38,14 @@ class WatchCallback(Callback):
         trainer = Trainer(callbacks=[WatchCallback(needs_lag=90, chance=0.167)])
     """
 
-    def __init__(
-        self,
-        every: int = 100,
-        rows: int = 4,
-        needs_lag: int | None = None,
-        *,
-        chance: float | None = None,
-        tbptt: int | None = None,
-        budget: float | None = 0.01,
-        limits: Thresholds = DEFAULTS,
-        in_a_row: int = 2,
-        histograms_every: int = 10,
-    ) -> None:
+    def __init__(self, *watching: Any, histograms_every: int = 10, **settings: Any) -> None:
         if not isinstance(histograms_every, int) or histograms_every < 1:
             raise ValueError(
                 f"WatchCallback: histograms_every={histograms_every!r}, but a whole number of at least 1 is needed."
             )
-        self._settings = {"every": every, "rows": rows, "needs_lag": needs_lag, "chance": chance, "tbptt": tbptt}
-        self._settings |= {"budget": budget, "limits": limits, "in_a_row": in_a_row}
+        # What Monitor does not take is refused now, and not when training begins.
+        self._settings = signature(Monitor).bind(None, *watching, **settings).arguments
+        del self._settings["model"]
         self._histograms_every = histograms_every
         self.monitor: Monitor | None = None
         self._restored: dict[str, Any] = {}
