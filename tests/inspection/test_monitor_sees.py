@@ -214,7 +214,7 @@ def test_training_that_is_resumed_goes_on_with_the_same_film_and_the_same_warnin
     assert second.warnings == whole.warnings and len(whole.warnings) == 1
     assert second.history == whole.history
     one, other = second.film.arrays("rnn.l0"), whole.film.arrays("rnn.l0")
-    assert all(np.array_equal(one[name], other[name]) for name in other)
+    assert all(np.array_equal(one[name], other[name], equal_nan=True) for name in other)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Glance:
         timescales: of each unit, steps; None for a cell without a highway.
         gates: by name, those with values in 0..1.
         dtype: in which the layer ran.
+        gate_names: of all gates, in the order of a Record's facts["gates"].
     """
 
     name: str
@@ -65,6 +66,16 @@ class Glance:
     timescales: np.ndarray | None
     gates: dict[str, GateGlance] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
+    gate_names: tuple[str, ...] = ()
+
+    def histograms(self) -> np.ndarray:
+        """Share of each gate's values in each piece of `gates.LOGIT_EDGES`, [gate, N1]; NaN for no 0..1 gate."""
+        found = np.full((len(self.gate_names), len(LOGIT_EDGES) - 1), math.nan, dtype=np.float32)
+        for row, name in zip(found, self.gate_names, strict=True):
+            if name in self.gates:
+                counts = self.gates[name].histogram
+                row[:] = counts / max(int(counts.sum()), 1)
+        return found
 
     def at(self, lag: int) -> float:
         """log10 of the relative gradient at one lag; NaN beyond what was seen."""
@@ -112,7 +123,8 @@ def glance(seen: Trace) -> Glance:
     origin = np.where(there.any(0), len(norm) - 1 - there[::-1].argmax(0), -1)
     norm, largest, share = (by_lag(values, origin, lags) for values in (norm, largest, share))
     found = median(norm - norm[:1], 1), median(largest, 1), median(share, 1)
-    return Glance(seen.name, lags, *found, seen.timescales(), _gates(seen), seen.dtype)
+    names = tuple(graph_of(seen.cell).gates)
+    return Glance(seen.name, lags, *found, seen.timescales(), _gates(seen), seen.dtype, names)
 
 
 def _followed(seen: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

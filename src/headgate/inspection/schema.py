@@ -12,6 +12,7 @@ Axes, one letter or word each:
     source  array "sources": steps, in the order of the run, whose loss was followed by itself
     band    three: 10 %, median, 90 % over rows (and sources)
     bin     pieces of time of equal width, array "bins" holds where each begins; "piece" and "pieces": longer ones
+    top     array "top_units": a few units, the one with the largest part of the gradient first
     N       anything else; arrays of one record that share "N1" have the same length there
 
 Gradients stand as log10, since a gradient far back is below what any number format holds; nothing is -inf. NaN means
@@ -54,6 +55,16 @@ ARRAYS: dict[str, Field] = {
     "cancellation": Field("T", "sum of the parts' norms over the norm of the total, median over rows; at least 1"),
     "gradient_norm": Field("T", "log10 |dl_s/dm_t| of that source, median over rows"),
     "cut_gradient": Field("cut T", "log10 |dl_s/dm_t| with one path knocked out, median over rows"),
+    # --- the same source, by unit: its gradient is split over units as well as over paths
+    "top_units": Field("top", "units by their part of |dl_s/dm_t|^2, mean over rows and steps"),
+    "unit_gradient": Field("top T", "log10 |dl_s/dm_{t,j}| of that unit, median over rows"),
+    "unit_arrow_norm": Field("top path T", "log10 |size| of each path's part of that, median over rows"),
+    "unit_arrow_share": Field(
+        "top path T",
+        "signed share part_j total_j / |total|^2 of the whole memory's gradient, mean over rows; summed over all units "
+        "and paths it is 1",
+    ),
+    "unit_keep": Field("top T", "geometric mean over rows of that unit's own factor"),
     # --- the whole loss, by time
     "loss_gradient": Field("T", "log10 |dL/dm_t| of the whole loss, median over rows"),
     "local_gradient": Field("T", "log10 |e_t|, the loss's own derivative at that step, median over rows"),
@@ -91,6 +102,7 @@ ARRAYS: dict[str, Field] = {
     "eigenvalue_steps": Field("N5", "which steps"),
     # --- causes (M21, M30)
     "ablation": Field("gate N7 3", "low, middle, high of (L - L0) / (L_chance - L0), by facts['ablation_kinds']"),
+    "ablation_rows": Field("gate N7 N11", "that effect on each sequence by itself, in the same unit; NaN if not tried"),
     "kill": Field("H 3", "low, middle, high of the same when one unit's memory is held at its mean; NaN if not tried"),
     "kill_predicted": Field("H", "the same by the first-order score, for every unit"),
     "use_lags": Field("N8", "context kept, steps"),
@@ -99,6 +111,7 @@ ARRAYS: dict[str, Field] = {
     "film_steps": Field("N9", "training steps at which was looked"),
     "film": Field("N9 lag", "log10 relative gradient by lag at that training step"),
     "film_loss": Field("N9", "training loss then"),
+    "film_gates": Field("N9 gate N1", "share of all values in each piece of the logit axis then; NaN for no 0..1 gate"),
 }
 
 
