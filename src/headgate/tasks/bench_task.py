@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headgate.data import Example, Store
+from headgate.data import Example, Store, held_out
 from headgate.tasks.settings import Layers, Learning
 
 Encoding = dict[str, Any]
@@ -125,6 +125,24 @@ class BenchTask(ABC):
     @abstractmethod
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         """What `check` says of examples: counts, lengths, balance, missing values, in JSON types, streaming."""
+
+    def part(
+        self, examples: Iterable[Example], split: str, missing: Sequence[str], options: Any, learning: Learning
+    ) -> Iterator[Example]:
+        """What is for one split of the examples of the training files, where not every split has files of its own.
+
+        Whole examples by their place, unless a task says otherwise: a series is cut by time.
+
+        Args:
+            examples: all of the training files, in their order.
+            split: "train", "validation" or "test".
+            missing: the splits that have no files, in one order at every asking.
+            learning: its `seed` and `holdout`, the share of each missing split.
+        """
+        for place, example in enumerate(examples):
+            taken = (held_out(place, learning.seed, learning.holdout * (k + 1)) for k in range(len(missing)))
+            if split == next((name for name, held in zip(missing, taken, strict=True) if held), "train"):
+                yield example
 
     # --- examples to numbers
 
