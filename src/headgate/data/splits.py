@@ -30,9 +30,7 @@ class Splits:
     test: tuple[Path, ...] = ()
 
 
-def find_splits(
-    data: str | Path, validation: str | Path | None = None, test: str | Path | None = None
-) -> Splits:
+def find_splits(data: str | Path, validation: str | Path | None = None, test: str | Path | None = None) -> Splits:
     """The files of each split.
 
     Args:
@@ -53,7 +51,7 @@ def find_splits(
 def split_of(path: Path) -> str | None:
     """The split that a file's name speaks of; None if it speaks of none."""
     words = {word for word in re.split(r"[^a-z]+", path.name.lower()) if word}
-    return next((split for split, known in WORDS.items() if words & set(known) or _run_together(words, known)), None)
+    return next((split for split, known in WORDS.items() if words & set(known)), None)
 
 
 def held_out(place: int, seed: int, share: float) -> bool:
@@ -66,10 +64,6 @@ def held_out(place: int, seed: int, share: float) -> bool:
     """
     digest = blake2b(f"{seed} {place}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) < share * 2**64
-
-
-def _run_together(words: set[str], known: tuple[str, ...]) -> bool:
-    return any(word.endswith(known[0]) for word in words)
 
 
 def _in_folder(folder: Path) -> Splits:
