@@ -70,6 +70,23 @@ class Fit:
     why: str
 
 
+@dataclass(frozen=True)
+class Exported:
+    """A network as other programs run it.
+
+    Attributes:
+        module: takes `inputs` in their order, returns a tensor or a tuple of them.
+        inputs: by name, small examples.
+        axes: by the input's name, its axes whose length may differ from run to run, by what each counts: {0: "time"}.
+        outputs: names of what comes back.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    axes: Mapping[str, Mapping[int, str]]
+    outputs: tuple[str, ...]
+
+
 class Loader(Protocol):
     """Batches of a store. The same at every asking: order and content depend on seed and epoch alone."""
 
@@ -134,7 +151,7 @@ class BenchTask(ABC):
         Whole examples by their place, unless a task says otherwise: a series is cut by time.
 
         Args:
-            examples: all of the training files, in their order.
+            examples: all of the training files, in their order; may be gone through more than once.
             split: "train", "validation" or "test".
             missing: the splits that have no files, in one order at every asking.
             learning: its `seed` and `holdout`, the share of each missing split.
@@ -183,6 +200,10 @@ class BenchTask(ABC):
         self, network: nn.Module, examples: Iterable[Example], encoding: Encoding, options: Any
     ) -> Iterator[dict[str, Any]]:
         """One answer an example, in its order, in JSON types; what was unusual about the row under "notes"."""
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Any) -> Exported | None:
+        """What `export` writes for other programs; None where a task's network is none that they could run."""
+        return None
 
     # --- the watch
 
