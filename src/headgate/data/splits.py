@@ -34,8 +34,9 @@ def find_splits(data: str | Path, validation: str | Path | None = None, test: st
     """The files of each split.
 
     Args:
-        data: a file, all of it for training; or a folder, whose files say in their names what they are for
-            ("train.csv", "emerging.dev.conll"). Where none says so, all are for training.
+        data: a file, all of it for training; or a folder, whose files say what they are for in their names
+            ("train.csv", "emerging.dev.conll") or in that of a folder inside it ("train/01.csv"). Where none says so,
+            all are for training.
         validation, test: a file each, in place of what the folder has.
 
     Raises:
@@ -72,7 +73,8 @@ def _in_folder(folder: Path) -> Splits:
         raise DataError(f"{folder} is an empty folder; give a file or a folder with files.")
     found: dict[str, list[Path]] = {split: [] for split in WORDS}
     for path in files:
-        split = split_of(path)
+        inside = [path, *path.parents][: len(path.relative_to(folder).parts)]
+        split = next((split for split in map(split_of, inside) if split is not None), None)
         if split is not None:
             found[split].append(path)
     if not any(found.values()):

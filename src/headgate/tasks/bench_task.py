@@ -177,6 +177,13 @@ class BenchTask(ABC):
 
     # --- learning and judging
 
+    def defaults(self, encoding: Encoding) -> tuple[Layers, Learning]:
+        """The defaults of `train` on such data: `layers` and `learning`, unless a task suits them to what it learned.
+
+        Forty recordings need other settings than forty thousand sentences. What a user set stands above them.
+        """
+        return self.layers, self.learning
+
     @abstractmethod
     def network(self, encoding: Encoding, options: Any, layers: Layers) -> nn.Module:
         """An untrained network; its weights depend on torch's random state alone."""
@@ -190,6 +197,12 @@ class BenchTask(ABC):
         self, network: nn.Module, batches: Iterable[Batch], encoding: Encoding, options: Any
     ) -> dict[str, float]:
         """All metrics, and "loss", the mean loss of an answer. The network is in evaluation mode."""
+
+    def details(
+        self, network: nn.Module, batches: Iterable[Batch], encoding: Encoding, options: Any
+    ) -> dict[str, Any]:
+        """What of an evaluation is no single number, in JSON types: a confusion matrix, scores by label."""
+        return {}
 
     @abstractmethod
     def baseline(self, batches: Iterable[Batch], encoding: Encoding, options: Any) -> dict[str, float]:
