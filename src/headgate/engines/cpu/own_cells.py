@@ -1,14 +1,12 @@
 """A user's own cell, compiled once by the system's compiler and kept.
 
-The folder is `$XDG_CACHE_HOME/headgate` (by default `~/.cache/headgate`). A library's name is a digest of all that it
-is made from, so it is never stale; a lock keeps two processes from doing the work twice, and a library appears there
-whole or not at all.
+The folder is `cache.folder()`. A library's name is a digest of all that it is made from, so it is never stale; a lock
+keeps two processes from doing the work twice, and a library appears there whole or not at all.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from headgate.cells import Cell
 from headgate.engines.cpu import library
+from headgate.engines.cpu.cache import folder, locked
 from headgate.graph.cpp import cpp
 
 COMMON = ["-std=c++17", "-O3", "-fPIC", "-shared"]
@@ -31,11 +30,6 @@ def compiler() -> str | None:
     """The system's C++ compiler: $CXX, or what it is usually called."""
     names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
     return next((found for name in names if name and (found := shutil.which(name))), None)
-
-
-def folder() -> Path:
-    """Where compiled cells are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headgate"
 
 
 @cache
@@ -82,26 +76,26 @@ def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
             f"{cell.name} cannot be compiled: there is no C++ compiler; install one or use engine='eager'."
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 - held until the library is there
+        with locked(path):
+            if not path.exists():
+                _compile(cell, text, isa, path)
     except OSError as reason:
         raise RuntimeError(
             f"{cell.name} cannot be compiled: {path.parent} cannot be written ({reason.strerror}); set XDG_CACHE_HOME "
             "to a folder that can, or use engine='eager'."
         ) from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
-            source.write_text(text)
-            command = [compiler(), *COMMON, *flags(isa), f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
-            done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
-            if done.returncode:
-                said = done.stderr.strip().splitlines()
-                raise RuntimeError(
-                    f"{cell.name} could not be compiled by {compiler()}; use engine='eager'. It said: "
-                    f"{said[0] if said else f'exit status {done.returncode}'}"
-                )
-            os.replace(made, path)
+
+
+def _compile(cell: Cell, text: str, isa: str, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
+        source.write_text(text)
+        command = [compiler(), *COMMON, *flags(isa), f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
+        done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            raise RuntimeError(
+                f"{cell.name} could not be compiled by {compiler()}; use engine='eager'. It said: "
+                f"{said[0] if said else f'exit status {done.returncode}'}"
+            )
+        os.replace(made, path)
