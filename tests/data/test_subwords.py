@@ -42,6 +42,14 @@ def test_pieces_are_the_text_in_parts(subwords):
     assert "".join(subwords.pieces("the cat sat")) == "the cat sat"
 
 
+@pytest.mark.parametrize("text", ["", "the cat", "  two  spaces ", "日本 👍🏽 é", "İstanbul\n"])
+def test_every_character_ends_with_one_piece(subwords, text):
+    for pieces in (subwords, Subwords.learn(TEXTS, 256, lower=True)):
+        numbers, widths = pieces.measured(text)
+        assert numbers.tolist() == pieces.numbers(text).tolist() and len(widths) == len(numbers)
+        assert widths.sum() == len(text) and widths.min(initial=0) >= 0
+
+
 def test_learning_again_gives_the_same(subwords):
     assert Subwords.learn(TEXTS, 300, marks=MARKS).to_json() == subwords.to_json()
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from headgate.data.tokens import join, tokenise
+from headgate.data.tokens import join, places, tokenise
 
 SEED = 20
 
@@ -40,6 +40,7 @@ def test_only_white_space_is_lost():
         tokens = tokenise(text)
         # A mark that combines with nothing stands alone; everything but white space comes back in order.
         assert "".join(tokens) == "".join(text.split())
+        assert [text[begin:end] for begin, end in places(text)] == tokens
         assert all(token and not any(c.isspace() for c in token) for token in tokens)
 
 

@@ -91,6 +91,12 @@ class Subwords:
         """The number of each piece, int32 [pieces]."""
         return np.asarray(self._tokenizer.encode(text).ids, np.int32) + np.int32(self._first)
 
+    def measured(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """The number of each piece, and how many characters end with it; together those of the text, int32 [pieces]."""
+        found = self._tokenizer.encode(text)
+        ends = np.maximum.accumulate(np.asarray([end for _, end in found.offsets], np.int32))
+        return np.asarray(found.ids, np.int32) + np.int32(self._first), np.diff(ends, prepend=np.int32(0))
+
     def pieces(self, text: str) -> list[str]:
         """The pieces as text; of a character cut in two, each part is a replacement character."""
         return [self.text([number]) for number in self.numbers(text)]

@@ -26,17 +26,32 @@ def tokenise(text: str, lower: bool = False) -> list[str]:
     return _pattern().findall(text.lower() if lower else text)
 
 
-def join(tokens: Iterable[str]) -> str:
-    """Text of words and signs, as English sets it: no space before closing signs, none after opening ones.
+def places(text: str) -> list[tuple[int, int]]:
+    """Where each word or sign of a text begins and ends, as `tokenise` finds them."""
+    return [match.span() for match in _pattern().finditer(text)]
 
-    What white space there was cannot be known; straight quotation marks have a space on both sides.
+
+class Joiner:
+    """Text out of words and signs, one by one, as English sets it.
+
+    No space stands before a closing sign or after an opening one. What white space there was cannot be known; straight
+    quotation marks have a space on both sides.
     """
-    parts: list[str] = []
-    close = True
-    for token in tokens:
-        parts.append(token if close or token in CLOSING or token.isspace() else f" {token}")
-        close = token in OPENING or token.isspace()
-    return "".join(parts)
+
+    def __init__(self) -> None:
+        self._close = True
+
+    def add(self, token: str) -> str:
+        """What the next word or sign adds to the text."""
+        close = self._close or token in CLOSING or token.isspace()
+        self._close = token in OPENING or token.isspace()
+        return token if close else f" {token}"
+
+
+def join(tokens: Iterable[str]) -> str:
+    """The text of words and signs; see `Joiner`."""
+    joiner = Joiner()
+    return "".join(map(joiner.add, tokens))
 
 
 @cache
