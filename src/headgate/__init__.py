@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from headgate.report import write_images as write_images
     from headgate.report import write_report as write_report
     from headgate.report import write_watch_report as write_watch_report
+    from headgate.training.bench_run import Run as Run
     from headgate.training.callback import WatchCallback as WatchCallback
+    from headgate.verbs.evaluation import evaluate as evaluate
+    from headgate.verbs.training import train as train
 
 __version__ = "0.1.0"
 
@@ -46,6 +49,9 @@ _HOME = {
     "write_report": "headgate.report",
     "write_watch_report": "headgate.report",
     "WatchCallback": "headgate.training.callback",
+    "Run": "headgate.training.bench_run",
+    "train": "headgate.verbs.training",
+    "evaluate": "headgate.verbs.evaluation",
 }
 __all__ = list(_HOME)
 

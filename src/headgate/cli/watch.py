@@ -59,7 +59,7 @@ def watch(
             chance=subject.chance if chance is None else chance,
             tbptt=tbptt,
             causes=causes,
-            every_step=every_step,
+            every_step=every_step or subject.every_step,
             seed=seed,
         )
         found += _named(examination, subject.name, several=len(subjects) > 1)

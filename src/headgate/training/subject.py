@@ -19,7 +19,10 @@ from torch.nn import functional
 
 from headgate import tasks
 from headgate.tasks import Batch, Task
+from headgate.training import run_config
+from headgate.training.bench_run import Run
 from headgate.training.model_folder import CONFIG, ModelFolder
+from headgate.training.probe import probe, rows_of
 from headgate.training.run_folder import MODELS
 
 # So many sequences, in so many batches, are looked at unless the user says otherwise.
@@ -38,6 +41,7 @@ class Subject:
         chance: loss of the best answer that remembers nothing, if known.
         needs_lag: how far back the task reaches, if known.
         train_length: how long the training sequences were, if known.
+        every_step: the loss reads every step, not the last alone.
         own: whether model or losses are a user's own code, which may raise anything.
     """
 
@@ -48,6 +52,7 @@ class Subject:
     chance: float | None = None
     needs_lag: int | None = None
     train_length: int | None = None
+    every_step: bool = False
     own: bool = False
 
 
@@ -55,8 +60,9 @@ def of_run(folder: str | Path, data: str | Path | None = None) -> list[Subject]:
     """The models of a run: the folder's own, or the first seed of each below it.
 
     Args:
-        folder: that `headgate demo` wrote, or one model's folder in it.
-        data: an .npz file in place of the task's unseen sequences; see `read_npz`.
+        folder: that `headgate train` or `headgate demo` wrote, or one model's folder in it.
+        data: a file in place of the unseen sequences: an .npz file, see `read_npz`; for `headgate train` one of its
+            task.
 
     Raises:
         ValueError: there is no model, or the data do not fit it.
@@ -65,6 +71,8 @@ def of_run(folder: str | Path, data: str | Path | None = None) -> list[Subject]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; give one that `headgate demo` wrote, or a model's folder in it.")
     if (folder / CONFIG).is_file():
+        if run_config.read(folder).get("kind") == run_config.KIND:
+            return [_of_bench(folder, data)]
         return [_of_model_folder(folder, str(folder), data)]
     found: dict[Path, Path] = {}
     # The seeds in the order of numbers: 9 before 10.
@@ -184,6 +192,18 @@ def _losses_of_pairs(model: nn.Module, batch: Any) -> Tensor:
             "tensors with the batch first."
         )
     return guessed_losses(model, Batch(*batch), time_major=False)
+
+
+def _of_bench(folder: Path, data: str | Path | None) -> Subject:
+    run = Run.load(folder)
+    return Subject(
+        str(folder),
+        run.network(),
+        probe(run, rows_of(run, data)),
+        run.task.row_losses,
+        needs_lag=run.task.needs_lag(run.encoding),
+        every_step=run.task.every_step(),
+    )
 
 
 def _of_model_folder(folder: Path, name: str, data: str | Path | None) -> Subject:
