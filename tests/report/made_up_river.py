@@ -22,10 +22,11 @@ WIDTH = 6
 class Made:
     """A record to be: what the highway keeps, and how strong each matrix path is."""
 
-    def __init__(self, cell="LSTM", steps=60, seed=0, keep=0.93, strength=0.12, every=None, **facts):
+    def __init__(self, cell="LSTM", steps=60, seed=0, keep=0.93, strength=0.12, every=None, units=False, **facts):
         about = CELLS[cell]
         random = np.random.default_rng(seed)
         self.cell, self.about, self.steps, self.facts, self.every = cell, about, steps, facts, every
+        self.units = units
         self.products = about.get("products", about["gates"])
         keep = about.get("keep", keep if about["keeps"] else None)
         wander = np.cumsum(random.normal(0, 0.25, steps)) * 0.97 ** np.arange(steps)[::-1]
@@ -97,9 +98,13 @@ class Made:
             arrays["cut_gradient"] = np.array([self.adjoint(cut)[0] for cut in cuts])
         if self.keep is not None:
             arrays["keep_mean"] = self.keep
+        if self.units:
+            arrays |= self.by_unit(norm, parts)
         if self.facts.get("reverse"):
             # A Record is aligned with the input, which such a layer reads from its end.
+            units = arrays.get("top_units")
             arrays = {key: np.asarray(value)[..., ::-1] for key, value in arrays.items()}
+            arrays |= {} if units is None else {"top_units": units}
         else:
             arrays |= self.provenance()
         facts = {
@@ -118,6 +123,26 @@ class Made:
             **self.facts,
         }
         return Record(name, facts, {key: np.asarray(value) for key, value in arrays.items()})
+
+    def by_unit(self, norm, parts):
+        """The same of all units one by one, from the arrows themselves; the factor of each is a little its own."""
+        total = parts.sum(1)
+        order = np.argsort(-(total**2).sum(0))
+        with np.errstate(divide="ignore"):
+            whole, each = (np.log10(np.abs(v[..., order])) for v in (total, parts))
+        shares = (parts * total[:, None] / (total**2).sum(-1)[:, None, None])[..., order]
+        found = {
+            "top_units": order,
+            "unit_gradient": (whole + norm[:, None]).T,
+            "unit_arrow_norm": np.where(np.isfinite(each), each + norm[:, None, None], np.nan).T,
+            "unit_arrow_share": shares.T,
+        }
+        # At the source the parts are not divided by their length.
+        found["unit_gradient"][:, -1] = whole[-1]
+        found["unit_arrow_norm"][:, -1, -1] = whole[-1]
+        if self.keep is not None:
+            found["unit_keep"] = self.keep ** np.linspace(0.5, 1.5, WIDTH)[:, None]
+        return found
 
     def provenance(self):
         """Content of the memory by when it was written, by pieces of time; nothing without a highway."""

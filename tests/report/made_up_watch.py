@@ -15,6 +15,7 @@ from headgate.inspection import Record
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&</title>]]>-->"
 KINDS = ["mean", "time mean", "shuffle rows", "shuffle time", "zero", "one", "freeze"]
+FILMED = (0, 100, 200, 400, 800, 1200, 1500, 2000)
 CELLS: dict[str, dict[str, Any]] = {
     "LSTM": {
         "memory": "c", "gates": ["i", "f", "g", "o"], "keeps": "f",
@@ -60,11 +61,11 @@ def record(
     arrays = {"lengths": np.full(8, steps), "lags": lags, **_profiles(facts, lags, tau, rate, rng)}
     arrays |= _by_time(facts, steps, rng) | _dynamics(hidden, tau, steps, rng)
     if gated:
-        arrays |= _gates(facts, tau, steps, lags, rng)
+        arrays |= _gates(facts, tau, steps, lags, rng) | _units(facts, arrays, tau, steps)
     if causes:
         arrays |= _causes(facts, tau, hidden, steps, rng)
     if film:
-        arrays |= _film(lags, steps)
+        arrays |= _film(lags, steps) | (_film_gates(arrays) if gated else {})
         facts["warnings"] = [{"step": 800, "name": "VANISHING", "text": "r(45) = 3e-9 while the loss stays"}]
     facts |= _words(facts, arrays, tau, steps, causes)
     if text:
@@ -222,6 +223,9 @@ def _causes(facts, tau, hidden, steps, rng) -> dict[str, np.ndarray]:
     if gates:
         middle = rng.uniform(0, 1.1, (len(gates), len(KINDS), 1)) ** 2
         found["ablation"] = np.concatenate([middle - 0.08, middle, middle + 0.1], 2)
+        # Sixteen sequences: the last loses all of it, and the first could not be tried.
+        found["ablation_rows"] = np.concatenate([np.full((*middle.shape[:2], 1), np.nan), np.zeros_like(middle).repeat(
+            14, 2), 15 * middle], 2)  # fmt: skip
         predicted = np.clip(tau / tau.max(), 0, 1) * 0.5
         middle = (predicted + rng.normal(0, 0.03, hidden))[:, None]
         kill = np.concatenate([middle - 0.04, middle, middle + 0.04], 1)
@@ -233,10 +237,33 @@ def _causes(facts, tau, hidden, steps, rng) -> dict[str, np.ndarray]:
 
 
 def _film(lags, steps) -> dict[str, np.ndarray]:
-    moments = np.array([0, 100, 200, 400, 800, 1200, 1500, 2000])
+    moments = np.array(FILMED)
     factor = np.interp(moments, [0, 800, 1500, 2000], [0.4, 0.3, 0.02, 0.01])
     film = -factor[:, None] * lags[None] * 60.0 / steps
     return {"film_steps": moments, "film": film, "film_loss": np.interp(moments, [0, 900, 2000], [0.17, 0.15, 0.01])}
+
+
+def _film_gates(arrays) -> dict[str, np.ndarray]:
+    """Every gate half a logit further to the right at each look."""
+    whole = np.nan_to_num(arrays["logit_histogram"])
+    found = np.stack([np.roll(whole, 2 * k, 1) for k in range(len(FILMED))])
+    found[:, ~np.isfinite(arrays["logit_histogram"]).all(1)] = np.nan
+    return {"film_gates": found}
+
+
+def _units(facts, arrays, tau, steps) -> dict[str, np.ndarray]:
+    """The two longest-lived units: the first holds 60 % of the gradient, and all of that by the highway."""
+    units, part = np.argsort(-tau)[:2], np.array([0.6, 0.3])
+    norm = arrays["gradient_norm"] + 0.5 * np.log10(part)[:, None]
+    share = np.zeros((2, len(facts["paths"]), steps))
+    share[:, -1, -1] = part
+    share[0, 0, :-1], share[1, 0, :-1], share[1, 1, :-1] = 0.6, 0.4, -0.1
+    with np.errstate(divide="ignore"):
+        arrow = norm[:, None] + np.log10(np.abs(share) / part[:, None, None])
+    return {
+        "top_units": units, "unit_gradient": norm, "unit_arrow_norm": np.where(np.isfinite(arrow), arrow, np.nan),
+        "unit_arrow_share": share, "unit_keep": np.repeat(np.exp(-1.0 / tau[units])[:, None], steps, 1),
+    }  # fmt: skip
 
 
 def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
@@ -263,6 +290,7 @@ def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:
         "horizons": {"stored": stored, "trainable": {**reach, "dead": None, "at_least": all_of_it},
                      "used": used},
         "decay": {"rate": 0.93, "half_life": 9.6, "from": 5},
+        "stable_rank": [7.5, 3.25, 1.5], "singular_exact": facts["hidden_size"] <= 64,
         "lyapunov": {"sum": -3.2, "closed_form": -3.2, "surviving": 3, "steps": 900},
         "loss": {"value": 0.012, "chance": 0.167, "rows": 64, "unit": "mean squared error"},
         "reset": {"low": 0.1, "middle": 0.2, "high": 0.3}, "parameter_lag_99": steps // 3, "truncation": 0.02,

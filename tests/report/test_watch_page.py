@@ -22,7 +22,7 @@ from headgate.report.watch_page import SMALL_BYTES, embedded, policy, render, wr
 CHARTS = {
     *("horizons", "decay", "paths", "cuts", "learning", "gradient_time", "film", "spectrum", "survival", "provenance"),
     *("connectivity", "ridgeline", "saturation", "score", "gates_time", "ablation", "use", "truth", "lyapunov"),
-    *("eigenvalues", "singular"),
+    *("eigenvalues", "singular", "film_gates", "sources", "openness", "learnable"),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from headgate.report import svg
+from headgate.report.ablation_rows import behind, hit
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.panel import linear_range, panel, points
@@ -33,7 +34,7 @@ def ablation(layer: Layer) -> Figure | None:
         return None
     kinds = [str(kind) for kind in layer.facts.get("ablation_kinds") or range(1, effect.shape[1] + 1)]
     gates = layer.gates
-    share = layer.facts.get("ablation_unit") != "loss"
+    share = not layer.raw_costs
     low = min(-0.05, max(-0.5, float(np.nanmin(effect))))
     high = min(2.0, max(1.0, float(np.nanmax(effect)))) if share else float(np.nanmax(effect)) * 1.05
     width = LEFT + CELL_WIDTH * len(kinds) + 20
@@ -46,16 +47,18 @@ def ablation(layer: Layer) -> Figure | None:
             place = Box(LEFT + CELL_WIDTH * column, middle - CELL_HEIGHT / 2, LEFT + CELL_WIDTH * (column + 1) - 14,
                         middle + CELL_HEIGHT / 2)  # fmt: skip
             parts.append(_cell(effect[row, column], place, low, high, number))
+            parts.append(hit(row, column, place.left - 5, place.top + 4, CELL_WIDTH - 6, CELL_HEIGHT - 8))
     said, least = _extremes(layer, effect, gates, kinds)
     scale = "0 means as good as before, 1 as bad as without any memory" if share else "Numbers are added loss"
     return Figure(
         name="ablation",
         title="What the loss loses without each gate",
         wide=True,
-        picture=picture(width, TOP + CELL_HEIGHT * len(gates) + 12, f"Loss change by gate and kind: {said}", *parts),
-        reading=f"{said} {scale}; a hollow dot's interval holds 0: "
-        f"no effect shown. {least} Zero and one are far from what the net has ever seen: they tell "
-        "of shock more than of need.",
+        picture=picture(width, TOP + CELL_HEIGHT * len(gates) + 12, f"Loss change by gate and kind: {said}", *parts)
+        + behind(layer, gates, kinds),
+        reading=f"{said} {scale}; a hollow dot's interval holds 0: no effect shown; an arrow lies beyond "
+        f"the axis. {least} Zero and one are far from what the net has ever seen: they tell of shock more than of "
+        "need.",
         expert="(L - L0) / (L_chance - L0) with the gate overridden in the forward run; paired bootstrap over "
         "sequences. Always name the kind: zero makes every gate look vital, shuffling rows shows which depend on their "
         "input.",
@@ -124,13 +127,22 @@ def _cell(interval: np.ndarray, place: Box, low: float, high: float, number: str
     if low < 1.0 < high:
         shown.append(svg.line(x(1.0), y - 4, x(1.0), y + 4, class_="axis"))
     hollow = " hollow" if start <= 0.0 <= end else ""
-    return svg.group(
-        *shown,
-        svg.line(x(start), y, x(end), y, class_=f"whisker {number}"),
-        svg.element("circle", cx=x(middle), cy=y, r=5.0, class_=f"dot {number}{hollow}"),
-        svg.text(place.left, y - 14, f"{middle:.2f}", class_="big"),
-        svg.text(place.left + 40, y - 14, f"{start:.2f} to {end:.2f}", class_="note"),
-    )
+    if math.isfinite(start) and math.isfinite(end):
+        shown.append(svg.line(x(start), y, x(end), y, class_=f"whisker {number}"))
+        shown.append(svg.text(place.left + 40, y - 14, f"{_two(start)} to {_two(end)}", class_="note"))
+    if middle > high:  # beyond the axis: an arrow at its end
+        at = place.right
+        head = [(at - 7, y - 6), (at + 3, y), (at - 7, y + 6)]
+        shown.append(svg.path(head, closed=True, class_=f"fill {number}"))
+    else:
+        shown.append(svg.element("circle", cx=x(middle), cy=y, r=5.0, class_=f"dot {number}{hollow}"))
+    return svg.group(*shown, svg.text(place.left, y - 14, _two(middle), class_="big"))
+
+
+def _two(value: float) -> str:
+    """Two decimals; there is no minus zero."""
+    text = f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _extremes(layer: Layer, effect: np.ndarray, gates: list[str], kinds: list[str]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Further lines by lag: what is left when a path is cut, how far back the weights learn from, what context is used."""
+"""Further lines by lag: what is left when a path is cut, and how far back the weights learn from."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from markupsafe import Markup
 from headgate.report.decay import SHOWN, power
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
-from headgate.report.lines import Line, level
-from headgate.report.panel import box, linear_range, panel, upright, whole_decades
-from headgate.report.plot import Axis, Box, picture
-from headgate.report.scale import Lags, Linear, Percent, Powers, Steps
+from headgate.report.lines import Line
+from headgate.report.panel import alone, box, lags_along, upright, whole_decades
+from headgate.report.plot import Axis, Box
+from headgate.report.scale import Lags, Percent, Powers
 
 TALL, RIGHT = 220.0, 96.0
 
@@ -26,22 +26,24 @@ def cuts(layer: Layer) -> Figure | None:
     if len(names) != len(profile):
         return None
     place = box(TALL, right=RIGHT)
-    x = Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
+    x = lags_along(lags, place)
     y = Powers(*whole_decades(profile, whole[1], floor=-45.0), place.bottom, place.top)
     rows = zip(names, profile, strict=True)
     lines = [Line(lags, row, layer.style(name), f"no {name}", name=f"without {name}") for name, row in rows]
     lines.append(Line(lags, whole[1], "ink", "whole", name="whole"))
-    drawn = panel(place, Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "gradient relative to lag 0"),
-                  lines=lines)  # fmt: skip
     loss = profile[:, -1] - whole[1][-1]
     most = names[int(np.nanargmin(loss))] if np.isfinite(loss).any() else names[0]
     return Figure(
         name="cuts",
         title="What is left when a path is cut",
-        picture=picture(640.0, place.bottom + 42, f"Gradient by lag with one path cut; {most} matters most.", drawn),
+        picture=alone(
+            f"Gradient by lag with one path cut; {most} matters most.", place,
+            Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "gradient relative to lag 0"), lines=lines,
+        ),
         reading=(
             f"The forward run stays as it was; on the way back, one path lets nothing through. The furthest step loses "
-            f"most without {most}. A cut that changes nothing names a path that the gradient does not need."
+            f"most without {most}. A cut that changes nothing names a path that the gradient does not need. Cut a path "
+            "in the picture of the network to see the same step by step."
         ),
         expert="The reverse pass run again with that path's block of the Jacobian set to zero: a statement on the "
         "gradient, not on the loss.",
@@ -58,7 +60,7 @@ def learning(layer: Layer) -> Figure | None:
     if lags is None or (share is None and cosine is None):
         return None
     place = box(TALL, right=RIGHT)
-    x = Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
+    x = lags_along(lags, place)
     y = Percent(-0.02, 1.05, place.bottom, place.top)
     known = (
         (share, "s2", "norm held", "share of the gradient's norm"),
@@ -69,14 +71,16 @@ def learning(layer: Layer) -> Figure | None:
         _mark(layer, "tbptt", "truncated after", x, place, 10),
         _mark(layer, "parameter_lag_99", "99 % within", x, place, 11),
     ]
-    drawn = panel(place, Axis(x, "steps back that are kept (log axis)"), Axis(y, "of the weights' gradient"),
-                  lines=lines, over=marks)  # fmt: skip
     near = layer.facts.get("parameter_lag_99")
     said = f"99 % of it comes from the last {near:,} steps." if near is not None else "See how soon the line is full."
     return Figure(
         name="learning",
         title="From how far back the weights learn",
-        picture=picture(640.0, place.bottom + 42, f"Share of the weights' gradient by lag: {said}", drawn),
+        picture=alone(
+            f"Share of the weights' gradient by lag: {said}", place,
+            Axis(x, "steps back that are kept (log axis)"), Axis(y, "of the weights' gradient"), lines=lines,
+            over=marks,
+        ),
         reading=f"The gradient by which the weights move is a sum over steps back. {said} Truncating shorter than the "
         "lag that matters teaches something else than the loss asks for.",
         expert="K_99 is the shortest window that holds 99 % of the summed norms (Aicher, Foti & Fox 2019); the cosine "
@@ -87,37 +91,6 @@ def learning(layer: Layer) -> Figure | None:
         numbers=[
             [f"{int(lags[at])}", *(f"{v[at]:.4f}" for v in (share, cosine) if v is not None)] for at in _rows(lags)
         ],
-    )  # fmt: skip
-
-
-def use(layer: Layer) -> Figure | None:
-    """How much loss a shorter context costs; None where it was not measured."""
-    found = layer.arrays("use_lags", "use_loss")
-    if found is None:
-        return None
-    lags, loss = found
-    place = box(TALL, right=RIGHT)
-    x = Steps(1.0, max(float(lags[-1]), 2.0), place.left, place.right)
-    y = Linear(*linear_range(loss, np.zeros(1)), place.bottom, place.top)
-    used = layer.horizon("used").get("lag")
-    marks = [level(0.0, "loss with all of it", y, place)]
-    if used:
-        marks.append(upright(float(used), f"enough: {used}", x, place, "need"))
-    line = Line(lags, loss[:, 1], "s1", "extra loss", loss[:, 0], loss[:, 2], name="extra loss")
-    drawn = panel(place, Axis(x, "context kept, steps (log axis)"), Axis(y, "loss added"), *marks, lines=[line])
-    said = f"{used:,} steps come within 1 % of the loss." if used else "No length was found to be enough."
-    return Figure(
-        name="use",
-        title="How much context it uses",
-        picture=picture(640.0, place.bottom + 42, f"Loss added by cutting the context: {said}", drawn),
-        reading=f"The model is run again with its memory cut to the last k steps. {said} More context than that is "
-        "carried, if at all, without profit.",
-        expert="Loss with the state reset k steps before each output, less the loss with the whole context "
-        "(Khandelwal et al. 2018); band: bootstrap interval over sequences.",
-        formula=r"\Delta L(k)=L(\text{context}=k)-L(\text{context}=T)",
-        change="data whose answers lie further back; a memory that reaches further.",
-        header=["context kept", "low", "loss added", "high"],
-        numbers=[[f"{int(lag)}", *(f"{v:.4g}" for v in row)] for lag, row in zip(lags, loss, strict=True)],
     )  # fmt: skip
 
 

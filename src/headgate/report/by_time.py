@@ -8,8 +8,8 @@ from headgate.report.decay import power
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import box, panel, span, whole_decades
-from headgate.report.plot import Axis, picture
+from headgate.report.panel import alone, box, span, whole_decades
+from headgate.report.plot import Axis
 from headgate.report.scale import Percent, Powers
 
 TALL, RIGHT = 220.0, 112.0
@@ -31,11 +31,11 @@ def gradient_by_time(layer: Layer) -> Figure | None:
     low, high = whole_decades(*(values for values, *_ in found), floor=-45.0, most=12.0)
     y = Powers(low, high, place.bottom, place.top)
     lines = [Line(time, values, style, words, name=said) for values, style, words, said in found[::-1]]
-    drawn = panel(place, Axis(span(time[-1], place), "time step"), Axis(y, "norm of the gradient"), lines=lines)
     return Figure(
         name="gradient_time",
         title="The gradient by time, and what usual probes see of it",
-        picture=picture(640.0, place.bottom + 42, "Norm of the memory's gradient at each step.", drawn),
+        picture=alone("Norm of the memory's gradient at each step.", place, Axis(span(time[-1], place), "time step"),
+                      Axis(y, "norm of the gradient"), lines=lines),
         reading=(
             "With a loss at every step, the whole loss's gradient stays level although none of its parts reaches far: "
             "only a single loss followed by itself shows fading. The local term is all that hooks on a layer's output "
@@ -64,13 +64,13 @@ def gates_by_time(layer: Layer) -> Figure | None:
         return None
     place = box(TALL, right=72.0)
     time = np.arange(len(rows[0][1]), dtype=float)
-    x = span(time[-1], place)
     lines = [Line(time, values, style, words, name=said) for words, values, style, said in rows]
-    drawn = panel(place, Axis(x, "time step"), Axis(Percent(-0.02, 1.04, place.bottom, place.top), "open"), lines=lines)
+    y = Percent(-0.02, 1.04, place.bottom, place.top)
     return Figure(
         name="gates_time",
         title="The gates by time",
-        picture=picture(640.0, place.bottom + 42, "Mean of each gate at every step.", drawn),
+        picture=alone("Mean of each gate at every step.", place, Axis(span(time[-1], place), "time step"),
+                      Axis(y, "open"), lines=lines),
         reading="How open each gate stands, averaged over units and sequences. Dips of what is kept are moments at "
         "which the memory lets go; the first steps often differ, since the state starts from nothing.",
         expert="Arithmetic means over rows and units; the memory's own factor by the geometric mean, as factors "
@@ -79,7 +79,7 @@ def gates_by_time(layer: Layer) -> Figure | None:
         change="the gates' biases, and inputs that ask for resetting.",
         header=["step", *(words for words, *_ in rows)],
         numbers=[[f"{t}", *(f"{values[t]:.4f}" for _, values, *_ in rows)] for t in _shown(len(time))],
-    )
+    )  # fmt: skip
 
 
 def _shown(count: int) -> list[int]:

@@ -13,9 +13,10 @@ from headgate.report.decay import power
 from headgate.report.figure import Figure, short
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import box, panel, whole_decades
+from headgate.report.panel import WIDTH, alone, box, panel, whole_decades
 from headgate.report.plot import Axis, Box, frame, picture
-from headgate.report.scale import Lags, Linear, Logit, Percent, Powers, Steps, timescale
+from headgate.report.ridgeline import places_of, quantile_of
+from headgate.report.scale import Lags, Linear, Logit, Nothing, Percent, Powers, Steps, timescale
 
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 KINDS = ("shuffle rows", "mean", "shuffle time", "zero")
@@ -99,7 +100,7 @@ def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
     needs = [float(layer.need) for layer in layers if layer.need]
     high = max([10.0, *needs, *(v for row in values for v in row if v is not None)]) * 1.3
     x = Steps(1.0, high, place.left, place.right)
-    parts = [frame(place, Axis(x, "steps back (log axis)"), Axis(_NoTicks(0.0, 1.0, place.bottom, place.top)))]
+    parts = [frame(place, Axis(x, "steps back (log axis)"), Axis(Nothing(0.0, 1.0, place.bottom, place.top)))]
     for row, (_, _, words) in enumerate(HORIZONS):
         top = place.top + tall * row + 9
         parts.append(svg.text(place.left - 10, top + (tall - 18) / 2 + 5, words, class_="big", text_anchor="end"))
@@ -114,7 +115,7 @@ def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
     return Figure(
         name="horizons",
         title="How far back: three answers",
-        picture=picture(640.0, place.bottom + 42, "Horizons of the compared layers.", *parts),
+        picture=picture(WIDTH, place.bottom + 42, "Horizons of the compared layers.", *parts),
         reading="How long units keep, how far back a thousandth of the gradient arrives, how much context is used.",
         formula=r"\tau_{\max},\qquad H_{10^{-3}},\qquad k_{1\%}",
         change="the keeping gate's bias, initial weights, the task.",
@@ -124,11 +125,6 @@ def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
             for (_, _, words), row in zip(HORIZONS, values, strict=True)
         ],
     )
-
-
-class _NoTicks(Linear):
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
 
 
 def _decay(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
@@ -142,13 +138,12 @@ def _decay(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
         Line(lags, profile[1], style(k), short(name), profile[0], profile[2], name=name)
         for k, name, (lags, profile) in there
     ]
-    vertical = Axis(y, "gradient relative to lag 0")
-    drawn = panel(place, Axis(x, "lag k: steps back from the loss (log axis)"), vertical, lines=lines)
+    axes = Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "gradient relative to lag 0")
     lags = sorted({int(v) for _, _, (grid, _) in there for v in (*[k for k in LAGS if k < grid[-1]], grid[-1])})
     return Figure(
         name="decay",
         title="How much gradient reaches lag k",
-        picture=picture(640.0, place.bottom + 42, "Relative gradient by lag of the compared layers.", drawn),
+        picture=alone("Relative gradient by lag of the compared layers.", place, *axes, lines=lines),
         reading="The higher a line stays, the further back weights can learn from. Bands hold 80 % of the sequences.",
         formula=r"r(k)=\lVert\partial\ell_s/\partial m_{s-k}\rVert\,/\,\lVert\partial\ell_s/\partial m_s\rVert",
         change="the keeping gate's bias, the size of the recurrent matrix, the number format.",
@@ -165,13 +160,12 @@ def _share(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     x = Lags(0.0, max(1.0, *(float(lags[-1]) for _, _, (lags, _) in there)), place.left, place.right)
     y = Percent(-0.25, 1.25, place.bottom, place.top)
     lines = [Line(lags, share, style(k), short(name), name=name) for k, name, (lags, share) in there]
-    axis = Axis(x, "lag k: steps back from the loss (log axis)")
-    drawn = panel(place, axis, Axis(y, "highway's share"), lines=lines)
+    axes = Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "highway's share")
     lags = [k for k in LAGS if k <= x.high]
     return Figure(
         name="share",
         title="How much of it comes by the highway",
-        picture=picture(640.0, place.bottom + 42, "The highway's share by lag of the compared layers.", drawn),
+        picture=alone("The highway's share by lag of the compared layers.", place, *axes, lines=lines),
         reading="The part that comes from memory to memory alone; the rest goes through the recurrent weights.",
         formula=r"s(k)=\langle v_{\mathrm{highway}},v\rangle/\lVert v\rVert^2",
         change="training loads the gates' own weights onto the highway's direction.",
@@ -192,11 +186,11 @@ def _spectrum(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     lines = [
         Line(grid, (tau[None] > grid[:, None]).mean(1), style(k), short(name), name=name) for k, name, (tau,) in there
     ]
-    drawn = panel(place, Axis(x, "time scale tau, steps (log axis)"), Axis(y, "units that keep longer"), lines=lines)
+    axes = Axis(x, "time scale tau, steps (log axis)"), Axis(y, "units that keep longer")
     return Figure(
         name="spectrum",
         title="How long the units keep",
-        picture=picture(640.0, place.bottom + 42, "Time scales of the compared layers' units.", drawn),
+        picture=alone("Time scales of the compared layers' units.", place, *axes, lines=lines),
         reading="At any number of steps, the share of units that keep what they hold for longer.",
         formula=r"\#\{j:\ \tau_j>\tau\}/H",
         change="the keeping gate's bias at the start; data with longer lags.",
@@ -225,30 +219,24 @@ def _ridges(layers: Sequence[Layer], names: Sequence[str], gate: str) -> Figure 
     place = box(RIDGE, right=140.0)
     x = Logit(0.0002, 0.9998, place.left, place.right)
     density = [shares / max(float(np.nanmax(shares)), 1e-12) for _, _, shares, _ in there]
-    y = _NoTicks(0.0, 1.08, place.bottom, place.top)
+    y = Nothing(0.0, 1.08, place.bottom, place.top)
     lines = []
     for (k, name, _, edges), tall in zip(there, density, strict=True):
-        values = 1.0 / (1.0 + np.exp(-(edges[:-1] + edges[1:]) / 2))
-        lines.append(Line(values, np.where(tall > 0, tall, 1e-9), style(k), short(name), name=name))
+        lines.append(Line(places_of(edges), np.where(tall > 0, tall, 1e-9), style(k), short(name), name=name))
     second = {value: timescale(value) for value, _ in x.ticks() if value >= 0.5}
     axis = Axis(x, f"value of {gate}; below, the steps it keeps", second)
     drawn = panel(place, axis, Axis(y, "values"), lines=lines)
-    middles = [_middle(shares, edges) for _, _, shares, edges in there]
+    middles = [quantile_of(shares, edges, 0.5) for _, _, shares, edges in there]
     return Figure(
         name=f"gate-{gate}",
         title=f"Where gate {gate} stands",
-        picture=picture(640.0, place.bottom + 54, f"Distribution of gate {gate} in the compared layers.", drawn),
+        picture=picture(WIDTH, place.bottom + 54, f"Distribution of gate {gate} in the compared layers.", drawn),
         reading="Each line is scaled to its own highest point.",
         formula=r"\operatorname{logit}(p)=\log\frac{p}{1-p}",
         change="the gate's bias shifts it; weights widen it.",
         header=["layer", "half of all values below"],
         numbers=[[name, f"{value:.4g}"] for (_, name, _, _), value in zip(there, middles, strict=True)],
     )
-
-
-def _middle(shares: np.ndarray, edges: np.ndarray) -> float:
-    total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(shares))])
-    return 1.0 / (1.0 + math.exp(-float(np.interp(0.5, total / max(total[-1], 1e-12), edges))))
 
 
 def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
@@ -266,7 +254,7 @@ def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     x = Linear(min(-0.1, *(float(v[0]) for *_, v in rows)), max(1.0, *(float(v[2]) for *_, v in rows)), place.left,
                place.right)  # fmt: skip
     axis = Axis(x, "change of the loss: 0 as before, 1 as bad as without memory")
-    parts = [frame(place, axis, Axis(_NoTicks(0.0, 1.0, place.bottom, place.top)))]
+    parts = [frame(place, axis, Axis(Nothing(0.0, 1.0, place.bottom, place.top)))]
     parts.append(svg.line(x(0.0), place.top, x(0.0), place.bottom, class_="zero"))
     for row, (gate, n, name, (low, middle, high)) in enumerate(rows):
         y, hue = place.top + 22.0 * row + 11, style(n).split()[0]
@@ -279,7 +267,7 @@ def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     return Figure(
         name="ablation",
         title=f"What the loss loses without each gate ({kind})",
-        picture=picture(640.0, place.bottom + 42, f"Ablation by '{kind}' in the compared layers.", *parts),
+        picture=picture(WIDTH, place.bottom + 42, f"Ablation by '{kind}' in the compared layers.", *parts),
         reading="Hollow: the interval holds 0, so no effect was shown.",
         formula=r"\frac{L_{\mathrm{ablated}}-L_0}{L_{\mathrm{chance}}-L_0}",
         change="another task; more sequences make the whiskers shorter.",

@@ -37,21 +37,22 @@ def film(layer: Layer) -> Figure | None:
     y = Lags(0.0, max(float(lags[-1]), 1.0), lower.bottom, lower.top)
     cells = resampled(steps, frames, lags, layer.detail)
     image = heat(cells, lower, low, high, "log10 relative gradient", most=layer.detail)
-    reach = _reach(frames, lags)
-    line = [Line(steps, reach, "casing"), Line(steps, reach, "ink", "reach", name="reaches back to lag")]
+    far = reach(frames, lags)
+    warnings = layer.facts.get("warnings") or []
+    line = [Line(steps, far, "casing"), Line(steps, far, "ink", "reach", name="reaches back to lag")]
     axis = Axis(x, "training step")
     parts = [
         panel(lower, axis, Axis(y, "lag k"), image, lines=line),
         legend(Box(lower.right + 46, lower.top + 40, lower.right + 58, lower.bottom - 20), power_of_ten(int(low)),
                power_of_ten(int(high)), ""),
-        *_pins(layer.facts.get("warnings") or [], x, lower),
+        *_pins(warnings, x, lower),
     ]  # fmt: skip
     if loss is not None:
         vertical = Axis(Linear(*linear_range(loss), upper.bottom, upper.top), "loss")
         across = Axis(Linear(x.low, x.high, upper.left, upper.right), labelled=False)
         parts.append(panel(upper, across, vertical, reads="training step",
                            lines=[Line(steps, loss, "faint", "loss", name="training loss")]))
-    first, last = int(reach[0]), int(reach[-1])
+    first, last = int(far[0]), int(far[-1])
     return Figure(
         name="film",
         title="Learning to remember",
@@ -59,7 +60,8 @@ def film(layer: Layer) -> Figure | None:
                         f"{last}.", *parts),
         reading=(
             f"Each column is one moment of training; bright, much gradient arrives from that far back. The line is how "
-            f"far a thousandth of it reaches: {first:,} steps at first, {last:,} at the end. Pins are warnings."
+            f"far a thousandth of it reaches: {first:,} steps at first, {last:,} at the end."
+            + (" Pins are warnings." if warnings else "")
         ),
         expert="r(k) as in the decay, measured during training; the line is the horizon at 1e-3. Between the moments "
         "measured, the nearest one is shown.",
@@ -67,7 +69,7 @@ def film(layer: Layer) -> Figure | None:
         change="the learning rate, the keeping gate's initial bias, more steps: the reach often jumps at one step.",
         header=["training step", "loss", "reach at 1e-3", *(f"r({int(lags[k])})" for k in _shown(lags))],
         numbers=[
-            [f"{step:.0f}", "" if loss is None else f"{loss[k]:.4g}", f"{reach[k]:.0f}",
+            [f"{step:.0f}", "" if loss is None else f"{loss[k]:.4g}", f"{far[k]:.0f}",
              *(power(frames[k, at]) for at in _shown(lags))]
             for k, step in enumerate(steps)
         ],
@@ -94,7 +96,8 @@ def even_lags(lags: np.ndarray, most: int) -> np.ndarray:
     return np.abs(lags[None] - places[:, None]).argmin(1)
 
 
-def _reach(frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
+def reach(frames: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """The largest lag at which at least a thousandth arrives, [N]; frames: log10, [N, lag]."""
     enough = np.nan_to_num(frames, nan=-np.inf) >= -3
     return np.array([lags[np.flatnonzero(row)[-1]] if row.any() else 0.0 for row in enough])
 

@@ -11,7 +11,7 @@ from headgate.report import svg
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.plot import Axis, Box, frame, picture
-from headgate.report.scale import NO_BREAK, Steps
+from headgate.report.scale import NO_BREAK, Nothing, Steps
 
 WIDTH, ROW, BAR, LEFT, RIGHT = 760.0, 46.0, 18.0, 140.0, 140.0
 MARK_ROW = 17.0
@@ -42,7 +42,7 @@ def horizons(layer: Layer) -> Figure:
     top = 22.0 + MARK_ROW * len(marks)
     place = Box(LEFT, top, WIDTH - RIGHT, top + ROW * len(bars))
     x = Steps(1.0, high, place.left, place.right)
-    content = [frame(place, Axis(x, "steps back (log axis)"), Axis(_NoTicks(0.0, 1.0, place.bottom, place.top)))]
+    content = [frame(place, Axis(x, "steps back (log axis)"), Axis(Nothing(0.0, 1.0, place.bottom, place.top)))]
     content += [_mark(mark, x, place, row) for row, mark in enumerate(marks)]
     content += [_bar(bar, x, place, row) for row, bar in enumerate(bars)]
     spoken = sentence(layer)
@@ -95,11 +95,6 @@ def sentence(layer: Layer) -> str:
 def rows(layer: Layer) -> list[Bar]:
     """The three rows of the picture."""
     return [_stored(layer), _trainable(layer), _used(layer)]
-
-
-class _NoTicks(Steps):
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
 
 
 def _stored(layer: Layer) -> Bar:

@@ -112,9 +112,13 @@ class Layer:
 
     def cost(self, value: float) -> str:
         """What taking something out cost, in words: a share of the way to chance where chance is known, else loss."""
+        return f"{value:+.3g} in loss" if self.raw_costs else f"{round(100 * value)} % of the way to chance"
+
+    @property
+    def raw_costs(self) -> bool:
+        """Whether effects are differences of losses, and not shares of the way to chance."""
         triage = self.facts.get("triage") or [{}]
-        raw = "loss" in (self.facts.get("ablation_unit"), triage[0].get("unit_of_kill"))
-        return f"{value:+.3g} in loss" if raw else f"{round(100 * value)} % of the way to chance"
+        return "loss" in (self.facts.get("ablation_unit"), triage[0].get("unit_of_kill"))
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from headgate.report import svg
 from headgate.report.lines import Line, draw
-from headgate.report.plot import Axis, Box, frame
+from headgate.report.plot import Axis, Box, frame, picture
 from headgate.report.pyramid import peaks
 from headgate.report.scale import Decades, Lags, Linear, Logit, Powers, Scale, Steps
 
 WIDTH, LEFT, TOP = 640.0, 62.0, 30.0
-LABELS = 118.0
+LABELS, BELOW = 118.0, 42.0
 KINDS = {Lags: "lag", Steps: "log", Decades: "log", Powers: "power", Logit: "logit"}
 
 
@@ -50,6 +50,11 @@ def panel(
         data_x=_told(x.scale, reads or x.title),
         data_y=_told(y.scale, y.title),
     )
+
+
+def alone(spoken: str, place: Box, x: Axis, y: Axis, *content: Markup, **options) -> Markup:
+    """A whole picture of the usual width that is one panel; `spoken` says in words what it shows, the rest as there."""
+    return picture(WIDTH, place.bottom + BELOW, spoken, panel(place, x, y, *content, **options))
 
 
 def upright(value: float, words: str, x: Scale, place: Box, kind: str = "marker", *, row: int = 0) -> Markup:
@@ -113,6 +118,11 @@ def linear_range(*arrays: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
     low, high = (float(joined.min()), float(joined.max())) if joined.size else (0.0, 1.0)
     room = pad * (high - low) or 0.5
     return low - room, high + room
+
+
+def lags_along(lags: np.ndarray, place: Box) -> Lags:
+    """From lag 0 to the last, along a box."""
+    return Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
 
 
 def span(high: float, place: Box) -> Linear:

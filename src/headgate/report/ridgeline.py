@@ -12,7 +12,7 @@ from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.panel import panel
 from headgate.report.plot import Axis, Box, picture
-from headgate.report.scale import Linear, Logit, timescale
+from headgate.report.scale import Logit, Nothing, timescale
 
 LEFT, RIGHT, TOP, PITCH, HIGH = 62.0, 560.0, 24.0, 62.0, 84.0
 LOW_END, HIGH_END = 0.0002, 0.9998
@@ -36,8 +36,8 @@ def ridgeline(layer: Layer) -> Figure | None:
         ridges.append(_ridge(layer, name, histogram[k], edges, x, TOP + HIGH + PITCH * row))
     second = {value: timescale(value) for value, _ in x.ticks() if value >= 0.5}
     axis = Axis(x, f"gate value; below, the steps it keeps ({layer.keeps})" if layer.keeps else "gate value", second)
-    drawn = panel(place, axis, Axis(_Nothing(0.0, 1.0, bottom, TOP)), *ridges)
-    middles = {name: _quantile(histogram[layer.gates.index(name)], edges, 0.5) for name in shown}
+    drawn = panel(place, axis, Axis(Nothing(0.0, 1.0, bottom, TOP)), *ridges)
+    middles = {name: quantile_of(histogram[layer.gates.index(name)], edges, 0.5) for name in shown}
     return Figure(
         name="ridgeline",
         title="Where the gates stand",
@@ -50,19 +50,14 @@ def ridgeline(layer: Layer) -> Figure | None:
         formula=r"\operatorname{logit}(p)=\log\frac{p}{1-p},\qquad \tau=\frac{-1}{\log f}",
         change="a gate's bias shifts its ridge; weights widen it; longer lags pull the keeping gate to the right.",
         header=["gate", *(f"{100 * q:g} %" for q in (0.01, 0.1, 0.5, 0.9, 0.99)), "median's time scale"],
-        numbers=[[name, *(f"{_quantile(histogram[layer.gates.index(name)], edges, q):.4g}"
+        numbers=[[name, *(f"{quantile_of(histogram[layer.gates.index(name)], edges, q):.4g}"
                           for q in (0.01, 0.1, 0.5, 0.9, 0.99)), timescale(middles[name])] for name in shown],
     )  # fmt: skip
 
 
-class _Nothing(Linear):
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
-
-
 def _ridge(layer: Layer, name: str, shares: np.ndarray, edges: np.ndarray, x: Logit, ground: float) -> Markup:
     heights = shares / max(float(shares.max()), 1e-12) * HIGH * 0.92
-    values = [1.0 / (1.0 + math.exp(-float(edge))) for edge in (edges[:-1] + edges[1:]) / 2]
+    values = places_of(edges)
     points = [(x(v), ground - h) for v, h in zip(values, heights, strict=True)]
     outline = [(points[0][0], ground), *points, (points[-1][0], ground)]
     number = layer.style(name).split()[0]
@@ -82,7 +77,12 @@ def _ridge(layer: Layer, name: str, shares: np.ndarray, edges: np.ndarray, x: Lo
     return svg.group(*parts)
 
 
-def _quantile(shares: np.ndarray, edges: np.ndarray, q: float) -> float:
+def places_of(edges: np.ndarray) -> np.ndarray:
+    """The gate's value in the middle of each piece of the logit axis."""
+    return 1.0 / (1.0 + np.exp(-(edges[:-1] + edges[1:]) / 2))
+
+
+def quantile_of(shares: np.ndarray, edges: np.ndarray, q: float) -> float:
     """The gate's value below which a share q of it lies, straight within a piece of the logit axis."""
     total = np.concatenate([[0.0], np.cumsum(shares)]) / max(float(shares.sum()), 1e-12)
     return 1.0 / (1.0 + math.exp(-float(np.interp(q, total, edges))))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from headgate.inspection.record import Record
 from headgate.report.river_colours import variables
-from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of
+from headgate.report.river_data import FORMATS, UNIT_BYTES, Missing, Steps, as_base64, as_script, packed, steps_of
 from headgate.report.river_layout import GEOMETRY
 from headgate.report.river_scene import Scene
 from headgate.report.river_static import draw, format_of
@@ -36,7 +36,7 @@ def river(records: Sequence[Record]) -> Markup:
     found, reasons = [], []
     for record in records:
         try:
-            found.append(steps_of(record))
+            found.append(steps_of(record, UNIT_BYTES // len(records)))
         except Missing as reason:
             reasons.append(str(reason))
     if not found:

@@ -18,12 +18,14 @@ from markupsafe import Markup
 from headgate.inspection.record import Record
 from headgate.report.hues import hue
 
-DECADE = 0.05
+DECADE, UNIT_DECADE = 0.05, 0.1
 MISSING = {"i2": -32768, "u1": 255, "i1": -128}
 # log10 of half the smallest number of a format (IEEE 754; bfloat16 has float32's exponent): a gradient whose norm is
 # below has no entry that is not rounded to zero.
 FORMATS = {"float64": -323.607, "float32": -45.155, "bfloat16": -40.338, "float16": -7.526}
 HIGHWAY, READOUT = "highway", "readout"
+# What single units may take of a page, in bytes before they are written as text; fewer of them fit into a long run.
+UNIT_BYTES = 320_000
 
 
 class Missing(ValueError):
@@ -43,8 +45,8 @@ class Steps:
     arrays: dict[str, np.ndarray]
 
 
-def steps_of(record: Record) -> Steps:
-    """Pick out of a Record what the picture shows.
+def steps_of(record: Record, unit_bytes: int = UNIT_BYTES) -> Steps:
+    """Pick out of a Record what the picture shows; of single units, as many as fit.
 
     Raises:
         Missing: the Record holds no arrows, or none of them is a number.
@@ -75,8 +77,30 @@ def steps_of(record: Record) -> Steps:
     for name in ("arrow_norm", "arrow_share", "arrow_cosine"):
         if name in arrays:
             arrays[name] = arrays[name][kept]
-    about = _facts(record, drawn, gates, arrays, T)
+    units = _units(record, arrays, kept, turn, unit_bytes)
+    about = _facts(record, drawn, gates, arrays, T) | ({"top_units": units} if units else {})
     return Steps(about, arrays)
+
+
+def _units(record: Record, arrays: dict[str, np.ndarray], kept: list[int], turn: int, room: int) -> list[int]:
+    """The units with the largest parts of the gradient, those that fit; their arrows are put among the arrays."""
+    names = ("top_units", "unit_gradient", "unit_arrow_norm", "unit_arrow_share")
+    if not all(name in record.arrays for name in names):
+        return []
+    T = len(arrays["gradient_norm"])
+    # Norms take a byte, shares, the gradient and the unit's factor two.
+    count = min(len(record.arrays["top_units"]), room // (T * (3 * len(kept) + 4)))
+    if not count:
+        return []
+    own, norm, share = (np.asarray(record.arrays[name], float)[:count, ..., ::turn] for name in names[1:])
+    # By unit and path, one below the other; norms as they are beside the whole memory's.
+    arrays["unit_gradient"] = own
+    arrays["unit_norm"] = (norm[:, kept] - arrays["gradient_norm"]).reshape(-1, T)
+    arrays["unit_share"] = share[:, kept].reshape(-1, T)
+    if "unit_keep" in record.arrays and "keep" in arrays:
+        with np.errstate(divide="ignore"):
+            arrays["unit_keep"] = np.log10(np.asarray(record.arrays["unit_keep"], float)[:count, ::turn])
+    return [int(unit) for unit in record.arrays["top_units"][:count]]
 
 
 def _facts(
@@ -134,11 +158,13 @@ def packed(steps: Steps) -> tuple[dict[str, Any], bytes]:
     """Facts with the places of the arrays, and the arrays as bytes, little-endian, one after another."""
     codes = {"cancellation": "f2", "arrow_share": "f2", "keep": "f2", "gate_mean": "f2"}
     codes |= {"arrow_cosine": "i1", "loss": "u1", "provenance": "u1"}
+    codes |= {"unit_norm": "i1", "unit_share": "f2", "unit_keep": "f2"}
     places, parts, at = {}, [], 0
     for name in sorted(steps.arrays):
         code = codes.get(name, "i2")
         values = steps.arrays[name]
         step = {"i2": _fine_enough(values), "u1": -DECADE, "i1": 1 / 120, "f2": 1.0}[code]
+        step = UNIT_DECADE if name == "unit_norm" else step
         data = _coded(values, code, step)
         places[name] = {"at": at, "code": code, "step": step, "shape": list(values.shape)}
         # Every array starts on an even byte, as a view of two-byte numbers must.

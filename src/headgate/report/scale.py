@@ -51,6 +51,13 @@ class Linear(Scale):
         return [(k * step, f"{k * step:.6g}") for k in range(first, last + 1)]
 
 
+class Nothing(Linear):
+    """Linear, without ticks."""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return []
+
+
 class Percent(Linear):
     """Linear, with shares written in percent."""
 

@@ -12,7 +12,7 @@ from headgate.report.layer import Layer
 from headgate.report.lines import Line
 from headgate.report.panel import panel, span
 from headgate.report.plot import Axis, Box, picture
-from headgate.report.scale import Linear, Percent
+from headgate.report.scale import Nothing, Percent
 from headgate.report.tokens import tokens
 
 WIDTH, LEFT, RIGHT, TOP, TALL, GAP, RESETS = 1120.0, 66.0, 110.0, 28.0, 92.0, 30.0, 46.0
@@ -63,22 +63,13 @@ def gate_score(layer: Layer) -> Figure | None:
 
 def _row(layer: Layer, name: str, table: np.ndarray, ends: tuple[float, float], place: Box, last: bool) -> Markup:
     low, high = ends
-    x, y = span(layer.steps - 1, place), Linear(0.0, float(len(table)), place.top, place.bottom)
+    x, y = span(layer.steps - 1, place), Nothing(0.0, float(len(table)), place.top, place.bottom)
     bar = Box(place.right + 12, place.top, place.right + 22, place.bottom)
     drawn = heat(table, place, low, high, name, most=2 * layer.detail)
     words = ("shut", "open") if ends == (0.0, 1.0) else (f"{low:.2g}", f"{high:.2g}")
     keeps = f"{name} (keeps the memory)" if name == layer.keeps else name
-    axes = Axis(x, "time step" if last else "", labelled=last), Axis(_Units(*_ends(y)), "unit", labelled=False)
+    axes = Axis(x, "time step" if last else "", labelled=last), Axis(y, "unit", labelled=False)
     return svg.group(panel(place, *axes, drawn, heading=keeps, reads="time step"), legend(bar, *words, ""))
-
-
-class _Units(Linear):
-    def ticks(self) -> list[tuple[float, str]]:
-        return []
-
-
-def _ends(scale: Linear) -> tuple[float, float, float, float]:
-    return scale.low, scale.high, scale.start, scale.end
 
 
 def _bins(layer: Layer) -> np.ndarray:

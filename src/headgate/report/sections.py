@@ -8,20 +8,27 @@ from typing import Any
 
 from headgate.report.ablation import ablation, truth
 from headgate.report.about import cards, triage
-from headgate.report.by_lag import cuts, learning, use
+from headgate.report.by_lag import cuts, learning
 from headgate.report.by_time import gates_by_time, gradient_by_time
 from headgate.report.decay import decay
 from headgate.report.figure import Figure
 from headgate.report.film import film
-from headgate.report.layer import Layer
+from headgate.report.film_gates import film_gates
+from headgate.report.layer import NOT_MEASURED, Layer
+from headgate.report.learnable import learnable
+from headgate.report.openness import openness
 from headgate.report.path_river import path_river
 from headgate.report.ridgeline import ridgeline
 from headgate.report.saturation import saturation
 from headgate.report.score import gate_score
-from headgate.report.spectrum import eigenvalues, lyapunov, memory_spectrum, singular
+from headgate.report.singular import singular
+from headgate.report.spectrum import eigenvalues, lyapunov, memory_spectrum
 from headgate.report.survival import survival
-from headgate.report.triangles import connectivity, provenance
+from headgate.report.triangles import connectivity, provenance, sources
+from headgate.report.use import use
 
+ONE_LOSS = "only one step's loss was followed, so there is nothing to set beside it"
+NOT_FILMED = "the training was not watched with headgate.Monitor"
 Drawing = Callable[[Layer], Figure | None]
 
 
@@ -33,12 +40,19 @@ class Chart:
         name, title: its own.
         drawing: gives the figure, or None where the record has not what it takes.
         reasons: names under which a record may say why.
+        otherwise: why it is not there, where the record does not say.
     """
 
     name: str
     title: str
     drawing: Drawing
     reasons: tuple[str, ...]
+    otherwise: str = NOT_MEASURED
+
+    def why(self, layer: Layer) -> str:
+        """Why a layer does not have it."""
+        said = layer.why(*self.reasons)
+        return self.otherwise if said == NOT_MEASURED else said
 
 
 GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
@@ -50,16 +64,20 @@ GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
             Chart("cuts", "What is left when a path is cut", cuts, ("cuts", "gradients")),
             Chart("learning", "From how far back the weights learn", learning, ("truncation", "gradients")),
             Chart("gradient_time", "The gradient by time", gradient_by_time, ("gradient_time", "gradients")),
-            Chart("film", "Learning to remember", film, ("film",)),
+            Chart("sources", "Does every loss reach as far back?", sources, ("sources", "gradients"), ONE_LOSS),
+            Chart("film", "Learning to remember", film, ("film",), NOT_FILMED),
+            Chart("film_gates", "The gates while it learned", film_gates, ("film_gates", "film"), NOT_FILMED),
         ),
     ),
     "memory": (
         "What the memory keeps",
         (
             Chart("spectrum", "How long the units keep", memory_spectrum, ("spectrum", "timescales")),
+            Chart("openness", "Open long enough, and how often let go", openness, ("openness", "timescales")),
             Chart("survival", "Which units are the memory", survival, ("survival", "timescales")),
             Chart("provenance", "From when the content is", provenance, ("provenance",)),
-            Chart("connectivity", "Which input each loss hangs on", connectivity, ("connectivity", "gradients")),
+            Chart("connectivity", "Which input each loss hangs on", connectivity, ("connectivity", "gradients"),
+                  ONE_LOSS),
         ),
     ),
     "gates": (
@@ -67,6 +85,7 @@ GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
         (
             Chart("ridgeline", "Where the gates stand", ridgeline, ("ridgeline", "gates")),
             Chart("saturation", "Gates at the ends of their range", saturation, ("saturation", "gates")),
+            Chart("learnable", "Can the gates still learn?", learnable, ("learnable", "gates")),
             Chart("score", "The gates as a score", gate_score, ("score", "gates")),
             Chart("gates_time", "The gates by time", gates_by_time, ("gates_time", "gates")),
         ),
@@ -99,7 +118,7 @@ def groups(layer: Layer) -> list[dict[str, Any]]:
             "name": name,
             "title": title,
             "figures": [figure for _, figure in figures if figure],
-            "missing": [(chart.title, layer.why(*chart.reasons)) for chart, figure in figures if figure is None],
+            "missing": [(chart.title, chart.why(layer)) for chart, figure in figures if figure is None],
             "units": triage(layer) if name == "causes" else [],
         })  # fmt: skip
     return [*found, {"name": "equations", "title": "The equations", "cards": cards(layer), "figures": []}]

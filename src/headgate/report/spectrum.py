@@ -1,4 +1,4 @@
-"""Spectra of a memory: time scales of its units, directions that survive, eigenvalues, singular values."""
+"""Spectra of a memory: time scales of its units, directions that survive, eigenvalues."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from headgate.report.figure import Figure
 from headgate.report.heatmap import colour, legend
 from headgate.report.layer import Layer
 from headgate.report.lines import Line, level
-from headgate.report.panel import box, linear_range, panel, points, upright
+from headgate.report.panel import alone, box, linear_range, panel, points, upright
 from headgate.report.plot import Axis, Box, picture
-from headgate.report.scale import Linear, Powers, Steps
+from headgate.report.scale import Linear, Steps
 
 TALL = 230.0
 MOST_POINTS = 6000
@@ -44,14 +44,15 @@ def memory_spectrum(layer: Layer) -> Figure | None:
     found = np.searchsorted(-tau, -grid, side="right").astype(float)
     lines.append(Line(grid, found, "s2", "measured", name="units that keep longer"))
     marks = [upright(float(layer.need), f"needed: {layer.need:,}", x, place, "need")] if layer.need else []
-    drawn = panel(place, Axis(x, "time scale tau, steps (log axis)"), Axis(y, "units that keep longer"), lines=lines,
-                  over=marks)  # fmt: skip
     enough = int((tau > layer.need).sum()) if layer.need else None
     said = "" if enough is None else f" {enough} of {len(tau)} keep longer than the {layer.need:,} steps needed."
     return Figure(
         name="spectrum",
         title="How long the units keep",
-        picture=picture(640.0, place.bottom + 42, f"Units by the time scale they keep longer than.{said}", drawn),
+        picture=alone(
+            f"Units by the time scale they keep longer than.{said}", place,
+            Axis(x, "time scale tau, steps (log axis)"), Axis(y, "units that keep longer"), lines=lines, over=marks,
+        ),
         reading=f"Read at any number of steps how many units keep what they hold for longer than that.{said} A memory "
         "of several time scales falls gently; one that all units share falls at one place.",
         expert="Complementary distribution of tau_j = -1 / mean log of the unit's own factor. Dashed: what a chrono "
@@ -92,12 +93,14 @@ def lyapunov(layer: Layer) -> Figure | None:
         marks.append(level(bound, f"lasts the {layer.need:,} steps needed", y, place, left=True))
     line = Line(index, values, "s2", "exponents", values - wide, values + wide, name="exponent")
     dots = points(np.array([x(v) for v in index]), np.array([y(v) for v in values]), 5.0, "s2")
-    drawn = panel(place, Axis(x, "direction"), Axis(y, "growth a step, log"), *marks, dots, lines=[line])
+    axes = Axis(x, "direction"), Axis(y, "growth a step, log")
     facts = layer.facts.get("lyapunov") or {}
     return Figure(
         name="lyapunov",
         title="Directions that survive",
-        picture=picture(640.0, place.bottom + 42, f"Lyapunov exponents; the largest is {values[0]:.3g}.", drawn),
+        picture=alone(
+            f"Lyapunov exponents; the largest is {values[0]:.3g}.", place, *axes, *marks, dots, lines=[line]
+        ),
         reading=f"Of all directions in which the state can be pushed, the longest-lived goes by a factor "
         f"{math.exp(values[0]):.3g} a step.{_surviving(layer, facts, values)} Above zero, small differences grow.",
         expert=f"Lyapunov exponents of the driven run by QR of the Jacobians; band: what the running estimate still "
@@ -149,41 +152,6 @@ def eigenvalues(layer: Layer) -> Figure | None:
         header=["step", "largest |eigenvalue|", "beyond 0.9", "beyond 0.99"],
         numbers=[[f"{t:.0f}", f"{row.max():.5g}", f"{(row > 0.9).sum()}", f"{(row > 0.99).sum()}"]
                  for t, row in zip(when, sizes, strict=True)],
-    )  # fmt: skip
-
-
-def singular(layer: Layer) -> Figure | None:
-    """Singular values of Jacobian products over windows; None where they were not measured."""
-    values = layer.array("singular_values")
-    if values is None:
-        return None
-    lengths = layer.array("singular_windows")
-    lengths = np.arange(1, len(values) + 1) if lengths is None else lengths
-    place = box(TALL, right=112.0)
-    floor = float(np.nanmax(values)) - 20.0
-    low, high = linear_range(np.maximum(values, floor))
-    x = Linear(0.5, max(values.shape[1] + 0.5, 2.0), place.left, place.right)
-    y = Powers(low, high, place.bottom, place.top)
-    index = np.arange(1, values.shape[1] + 1, dtype=float)
-    lines = [
-        Line(index, row, f"s{k % 8} dash{k % 8}", f"{n:.0f} steps", name=f"window of {n:.0f} steps")
-        for k, (n, row) in enumerate(zip(lengths, values, strict=True))
-    ]
-    drawn = panel(place, Axis(x, "direction"), Axis(y, "singular value"), lines=lines)
-    ranks = [float(np.nansum(10.0 ** (2 * (row - np.nanmax(row))))) for row in values]
-    return Figure(
-        name="singular",
-        title="What a stretch of steps lets through",
-        picture=picture(640.0, place.bottom + 42, "Singular values of the Jacobian product over windows.", drawn),
-        reading="Over each window, how strongly each direction of the state comes through. A steep line means that few "
-        "directions are left; a flat one near 1, that all of them are carried.",
-        expert="Singular values of the Jacobian product over windows of several lengths; stable rank |P|_F^2 / |P|_2^2 "
-        "in the table (Gilboa et al. 2019).",
-        formula=r"P=\prod_{m=1}^{w}J_{t+m},\qquad P=U\,\mathrm{diag}(\sigma)\,V^\top",
-        change="an orthogonal start keeps them together; long windows spread them.",
-        header=["window", "largest, log10", "smallest, log10", "stable rank"],
-        numbers=[[f"{n:.0f}", f"{np.nanmax(row):.4g}", f"{np.nanmin(row):.4g}", f"{rank:.3g}"]
-                 for n, row, rank in zip(lengths, values, ranks, strict=True)],
     )  # fmt: skip
 
 

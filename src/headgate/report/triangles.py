@@ -1,14 +1,16 @@
-"""What hangs on what: each output's gradient to each input, and from when the memory's content is."""
+"""What hangs on what: each loss's gradient to each input and by lag, and from when the memory's content is."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from headgate.report import svg
 from headgate.report.decay import power
 from headgate.report.figure import Figure
+from headgate.report.film import even_lags, reach
 from headgate.report.heatmap import heat, legend
 from headgate.report.layer import Layer
-from headgate.report.panel import panel, span
+from headgate.report.panel import lags_along, panel, span, whole_decades
 from headgate.report.plot import Axis, Box, picture
 from headgate.report.scale import Linear, power_of_ten
 from headgate.report.tokens import tokens
@@ -23,17 +25,14 @@ def connectivity(layer: Layer) -> Figure | None:
     if found is None:
         return None
     values, sources, bins = found
-    # The last loss of each row, in the order of the run: a reversed one ends at the first step.
-    steps = np.where(sources < 0, 0 if layer.facts.get("reverse") else layer.steps - 1, sources)
+    order, steps = _followed(layer, sources)
     if len(np.unique(steps)) < 2:
         return None
-    order = np.argsort(steps, kind="stable")
-    values, steps = values[order], steps[order]
+    values = values[order]
     place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.72)
-    rows = np.abs(steps[None] - np.linspace(steps[-1], steps[0], max(2 * len(steps), 64))[:, None]).argmin(1)
     low, high = _range(values)
     x, y = span(layer.steps - 1, place), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
-    image = heat(values[rows], place, low, high, "log10 gradient", most=layer.detail)
+    image = heat(values[_even(steps)], place, low, high, "log10 gradient", most=layer.detail)
     bar = Box(place.right + 22, place.top + 50, place.right + 34, place.top + 190)
     parts = [panel(place, Axis(x, "input read at time step"), Axis(y, "loss at time step"), image),
              legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
@@ -54,6 +53,46 @@ def connectivity(layer: Layer) -> Figure | None:
         numbers=[
             [f"{s:.0f}", *(power(row[k]) for k in _shown(len(bins), 16))] for s, row in zip(steps, values, strict=True)
         ],
+    )  # fmt: skip
+
+
+def sources(layer: Layer) -> Figure | None:
+    """How far back each followed loss reaches, by itself; None where there are fewer than two losses."""
+    found = layer.arrays("source_profile", "sources", "lags")
+    if found is None:
+        return None
+    profile, which, lags = found
+    order, steps = _followed(layer, which)
+    if len(np.unique(steps)) < 2:
+        return None
+    profile = profile[order]
+    place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.6)
+    low, high = whole_decades(profile, floor=-12.0, most=2.0)
+    x, y = lags_along(lags, place), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
+    cells = profile[_even(steps)][:, even_lags(lags, layer.detail)]
+    image = heat(cells, place, low, high, "log10 relative gradient", most=layer.detail)
+    bar = Box(place.right + 22, place.top + 40, place.right + 34, place.top + 180)
+    far = reach(profile, lags)
+    edge = [svg.path([(x(a), y(b)) for a, b in zip(far, steps, strict=True)], class_=f"line {style}")
+            for style in ("casing", "ink thin")]  # fmt: skip
+    parts = [panel(place, Axis(x, "lag k: steps back from that loss (log axis)"), Axis(y, "loss at time step"), image,
+                   over=edge),
+             legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
+    near, most = int(far.argmin()), int(far.argmax())
+    return Figure(
+        name="sources",
+        title="Does every loss reach as far back?",
+        picture=picture(640.0, place.bottom + 42, f"Gradient by lag of {len(steps)} losses, each by itself.", *parts),
+        reading=f"One row a loss, followed by itself; bright, much of its gradient arrives that far back. The line is "
+        f"how far a thousandth of it reaches: {far[near]:,.0f} steps from the loss at step {steps[near]:,}, "
+        f"{far[most]:,.0f} from that at step {steps[most]:,}. Rows end where the sequence begins.",
+        expert="log10 r_s(k) of each source s, median over rows; their mean in the logarithm is the middle of the "
+        "decay. Summed over s, as a backward pass of the whole loss does it, none of this can be seen.",
+        formula=r"r_s(k)=\operatorname{median}_b\frac{\lVert\partial\ell_s/\partial m_{s-k}\rVert}"
+        r"{\lVert\partial\ell_s/\partial m_s\rVert},\qquad H_{10^{-3}}(s)=\max\{k:\ r_s(k)\ge 10^{-3}\}",
+        change="inputs that open or clear the memory: each loss has other steps behind it.",
+        header=["loss at", "reach at 1e-3", *(f"lag {int(lags[k])}" for k in _lags(lags))],
+        numbers=[[f"{s}", f"{far[n]:.0f}", *(power(profile[n, k]) for k in _lags(lags))] for n, s in enumerate(steps)],
     )  # fmt: skip
 
 
@@ -85,6 +124,23 @@ def provenance(layer: Layer) -> Figure | None:
         numbers=[[f"{pieces[r]:.0f}", *(power(values[r, k]) for k in _shown(len(pieces), 16))]
                  for r in _shown(len(pieces), 32)],
     )  # fmt: skip
+
+
+def _followed(layer: Layer, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Losses that were followed, by time: their places among the sources, and their steps."""
+    # The last loss of each row, in the order of the run: a reversed one ends at the first step.
+    steps = np.where(sources < 0, 0 if layer.facts.get("reverse") else layer.steps - 1, sources).astype(int)
+    order = np.argsort(steps, kind="stable")
+    return order, steps[order]
+
+
+def _even(steps: np.ndarray) -> np.ndarray:
+    """For rows of a picture even in time, the last step in the first row, which of the losses stands there."""
+    return np.abs(steps[None] - np.linspace(steps[-1], steps[0], max(2 * len(steps), 64))[:, None]).argmin(1)
+
+
+def _lags(lags: np.ndarray) -> list[int]:
+    return sorted({int(np.abs(lags - lag).argmin()) for lag in (1, 5, 20, 100, 1000, lags[-1]) if lag <= lags[-1]})
 
 
 def _half_age(layer: Layer, values: np.ndarray, pieces: np.ndarray) -> float:

@@ -150,7 +150,7 @@ def shell(plain: bool) -> dict[str, Markup]:
     """What every page of the watch has: its style, its script, and the two choices at its top."""
     return {
         "style": Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
-        "script": template_text("watch.js"),
+        "script": template_text("watch.js") + template_text("watch_rows.js"),
         "controls": Markup(template("controls.html.jinja").render(plain=plain)),
     }
 

@@ -36,6 +36,7 @@ class River {
     this.state.focus = Math.max(0, facts.source - 4);
     this.setFormat(this.formats[facts.dtype] ? facts.dtype : "float32");
     this.find(".river-direction").hidden = !this.steps.provenance;
+    this.unitChoices();
     this.pathButtons();
     this.pulse.at = undefined;
   }
@@ -44,6 +45,28 @@ class River {
     this.state.formatName = name;
     this.state.format = this.formats[name];
     this.find(".river-format").value = name;
+  }
+
+  // All units, the strongest together, or one; nothing to choose where single units were not measured.
+  unitChoices() {
+    const { steps } = this, { top, facts } = steps, part = units => percent(steps.meanPart(units));
+    const several = [2, 4, 8].filter(count => count <= top.length).map(count => [...Array(count).keys()]);
+    const lists = [...several, ...top.map((_, k) => [k])];
+    steps.choose(null);
+    this.find(".river-chosen").hidden = !top.length;
+    this.find(".river-units").innerHTML = `<option value="" selected>all ${facts.units}</option>` + lists.map(units => {
+      const name = units.length > 1 ? `strongest ${units.length}` : `unit ${top[units[0]]}`;
+      return `<option value="${units.join()}">${escaped(`${name} (${part(units)})`)}</option>`;
+    }).join("");
+  }
+
+  // Cuts were measured of the whole memory alone.
+  chooseUnits(value) {
+    this.steps.choose(value === "" ? null : value.split(",").map(Number));
+    this.state.cut = null;
+    this.state.path = null;
+    this.find(".river-units").value = value;
+    this.pathButtons();
   }
 
   // The width is asked for only when it may have changed: asking makes the browser lay out the page.
@@ -69,7 +92,7 @@ class River {
   }
 
   redrawMap(width) {
-    const { steps, state, mapSvg, G } = this, key = [steps.facts.name, width, state.cut, state.formatName, state.direction].join();
+    const { steps, state, mapSvg, G } = this, key = [steps.facts.name, width, state.cut, state.formatName, state.direction, steps.units].join();
     if (key !== this.mapKey) {
       this.mapKey = key;
       this.scale = new MapScale(steps, state, width, G);
@@ -124,6 +147,7 @@ class River {
       const swatch = `<svg class="swatch s${facts.hues[path]}" width="34" height="12" aria-hidden="true">${strokes("M1 6H33", 8)}</svg>`;
       const name = `${swatch}<span>${escaped(path)}</span>`;
       if (!facts.cuts.includes(path)) return `<span class="chip">${name}</span>`;
+      if (this.steps.units) return `<span class="chip" title="Cuts were measured of all units together">${name}</span>`;
       return `<button type="button" class="chip" data-cut="${escaped(path)}" aria-pressed="false" title="Cut this path: the gradient as it was measured without it">${name}<b aria-hidden="true">✂</b><span class="unseen">: cut this path</span></button>`;
     }).join("");
   }
@@ -132,13 +156,18 @@ class River {
     const { state } = this, on = (selector, event, act) => this.find(selector)?.addEventListener(event, act);
     on(".river-layer", "change", event => { this.open(Number(event.target.value)); this.redraw(); });
     on(".river-format", "change", event => { this.setFormat(event.target.value); this.redraw(); });
+    on(".river-units", "change", event => { this.chooseUnits(event.target.value); this.redraw(); });
     on(".river-speed", "change", event => { this.pulse.speed = Number(event.target.value); });
     on(".river-play", "click", () => this.play());
     on(".river-table", "toggle", () => this.fillTable());
     this.root.addEventListener("click", event => {
       const cut = event.target.closest("[data-cut]"), direction = event.target.closest("[data-direction]");
       if (cut) state.cut = state.cut === cut.dataset.cut ? null : cut.dataset.cut;
-      else if (direction) { state.direction = direction.dataset.direction; this.stop(); }
+      else if (direction) {
+        state.direction = direction.dataset.direction;
+        if (state.direction === "content") this.chooseUnits("");
+        this.stop();
+      }
       else return;
       this.redraw();
     });

@@ -7,7 +7,7 @@ class MapScale {
     this.top = 12;
     this.bottom = G.map_height - 20;
     this.T = steps.T;
-    const floor = state.format - steps.reference, curves = [steps.total, ...(state.cut ? [steps.cut_gradient[steps.cutRow(state.cut)]] : [])];
+    const floor = state.format - steps.reference, curves = [steps.total, ...(steps.units ? [steps.gradient_norm] : []), ...(state.cut ? [steps.cut_gradient[steps.cutRow(state.cut)]] : [])];
     let low = -2.5, high = 0.4;
     for (const curve of curves) for (const value of curve) {
       if (!Number.isFinite(value)) continue;
@@ -32,6 +32,7 @@ function mapGround(steps, state, scale) {
   if (content) return mapGrid(scale, true) + mapSteps(scale, steps);
   const cut = state.cut && steps.cut_gradient[steps.cutRow(state.cut)];
   return mapGrid(scale, false) + mapFloor(scale, state) +
+    (steps.units ? mapCurve(scale, steps.gradient_norm, steps.reference, "total uncut") : "") +
     mapCurve(scale, steps.total, steps.reference, cut ? "total uncut" : "total") +
     (cut ? mapCurve(scale, cut, steps.reference, `total knocked s${steps.facts.hues[state.cut]}`) : "") +
     mapLosses(scale, steps) + mapSteps(scale, steps);

@@ -38,15 +38,87 @@ class Steps {
     this.facts = facts;
     this.T = facts.T;
     for (const [name, place] of Object.entries(facts.arrays)) this[name] = decode(bytes, place);
-    this.total = this.gradient_norm;
-    this.reference = this.total[facts.source];
+    this.reference = this.gradient_norm[facts.source];
+    this.top = facts.top_units ?? [];
+    this.whole = {
+      total: this.gradient_norm, arrow_norm: this.arrow_norm, arrow_share: this.arrow_share,
+      arrow_cosine: this.arrow_cosine, cancellation: this.cancellation, keep: this.keep, part: undefined,
+    };
+    this.choose(null);
     this.products = facts.paths.filter(path => path !== "highway" && path !== "readout");
     // The gate that is the dam comes first, also where no way back leads through it.
     const dam = this.keep && facts.gates.includes(facts.keeps) ? [facts.keeps] : [];
     this.ports = [...dam, ...this.products.filter(path => !dam.includes(path))];
     this.tracks = this.ports.filter(path => this.products.includes(path));
-    this.ended = new Map();
     this.losses = Array.from({ length: this.T }, (_, t) => t).filter(t => this.hasLoss(t));
+  }
+
+  // What all of the picture shows from now on: the whole memory (null), or some of the top units, by their places among
+  // them. Strengths stay relative to the whole gradient at the source.
+  choose(units) {
+    this.units = units;
+    this.ended = new Map();
+    Object.assign(this, units ? this.together(units) : this.whole);
+  }
+
+  // Several units as one: squares of norms add up, and shares of the whole; shares are then taken of these units' own part.
+  together(units) {
+    const { T } = this, paths = this.facts.paths.length, rows = () => Array.from({ length: paths }, () => new Float32Array(T).fill(NaN));
+    const total = new Float32Array(T).fill(NaN), part = new Float32Array(T).fill(NaN), cancellation = new Float32Array(T).fill(NaN);
+    const arrow_norm = rows(), arrow_share = rows(), squares = logs => Math.log10(logs.reduce((sum, log) => sum + (Number.isFinite(log) ? 10 ** (2 * log) : 0), 0)) / 2;
+    const base = this.gradient_norm;
+    for (let t = 0; t < T; t++) {
+      // Beside the whole memory's norm, so that nothing is too small to be squared.
+      const own = squares(units.map(unit => this.unit_gradient[unit][t] - base[t]));
+      if (!Number.isFinite(own)) continue;
+      total[t] = own + base[t];
+      part[t] = units.reduce((sum, unit) => sum + this.shareOfWhole(unit, t), 0);
+      let lengths = 0;
+      for (let p = 0; p < paths; p++) {
+        const log = squares(units.map(unit => this.unit_norm[unit * paths + p][t]));
+        if (!Number.isFinite(log)) continue;
+        arrow_norm[p][t] = log + base[t];
+        lengths += 10 ** (log - own);
+        const share = units.reduce((sum, unit) => sum + (this.unit_share[unit * paths + p][t] || 0), 0);
+        arrow_share[p][t] = share / part[t];
+      }
+      cancellation[t] = lengths;
+    }
+    return { total, part, arrow_norm, arrow_share, cancellation, arrow_cosine: undefined, keep: this.keptBy(units) };
+  }
+
+  // The part of the whole memory's gradient at a step that one of the top units holds.
+  shareOfWhole(unit, t) {
+    const paths = this.facts.paths.length;
+    let sum = 0;
+    for (let p = 0; p < paths; p++) sum += this.unit_share[unit * paths + p][t] || 0;
+    return sum;
+  }
+
+  // The same over all steps before the source, of several units; for the list to choose from.
+  meanPart(units) {
+    let sum = 0, count = 0;
+    for (let t = 0; t < this.facts.source; t++) {
+      if (!Number.isFinite(this.gradient_norm[t])) continue;
+      for (const unit of units) sum += this.shareOfWhole(unit, t);
+      count++;
+    }
+    return count ? sum / count : NaN;
+  }
+
+  // Their own factor, geometric mean; the whole memory's where theirs was not measured.
+  keptBy(units) {
+    if (!this.whole.keep || !this.unit_keep) return this.whole.keep;
+    const found = new Float32Array(this.T);
+    for (const unit of units) this.unit_keep[unit].forEach((log, t) => { found[t] += log / units.length; });
+    return found;
+  }
+
+  // What is shown, in words: all units, one, or several.
+  chosen() {
+    const { units, top, facts } = this;
+    if (!units) return facts.units ? `all ${facts.units} units` : "all units";
+    return units.length === 1 ? `unit ${top[units[0]]}` : `units ${units.map(unit => top[unit]).join(", ")} together`;
   }
 
   // The step's number in the input: a reversed layer runs from the last to the first.
@@ -75,6 +147,8 @@ class Steps {
   }
 
   gate(name, t) {
+    // Of the gate that keeps, chosen units have their own; of the others the mean of all is known.
+    if (this.units && this.unit_keep && name === this.facts.keeps) return 10 ** this.keep[t];
     const row = this.facts.gates.indexOf(name);
     return row < 0 ? NaN : this.gate_mean[row][t];
   }

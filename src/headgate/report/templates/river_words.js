@@ -79,7 +79,8 @@ function alsoCame({ path, share }, steps) {
 function plainStep(t, steps, { cut, format, formatName }) {
   const relative = steps.relative(t, cut), said = [where(t, steps)];
   if (!Number.isFinite(relative)) return `${said[0]}: no gradient comes here.`;
-  if (t !== steps.facts.source) said[0] += `: ${partOf(relative)} arrives`;
+  if (steps.units) said[0] += `: ${partOf(relative)} at the loss is left in ${steps.chosen()}, ${percent(steps.part[t])} of what there is at this step`;
+  else if (t !== steps.facts.source) said[0] += `: ${partOf(relative)} arrives`;
   if (cut) said[0] += ` with ${wayOf(cut, steps)} cut, ${partOf(steps.relative(t))} without the cut`;
   const [first, second] = ways(t, steps);
   if (first && t !== steps.facts.source && !cut) {
@@ -87,7 +88,7 @@ function plainStep(t, steps, { cut, format, formatName }) {
     said.push(`${percent(first.share)} of that came ${first.path === "highway" ? "along" : "through"} ${wayOf(first.path, steps)}${others}`);
   }
   const keeps = steps.facts.keeps, open = keeps ? steps.gate(keeps, t) : NaN;
-  if (Number.isFinite(open)) said.push(`The ${roleOf(keeps, steps)} is ${percent(open)} open`);
+  if (Number.isFinite(open)) said.push(`${steps.units && steps.unit_keep ? (steps.units.length > 1 ? "Their own" : "Its own") : "The"} ${roleOf(keeps, steps)} is ${open > 0.995 && open < 1 ? "more than 99 %" : percent(open)} open`);
   if (steps.cancellation && steps.cancellation[t] > 2.5 && !cut)
     said.push(`Much of it cancels: the single ways add up to ${steps.cancellation[t].toFixed(1)} times what is left`);
   if (steps.absolute(t, cut) < format) said.push(`In ${formatName} this rounds to zero, so nothing arrives`);
@@ -102,6 +103,7 @@ function expertStep(t, steps, { cut, format, formatName }) {
   if (cut) said.push(`path ${cut} cut, measured; uncut ${magnitude(steps.relative(t))}`);
   else if (t !== source) said.push("shares " + ways(t, steps).filter(way => Math.abs(way.share) >= 0.005).map(way => `${way.path} ${signed(way.share)}`).join(", "));
   if (steps.cancellation && !cut) said.push(`Σ|part| / |total| = ${steps.cancellation[t].toFixed(2)}`);
+  if (steps.units) said.push(`${steps.chosen()}: ${signed(steps.part[t])} of |∂ℓ/∂${m}ₜ|²`);
   if (keeps) said.push(`mean ${keeps} = ${decimals(steps.gate(keeps, t))}`);
   if (steps.keep) {
     said.push(`timescale here ${timescale(steps.keep[t])}`);
@@ -127,7 +129,7 @@ function arrowInWords(path, t, steps, { cut, wording }) {
   if (cut) lines.push([`with ${cut} cut`, "narrowed as the whole was measured to shrink; shares were not"]);
   else {
     lines.push([plain ? "part of what arrives" : "signed share", plain ? percent(share) : signed(share)]);
-    lines.push([plain ? "direction" : "cosine", plain ? direction(cosine) : signed(cosine)]);
+    if (!steps.units) lines.push([plain ? "direction" : "cosine", plain ? direction(cosine) : signed(cosine)]);
   }
   return { name, from, lines };
 }
@@ -150,7 +152,8 @@ function bundleInWords({ from, to }, steps, { cut }) {
 }
 
 function gateInWords(name, t, steps) {
-  const value = steps.gate(name, t), role = roleOf(name, steps), lines = [["mean over rows and units", decimals(value)]];
+  const value = steps.gate(name, t), role = roleOf(name, steps), own = steps.units && steps.unit_keep && name === steps.facts.keeps;
+  const lines = [[own ? `geometric mean over rows, ${steps.chosen()}` : "mean over rows and units", decimals(value)]];
   if (name === steps.facts.keeps && steps.keep) lines.push(["alone, memory would last", timescale(steps.keep[t])]);
   return { name: role[0].toUpperCase() + role.slice(1), from: `step ${steps.number(t)}`, lines };
 }
@@ -167,25 +170,26 @@ function arrowOrBundle(path, step, element, scene) {
 
 function howToRead(steps, { wording, direction, cut }) {
   const { memory, keeps, rows, units, label } = steps.facts, expert = wording === "expert";
-  const over = rows > 1 ? `median over ${rows} sequences, all ${units} units` : `one sequence, all ${units} units`;
+  const over = `${rows > 1 ? `median over ${rows} sequences` : "one sequence"}, ${direction === "content" ? `all ${units} units` : steps.chosen()}`;
   if (direction === "content") {
     return expert
       ? `Forward: share of ${memory} at the cursor that was written at each step, wₛ = iₛ ∏ fₘ; ${over}.`
       : `Time runs to the right. What the memory ${memory} holds at the cursor, by when it was written: the stream swells where something was added that is still there.`;
   }
+  const some = steps.units ? ` Only ${steps.chosen()}: strengths are relative to the whole gradient at the loss, shares to ${steps.units.length > 1 ? "their" : "its"} own part; the ports' levels are means of all units.` : "";
   const cutting = cut ? ` ${cut} is cut: totals are measured without it; the other streams shrink with the total, since their own shares were not measured.` : "";
   if (expert) {
     const dam = steps.keep ? ` Water: geometric mean of the factor of ${memory}${keeps ? `, dams: mean ${keeps}` : ""}; bundles: its product.` : "";
-    return `Arrows: the exact parts of ∂ℓ/∂${memory}ₜ by path; width 1 px a decade of |part| / |source|, colour strength √|share|, dashed: share < 0.${dam} ${over[0].toUpperCase()}${over.slice(1)}.${cutting}`;
+    return `Arrows: the exact parts of ∂ℓ/∂${memory}ₜ by path; width 1 px a decade of |part| / |source|, colour strength √|share|, dashed: share < 0.${dam} ${over[0].toUpperCase()}${over.slice(1)}.${cutting}${some}`;
   }
   if (!steps.keep) {
-    return `Time runs to the right, the gradient flows back to the left. The ${label} has no channel for its memory: the gradient has to go through the same matrix at every step, and each time it gets weaker or stronger by about the same factor.${cutting}`;
+    return `Time runs to the right, the gradient flows back to the left. The ${label} has no channel for its memory: the gradient has to go through the same matrix at every step, and each time it gets weaker or stronger by about the same factor.${cutting}${some}`;
   }
   const gate = keeps ? `the ${roleOf(keeps, steps)}` : `what keeps ${memory}`, open = "as far open as it was on average";
   const dam = steps.facts.dammed
     ? ` Each dam is ${gate}, ${open}: what it lets through goes straight on to the step before.`
     : " Nothing dams it: the memory is kept whole at every step.";
-  return `Time runs to the right, the gradient flows back to the left. The channel at the top is the memory ${memory}.${dam} The coloured ways below go through what the other gates read. A stream is a pixel thinner for every factor of ten that is lost.${cutting}`;
+  return `Time runs to the right, the gradient flows back to the left. The channel at the top is the memory ${memory}.${dam} The coloured ways below go through what the other gates read. A stream is a pixel thinner for every factor of ten that is lost.${cutting}${some}`;
 }
 
 // What is drawn, as a table: every column, oldest first.
