@@ -114,7 +114,7 @@ def test_a_file_of_other_kinds_holds_no_pairs_for_sure(tmp_path):
         tmp_path, x_conll="EU\tB-ORG\nsays\tO\n", y_txt="running text\n", z_bin=bytes(range(256))
     )
     assert pairs_in(tagged, GUESSED)[1] < 0.5
-    assert pairs_in(prose, GUESSED) is None and pairs_in(blob, GUESSED) is None
+    assert pairs_in(prose, GUESSED)[1] < 0.1 and pairs_in(blob, GUESSED) is None
 
 
 def test_nothing_but_a_sentence_comes_of_any_bytes(tmp_path):

@@ -79,6 +79,8 @@ def pairs_in(path: Path, form: PairForm) -> tuple[str, float] | None:
         turns = _turns_column(table)
         if turns is not None and form.source is None:
             return f"turns of {turns} with the turns after them", 0.6
+        if table.form == "lines":
+            return "a text a line with nothing yet", 0.05
         columns = _columns(table, form)
     except (DataError, LookupError, OSError):
         return None
