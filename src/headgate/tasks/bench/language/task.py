@@ -1,0 +1,104 @@
+"""Language: the next character, word or piece of a word of running text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from headgate.data import Example, Store
+from headgate.data.corpus import held_out_end, passages, text_lines
+from headgate.tasks.bench.language import encoding as encoded
+from headgate.tasks.bench.language import scores
+from headgate.tasks.bench.language.looking import describe, fits
+from headgate.tasks.bench.language.network import LanguageModel
+from headgate.tasks.bench.language.options import Options
+from headgate.tasks.bench.language.prediction import predict
+from headgate.tasks.bench.language.streams import Streams
+from headgate.tasks.bench.language.tally import Bigrams
+from headgate.tasks.bench.language.units import units_of
+from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Loader, Row, RowLosses
+from headgate.tasks.settings import Layers, Learning
+
+# In the order in which held-out parts stand in a text: the very end is for the test.
+HELD_OUT = ("validation", "test")
+# Training goes through so many units, whatever the size of a text, within these numbers of epochs.
+UNITS_READ, FEWEST_EPOCHS, MOST_EPOCHS = 18_000_000, 1, 60
+
+
+class Language(BenchTask):
+    """See the module."""
+
+    name = "language"
+    title = "Language"
+    Options = Options
+    layers = Layers(cell="lstm", hidden_size=512, dropout=0.5)
+    learning = Learning(epochs=20, batch_size=32, rate=2e-3, patience=3)
+    metrics: ClassVar = scores.METRICS
+    score = "bits_per_character"
+    baseline_words = "how often a unit follows the one before it (bigrams, Kneser-Ney), or comes at all"
+
+    def fits(self, path: Path, options: Options) -> Fit:
+        return fits(path, options)
+
+    def read(self, paths: Sequence[Path], options: Options, answers: bool = True) -> Iterator[Example]:
+        """Passages of documents; without answers, each line by itself."""
+        if not answers:
+            return text_lines(paths, options.encoding)
+        return passages(paths, options.encoding, options.documents, options.gutenberg)
+
+    def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
+        return describe(examples)
+
+    def part(
+        self, examples: Iterable[Example], split: str, missing: Sequence[str], options: Options, learning: Learning
+    ) -> Iterator[Example]:
+        """The end of the text is held out: the last `holdout` of its characters for the test, as many before them for
+        validation; where one of the two has a file of its own, the other is the end.
+        """
+        return held_out_end(examples, split, [name for name in HELD_OUT if name in missing], learning.holdout)
+
+    def learn(self, examples: Iterable[Example], options: Options) -> Encoding:
+        return encoded.learn(examples, options)
+
+    def encode(self, examples: Iterable[Example], encoding: Encoding, options: Options) -> Iterator[Row]:
+        return encoded.rows(examples, encoding)
+
+    def loader(self, store: Store, encoding: Encoding, learning: Learning, training: bool) -> Loader:
+        reading = encoding["steps"], encoding["random_steps"]
+        return Streams(store, learning.batch_size, *reading, learning.seed, training)
+
+    def defaults(self, encoding: Encoding) -> tuple[Layers, Learning]:
+        """A short text is gone through more often."""
+        epochs = round(UNITS_READ / max(sum(encoding["counts"]), 1))
+        return self.layers, replace(self.learning, epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS))
+
+    def network(self, encoding: Encoding, options: Options, layers: Layers) -> nn.Module:
+        size, counts = len(units_of(encoding)), encoding["counts"]
+        return LanguageModel(size, counts, encoding["units"] == "characters", options, layers)
+
+    def losses(self, network: nn.Module, batch: Batch, state: Any = None) -> RowLosses:
+        return scores.losses(network, batch, state)
+
+    def evaluate(
+        self, network: nn.Module, batches: Iterable[Batch], encoding: Encoding, options: Options
+    ) -> dict[str, float]:
+        return scores.evaluate(network, batches, units_of(encoding).unknown, options)
+
+    def baseline(self, batches: Iterable[Batch], encoding: Encoding, options: Options) -> dict[str, float]:
+        return scores.baseline(batches, Bigrams(encoding), units_of(encoding).unknown)
+
+    def predict(
+        self, network: nn.Module, examples: Iterable[Example], encoding: Encoding, options: Options
+    ) -> Iterator[dict[str, Any]]:
+        """See `predict` of the module prediction."""
+        return predict(network, examples, encoding)
+
+    def every_step(self) -> bool:
+        return True
+
+
+TASK = Language()
