@@ -1,0 +1,54 @@
+"""What only classification can set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+POOLINGS = ("last", "mean", "max", "attention")
+CLASS_WEIGHTS = ("none", "balanced")
+HEADERS = ("guess", "yes", "no")
+
+
+def _option(default: object, help: str, choices: tuple[str, ...] = ()) -> object:
+    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where text, series and labels stand, and what the network has beside its recurrent layers.
+
+    Raises:
+        ValueError: a value that an option does not know.
+    """
+
+    text_column: str = _option("", "column of the text or series; guessed where empty (a path in JSON: a.b.0)")
+    label_column: str = _option("", "column of the label; guessed where empty (a path in JSON: services.0)")
+    label_separator: str = _option("", "what stands between the labels of a row; makes the task multi-label")
+    records: str = _option("", "path to the rows inside JSON, as in turns; a row also has the fields of what holds it")
+    header: str = _option("guess", "whether a table's first line names its columns", HEADERS)
+    id_column: str = _option("", "column that says which series a row of a long table belongs to; guessed where empty")
+    time_column: str = _option("", "column that orders the rows of a series; guessed where empty")
+    channels: str = _option("", "columns of a table of series that are read, with commas; all numbers where empty")
+    encoding: str = _option("utf-8", "encoding of text files")
+    lower: bool = _option(True, "make letters small")
+    smallest_count: int = _option(2, "words that training has less often are unknown")
+    largest_vocabulary: int = _option(50_000, "at most so many words")
+    embedding_size: int = _option(128, "numbers a word is embedded in")
+    word_dropout: float = _option(0.1, "share of words that training replaces by the unknown word")
+    frame: int = _option(0, "steps of a series that are read as one; 0 chooses, so that few series have over 128")
+    bidirectional: bool = _option(True, "read from both ends")
+    pooling: str = _option("max", "how the outputs of all steps become one", POOLINGS)
+    class_weights: str = _option("none", "of labels in the loss; balanced: rare ones count more", CLASS_WEIGHTS)
+    label_smoothing: float = _option(0.0, "share of the answer that is spread over all labels in training")
+
+    def __post_init__(self) -> None:
+        known = {"pooling": POOLINGS, "class_weights": CLASS_WEIGHTS, "header": HEADERS}
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")
+        for name, least in {"smallest_count": 1, "largest_vocabulary": 1, "embedding_size": 1, "frame": 0}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} came, but at least {least} was expected.")
+        for name in ("word_dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} came, but a share from 0 to below 1 was expected.")

@@ -1,0 +1,3 @@
+"""Every token of a sentence gets a tag; tags write spans."""
+
+from headgate.tasks.bench.tag.task import TASK as TASK
