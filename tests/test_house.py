@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "headgate"
 # From the ground up; an import goes to the same layer or to one further left (DESIGN: the house).
-LAYERS = ["cells", "graph", "reference", "engines", "nn", "inspection", "data", "tasks", "training", "report", "verbs", "cli"]
+LAYERS = ["cells", "graph", "reference", "engines", "nn", "inspection", "data", "tasks", "training", "report"]
+LAYERS += ["verbs", "cli"]
 FILE_LINES, FUNCTION_LINES = 400, 60
 # The public names at the top of the package may reach everywhere: they load on first use.
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -24,7 +24,8 @@ def run(arguments: list[str]) -> int:
     verb = next((word for word in given if not word.startswith("-")), None)
     who = f"headgate {verb}" if verb in verbs() else "headgate"
     try:
-        result = typer.main.get_command(_application(verb)).main(given, prog_name="headgate", standalone_mode=False)
+        command = typer.main.get_command(_application(verb, given))
+        result = command.main(given, prog_name="headgate", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except Refusal as refusal:
         message = str(refusal)
@@ -33,12 +34,20 @@ def run(arguments: list[str]) -> int:
             raise
         message = advice(error.name)
     except _UsageError as error:
-        message = f"{error.format_message().rstrip('.')} (see {who} --help)."
+        message = f"{_usage(error)} (see {who} --help)."
     except (KeyboardInterrupt, typer.Abort):
         print(f"\n{who}: stopped.", file=sys.stderr)
         return 130
     print(f"{who}: {message}", file=sys.stderr)
     return 2
+
+
+def _usage(error: Exception) -> str:
+    """What was wrong with the words, and which flag was probably meant."""
+    near = getattr(error, "possibilities", None)
+    if near:
+        return f"{error.message.rstrip('.')}; did you mean {' or '.join(near)}?"
+    return error.format_message().rstrip(".")
 
 
 def verbs() -> dict[str, Path]:
@@ -55,13 +64,19 @@ def summary(path: Path) -> str:
     raise ValueError(f"{path} is a verb's file, but has no function {path.stem!r}; files that are not begin with '_'.")
 
 
-def _application(wanted: str | None) -> typer.Typer:
+def _application(wanted: str | None, given: list[str]) -> typer.Typer:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(_headgate)
     for name, path in verbs().items():
-        function = getattr(importlib.import_module(f"headgate.cli.{name}"), name) if name == wanted else _stub(path)
-        app.command(name)(function)
+        app.command(name)(_function(name, given) if name == wanted else _stub(path))
     return app
+
+
+def _function(name: str, given: list[str]) -> Callable[..., int]:
+    """A verb's function; where its flags hang on what is asked for, as the verb's `with_flags` gives it."""
+    module = importlib.import_module(f"headgate.cli.{name}")
+    with_flags = getattr(module, "with_flags", None)
+    return getattr(module, name) if with_flags is None else with_flags(given)
 
 
 def _stub(path: Path) -> Callable[[], None]:

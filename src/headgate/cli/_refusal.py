@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Which extra of ours brings a module.
 EXTRAS = {
@@ -13,6 +15,14 @@ EXTRAS = {
     "tomli_w": "train",
     "lightning": "train",
     "tensorboard": "train",
+    "torchmetrics": "train",
+    "tokenizers": "train",
+    "polars": "train",
+    "charset_normalizer": "train",
+    "huggingface_hub": "train",
+    "seqeval": "train",
+    "torchcrf": "train",
+    "sacrebleu": "train",
     "jinja2": "report",
     "markupsafe": "report",
     "latex2mathml": "report",
@@ -21,6 +31,28 @@ EXTRAS = {
 
 class Refusal(Exception):
     """The message is one sentence for the person at the keyboard; nothing has been written."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Within it, what a verb raises about data, settings and the disk becomes a Refusal.
+
+    Raises:
+        Refusal: the message of a DataError, ValueError, TypeError, KeyError, OSError or ArithmeticError, in one line.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OSError, ArithmeticError) as error:
+        raise Refusal(in_a_line(error)) from None
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in one line; of the disk, what it said of which file."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror or error}."
+    if isinstance(error, KeyError) and error.args:
+        return " ".join(str(error.args[0]).split())
+    return " ".join(str(error).split())
 
 
 def missing(*modules: str) -> str | None:

@@ -18,7 +18,7 @@ from torch import distributed
 from headgate.training.fit import PATIENCE, Sitting, Stopped, fit
 
 
-class LearnerDied(RuntimeError):
+class LearnerDied(ChildProcessError):
     """A process that learned with others ended without an answer: killed, or out of memory."""
 
 

@@ -158,8 +158,8 @@ def _go_on(asked: _Asked) -> Sitting:
     prepared = prepare(run.task, config.splits(), config.chosen)
     if prepared.encoding != run.encoding:
         raise ValueError(
-            f"{folder / ENCODING} is not what the run's data give: another run's vocabulary, or one of another version; "
-            "train anew in another folder."
+            f"{folder / ENCODING} is not what the run's data give: it is another run's, or of another version; train "
+            "anew in another folder."
         )
     return _sitting(folder, prepared)
 
@@ -169,7 +169,8 @@ def _refuse_change(folder: Path, config: RunConfig, asked: _Asked) -> None:
     known = config.chosen
     wanted = sort_out(run_config.find_task(config.task), asked.settings, (known.layers, known.learning))
     given = asked.settings.keys()
-    for old, new in ((known.options, wanted.options), (known.layers, wanted.layers), (known.learning, wanted.learning)):
+    for part in ("options", "layers", "learning"):
+        old, new = getattr(known, part), getattr(wanted, part)
         for name in (one.name for one in dataclasses.fields(new)):
             was, now = getattr(old, name), getattr(new, name)
             found = name == "rate" and config.found_rate and now is None
