@@ -180,3 +180,18 @@ def test_settings_out_of_range_are_refused(setting):
 def test_a_side_alone_is_refused():
     with pytest.raises(ValueError, match="source is given alone"):
         Options(source="de")
+
+
+def test_unlikely_ends_do_not_hide_a_likely_text():
+    """A sure text of seven pieces, beside which every other end is one in a million."""
+    network = Written(0)
+    sure = [3, 4, 5, 6, 3, 4, 5]
+
+    def logits(history):
+        written = list(history[2:])
+        right = sure[len(written)] if written == sure[: len(written)] and len(written) < len(sure) else END
+        return torch.tensor([30.0 if piece == right else 15.0 if piece == END else 14.0 for piece in range(SIZE)])
+
+    network.logits = logits
+    (found,) = search(network, network.memory(), START, END, 3, 1.0, 20)
+    assert found.pieces == sure

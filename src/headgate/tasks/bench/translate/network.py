@@ -103,8 +103,9 @@ class Translator(nn.Module):
         self.look = nn.Linear(self.decoder.output_size + 2 * self.encoder.output_size, E)
         self.bias = nn.Parameter(torch.zeros(size))
         self.dropout = nn.Dropout(layers.dropout)
-        # Tied to the output, whose logits should begin near zero.
-        nn.init.normal_(self.embedding.weight, std=E**-0.5)
+        # Tied to the output, whose logits should begin near zero; what is read is scaled to a spread of one.
+        self.scale = E**0.5
+        nn.init.normal_(self.embedding.weight, std=1 / self.scale)
         with torch.no_grad():
             self.embedding.weight[0] = 0
 
@@ -147,7 +148,7 @@ class Translator(nn.Module):
         return Progress(state if isinstance(state, tuple) else (state,), looked)
 
     def _embedded(self, pieces: Tensor) -> Tensor:
-        return self.dropout(self.embedding(pieces))
+        return self.dropout(self.embedding(pieces) * self.scale)
 
     def _looked(self, output: Tensor, memory: Memory) -> Tensor:
         """Decoder outputs [B, Q, H] and what they see of the source, [B, Q, E]."""

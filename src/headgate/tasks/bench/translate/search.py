@@ -31,8 +31,8 @@ def search(
 ) -> list[Found]:
     """The best translation of each source.
 
-    A source is done when it has `beam` translations that ended, or after `longest` pieces; a translation without end is
-    taken only where none ended.
+    A source is done when it has `beam` translations that ended and none that goes on is now better than the best of
+    them, or after `longest` pieces; a translation without end is taken only where none ended.
 
     Args:
         network: in evaluation mode.
@@ -58,11 +58,12 @@ def search(
         best, place = totals.flatten(1).topk(min(2 * beam, totals[0].numel()), -1)
         row, piece = first + place // totals.shape[-1], place % totals.shape[-1]
         ends = piece == end
-        _collect(found, ends[:, :beam], best, row, written, length**penalty, beam)
-        if all(len(own) >= beam for own in found):
-            break
+        _collect(found, ends[:, :beam], best, row, written, length**penalty)
         best = best.masked_fill(ends, -torch.inf)
         scores, chosen = best.topk(beam, -1)
+        going_on = (scores[:, 0] / length**penalty).tolist()
+        if all(_done(own, beam, score) for own, score in zip(found, going_on, strict=True)):
+            break
         order, last = row.gather(1, chosen).flatten(), piece.gather(1, chosen).flatten()
         progress, written = progress.rows(order), torch.cat([written[order], last[:, None]], 1)
     for k, own in enumerate(found):
@@ -73,10 +74,15 @@ def search(
 
 
 def _collect(
-    found: list[list[Found]], ends: Tensor, best: Tensor, row: Tensor, written: Tensor, divisor: float, beam: int
+    found: list[list[Found]], ends: Tensor, best: Tensor, row: Tensor, written: Tensor, divisor: float
 ) -> None:
-    """Keep those that end now, of sources that are not done."""
+    """Keep those that end now."""
     for k, place in ends.nonzero().tolist():
         score = float(best[k, place])
-        if len(found[k]) < beam and score > -torch.inf:
+        if score > -torch.inf:
             found[k].append(Found(written[int(row[k, place])].tolist(), score / divisor, True))
+
+
+def _done(own: list[Found], beam: int, going_on: float) -> bool:
+    # Enough alone would not do: beside a sure translation, those that are far less likely end early.
+    return len(own) >= beam and max(one.score for one in own) >= going_on
