@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -48,28 +48,30 @@ def fits(path: Path, options: Options) -> Fit:
 
 def describe(examples: Iterable[Passage]) -> dict[str, Any]:
     """Documents, characters, words and lines; the characters there are; lines that stand more than once; oddities."""
-    found = Counter(dict.fromkeys(("documents", "characters", "words", "lines", "blank_lines"), 0))
+    found = Counter(dict.fromkeys(("documents", "characters", "words", "blank_lines"), 0))
     signs: Counter[str] = Counter()
+
+    def counted() -> Iterator[Passage]:
+        for example in examples:
+            text = example.input
+            found.update(documents=example.begins, characters=len(text), words=len(tokenise(text)))
+            signs.update(text)
+            yield example
+
     seen: set[bytes] = set()
-    longest = repeated = 0
-    rest = ""
-    for example in examples:
-        text = example.input
-        found.update(documents=example.begins, characters=len(text), words=len(tokenise(text)))
-        signs.update(text)
-        # A line may go on in the next passage.
-        *whole, rest = f"{'' if example.begins else rest}{text}".split("\n")
-        found.update(lines=len(whole), blank_lines=sum(not line.strip() for line in whole))
-        longest = max([longest, *map(len, whole), len(rest)])
-        for line in whole:
-            if len(line) > SHORT_LINE:
-                digest = blake2b(line.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
-                repeated += digest in seen
-                seen.add(digest)
+    rows = longest = repeated = 0
+    for line in _lines(counted()):
+        rows, longest = rows + 1, max(longest, len(line))
+        found["blank_lines"] += not line.strip()
+        if len(line) > SHORT_LINE:
+            digest = blake2b(line.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
+            repeated += digest in seen
+            seen.add(digest)
     control = {s: n for s, n in signs.items() if unicodedata.category(s) == "Cc" and s not in "\n\t"}
     rare = [sign for sign, n in sorted(signs.items(), key=lambda one: (one[1], one[0])) if n == 1]
     return {
         **found,
+        "lines": rows,
         "longest_line": longest,
         "repeated_lines": repeated,
         "distinct_characters": len(signs),
@@ -79,6 +81,19 @@ def describe(examples: Iterable[Passage]) -> dict[str, Any]:
         "replacement_characters": signs[REPLACEMENT],
         "most_frequent": dict(signs.most_common(NAMED)),
     }
+
+
+def _lines(examples: Iterable[Passage]) -> Iterator[str]:
+    """The lines of documents, without their ends; one may go on in the next passage."""
+    rest = ""
+    for example in examples:
+        if example.begins and rest:
+            yield rest
+            rest = ""
+        *whole, rest = f"{rest}{example.input}".split("\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _columns(rows: list[str], sign: str) -> bool:

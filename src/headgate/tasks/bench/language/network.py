@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -115,11 +115,56 @@ class LanguageModel(nn.Module):
         return value * (kept / (1 - rate))
 
     def _run(self, layer: Recurrent, value: Tensor, state: Any, reset: Tensor | None) -> tuple[Tensor, Any]:
-        rate = self.options.weight_drop
-        if not rate or not self.training:
-            return layer(value, state, reset=reset)
-        dropped = {name: functional.dropout(weight, rate) for name, weight in recurrent_weights(layer).items()}
-        return functional_call(layer, dropped, (value, state), {"reset": reset})
+        def call(*arguments: Any, **more: Any) -> tuple[Tensor, Any]:
+            rate = self.options.weight_drop
+            if not rate or not self.training:
+                return layer(*arguments, **more)
+            dropped = {name: functional.dropout(weight, rate) for name, weight in recurrent_weights(layer).items()}
+            return functional_call(layer, dropped, arguments, more)
+
+        if state is None or reset is None:
+            return call(value, state, reset=reset)
+        first = layer.initial_state(value.shape[1], state_parts(state)[0].dtype, value.device)
+        return run_documents(call, value, state, first, reset)
+
+
+def run_documents(
+    layer: Callable[..., tuple[Tensor, Any]], value: Tensor, state: Any, first: States, reset: Tensor
+) -> tuple[Tensor, Any]:
+    """A layer over rows that go on with a document and begin others: from a carried state, and later from the first.
+
+    A layer's own `reset` restores the state that it was given. So each row in which a document begins is run as two:
+    up to there from the state carried on, and, brought to the front, from there on from the first state.
+
+    Args:
+        layer: called as `Recurrent` is.
+        value: [T, B, I].
+        state: carried on, as a layer returns it.
+        first: what a document begins with, a tensor [1, B, ...] a state.
+        reset: where one does, [T, B].
+    """
+    T, B = reset.shape
+    rows = reset.any(0).nonzero().flatten()
+    place = reset.int().argmax(0)[rows]
+    time = torch.arange(T, device=value.device)[:, None]
+    there, back = (time + place) % T, (time - place) % T
+    lengths = torch.full((B,), T, device=value.device).index_copy(0, rows, place)
+    before = tuple(torch.cat([old, new[:, rows]], 1) for old, new in zip(state_parts(state), first, strict=True))
+    output, after = layer(
+        torch.cat([value, value[there, rows]], 1),
+        before if isinstance(state, tuple) else before[0],
+        lengths=torch.cat([lengths, T - place]),
+        reset=torch.cat([torch.zeros_like(reset), reset[there, rows]], 1),
+    )
+    # Either part is zero where the other one is not.
+    moved = output[:, B:][back, torch.arange(len(rows), device=value.device)]
+    final = tuple(part[:, :B].index_copy(1, rows, part[:, B:]) for part in state_parts(after))
+    return output[:, :B].index_add(1, rows, moved), final if isinstance(state, tuple) else final[0]
+
+
+def state_parts(state: Any) -> States:
+    """The states of a layer, also of a cell that has one alone."""
+    return state if isinstance(state, tuple) else (state,)
 
 
 class _Softmax(nn.Module):
