@@ -15,7 +15,7 @@ import torch
 
 from headgate import cells, tasks
 from headgate.cli import main
-from headgate.inspection import rules
+from headgate.inspection import gate_rules, rules
 from headgate.inspection.schema import ARRAYS
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 from headgate.training import subject
@@ -59,28 +59,36 @@ def all_verdicts(limits: Thresholds = DEFAULTS) -> list[Verdict]:
     nothing, much, still = -300.0, 300.0, (0.0, 0.0, 1.0)
     costs, free = (0.2, 0.3, 0.4), (-0.1, 0.0, 0.1)
     known = {"loss": 1.0, "baseline": 1.0, "limits": limits}
+    jump = {"norm": 1e300, "usual_norm": 1.0, "limits": limits}
     between = (math.log10(limits.strong) + math.log10(limits.weak)) / 2
     said = [
         rules.gradient_dead([0, 9], [0.0, nothing], math.log10(torch.finfo(torch.float32).tiny), "float32", 9),
-        rules.vanishing(between, 9, **known),
+        rules.vanishing(between, 9, **known, gain=free),
+        rules.vanishing(nothing, 9, **known, gain=free),
+        rules.vanishing(nothing, 9, cut=free, limits=limits),
         rules.vanishing(nothing, 9, **known),
+        rules.vanishing(nothing, 9, limits=limits),
         rules.exploding(loss=math.nan, limits=limits),
         rules.exploding(growth=much, limits=limits),
         rules.exploding(growth=much, product=much, limits=limits),
-        rules.exploding(norm=1e300, usual_norm=1.0, limits=limits),
+        rules.exploding(**jump, loss=2.0, usual_loss=1.0),
+        rules.exploding(**jump),
         rules.exploding(lyapunov=1e9, steps=9, limits=limits),
         rules.tbptt_blind(9, 5, limits=limits),
         rules.tbptt_blind(None, 5, 2.0, limits),
         rules.short_memory([1.0], 9, nothing, limits),
-        rules.remembers(0.0, math.inf, 9, limits),
+        rules.remembers(0.0, math.inf, 9, limits, costs),
+        rules.remembers(0.0, math.inf, 9, limits, free),
         rules.dtype_capped("bfloat16", 10**9, limits),
         rules.dtype_capped("float16", 10**9, limits),
         rules.need_unknown(None),
-        rules.gate_constant("f", *([value] for value in still), limits),
-        rules.triage("f", 0, *still, limits=limits),
-        rules.triage("f", 0, *still, costs, limits=limits),
-        rules.triage("f", 0, *still, free, limits=limits),
-        rules.triage("f", 0, 1e9, 0.0, 0.0, None, free, free, limits),
+        rules.need_beyond(9, 5),
+        gate_rules.gate_constant("f", *([value] for value in still), limits),
+        gate_rules.triage("f", 0, *still, limits=limits),
+        gate_rules.triage("f", 0, *still, costs, limits=limits),
+        gate_rules.triage("f", 0, *still, free, limits=limits),
+        gate_rules.gate_decorative("f", [1e9], free, free, limits),
+        gate_rules.triage("f", 0, 1e9, 0.0, 0.0, None, free, free, limits),
     ]
     assert None not in said
     return said
@@ -91,8 +99,9 @@ def verdict_rows(limits: Thresholds = DEFAULTS) -> list[list[str]]:
 
 
 def names_in_rules() -> set[str]:
-    """The names of all verdicts that rules.py can give, read from its text."""
-    calls = [n for n in ast.walk(ast.parse(Path(rules.__file__).read_text())) if isinstance(n, ast.Call)]
+    """The names of all verdicts that the rules can give, read from their text."""
+    texts = [Path(module.__file__).read_text() for module in (rules, gate_rules)]
+    calls = [n for text in texts for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)]
     return {c.args[0].value for c in calls if isinstance(c.func, ast.Name) and c.func.id == "Verdict"}
 
 

@@ -5,17 +5,15 @@ import pytest
 import torch
 from comparing import assert_all_close
 from inspection.latch import CHANCE, Latch, batch, losses
+from inspection.reader import LENGTHS, B, H, I, Reader, T, reader_losses
 from nn.layer_runs import as_hx, normal, states_for
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import headgate as hg
 from headgate.inspection import context
 from headgate.inspection.bootstrap import LOSS, SHARE
 from headgate.inspection.context import state_reset, use_curve
 
-T, B, I, H = 9, 4, 2, 3  # noqa: E741 - the field's letter
-LENGTHS = [9, 3, 6, 1]
 FEW = {"resamples": 200}
 
 
@@ -55,6 +53,18 @@ def test_without_chance_the_loss_itself_is_the_measure():
     assert worse.rule == "within 1% of the loss, since the loss is not better than chance"
 
 
+def test_a_need_between_the_powers_is_answered_by_itself():
+    """Shown 9 steps back: a memory of 10 steps has it, one of 9 has not, and the powers would say 16."""
+    data = [batch(20, 10, 10, seed=1)]
+    found = use_curve(Latch(), data, losses, chance=CHANCE, needs_lag=9, **FEW)
+    assert found.lags.tolist() == [1, 2, 4, 7, 8, 9, 10, 11, 16, 20]
+    assert found.used == 10 and use_curve(Latch(), data, losses, chance=CHANCE, **FEW).used == 16
+    one = use_curve(Latch(), data, losses, chance=CHANCE, needs_lag=1, **FEW)
+    assert one.lags.tolist() == [1, 2, 3, 4, 8, 16, 20]
+    beyond = use_curve(Latch(), data, losses, chance=CHANCE, needs_lag=90, **FEW)
+    assert beyond.lags.tolist() == [1, 2, 4, 8, 16, 20]
+
+
 def test_used_is_from_there_on(monkeypatch):
     """A lag that happens to do no harm between others that do is not what is used."""
     effects = np.repeat([[0.0], [0.5], [0.001], [0.3], [0.004], [0.0]], 3, axis=1)
@@ -64,30 +74,6 @@ def test_used_is_from_there_on(monkeypatch):
 
 
 # --- against runs by hand ---------------------------------------------------------------------------------------
-
-
-class Reader(nn.Module):
-    """Packed rows, each row's last output and final states read; two layers, in one direction or both."""
-
-    def __init__(self, family=nn.LSTM, **options):
-        super().__init__()
-        self.rnn = family(I, H, **{"num_layers": 2, "bidirectional": True, "dtype": torch.float64, **options})
-        directions = 2 if self.rnn.bidirectional else 1
-        self.head, self.end = normal(directions * H, seed=8), normal(self.rnn.num_layers * directions, 1, H, seed=9)
-
-    def forward(self, input, lengths, hx=None):
-        packed = pack_padded_sequence(input, lengths, enforce_sorted=False)
-        output, final = self.rnn(packed, hx)
-        h = final[0] if isinstance(final, tuple) else final
-        return self.read(pad_packed_sequence(output, total_length=T)[0], h, lengths)
-
-    def read(self, output, h, lengths):
-        last = output[torch.tensor(lengths) - 1, torch.arange(len(lengths))]
-        return torch.tanh(last @ self.head + (h * self.end).sum((0, 2)))
-
-
-def reader_losses(model, data):
-    return (model(*data) - 1.0).square()
 
 
 def in_pieces(model, row, hx, lag):
@@ -141,10 +127,41 @@ def test_cuts_before_the_end_are_rows_run_in_two_pieces(family):
     assert_all_close({"reset": reset.losses}, {"reset": expected}, 1e-12)
 
 
+WAYS = {"one layer": (1, False), "both directions": (1, True), "layers": (2, False), "both": (2, True)}
+
+
+@pytest.mark.parametrize(("layers", "both"), WAYS.values(), ids=WAYS)
+def test_what_was_run_before_the_cut_is_not_run_again(layers, both, monkeypatch):
+    """To the last bit but rounding as if it were; and so it is, where the layer below gives something else there."""
+    model = Reader(nn.LSTM, num_layers=layers, bidirectional=both)
+    data = (normal(T, B, I), LENGTHS, as_hx(states_for(model.rnn, B)))
+    lags, ran = [1, 2, 5, 6], []
+    right, count = context.run, lambda call: ran.append(len(call.input)) or right(call)
+    monkeypatch.setattr(context, "run", count)
+    short = use_curve(model, [data], reader_losses, lags, **FEW)
+    steps = sum(ran)
+    monkeypatch.setattr(context, "_same", lambda one, other, steps: False)
+    ran.clear()
+    whole = use_curve(model, [data], reader_losses, lags, **FEW)
+    assert_all_close({"losses": short.losses}, {"losses": whole.losses}, 1e-12)
+    places = layers * (1 + both)
+    assert sum(ran) == places * (len(lags) + 1) * T
+    # Of two layers in both directions, the lower one alone is the same up to the cut.
+    short_places = 2 if layers == 2 and both else places
+    assert steps == sum(ran) - short_places * sum(T - lag for lag in lags)
+
+
+def test_what_is_known_is_not_taken_where_it_is_wrong(monkeypatch):
+    """Mutant: known outputs taken whatever a layer is given."""
+    monkeypatch.setattr(context, "_same", lambda one, other, steps: True)
+    with pytest.raises(AssertionError, match="lag 1: relative error"):
+        test_cuts_before_the_end_are_rows_run_in_two_pieces(nn.GRU)
+
+
 def test_a_cut_one_step_off_is_noticed(monkeypatch):
     """Mutant."""
-    right = context._restored
-    monkeypatch.setattr(context, "_restored", lambda place: right(lambda length: place(length) + 1))
+    right = context._last
+    monkeypatch.setattr(context, "_last", lambda lag: lambda length: right(lag)(length) + 1)
     with pytest.raises(AssertionError, match="lag 1: relative error"):
         test_cuts_before_the_end_are_rows_run_in_two_pieces(nn.GRU)
 
@@ -152,14 +169,9 @@ def test_a_cut_one_step_off_is_noticed(monkeypatch):
 def test_a_reverse_direction_cut_at_the_others_end_is_noticed(monkeypatch):
     """Mutant: a reverse direction that forgets all but the last k inputs, and so all that it ends with."""
 
-    def wrong(place):
-        def play(call, count):
-            return right(place)(context.replace(call, reverse=False), count)
-
-        return play
-
-    right = context._restored
-    monkeypatch.setattr(context, "_restored", wrong)
+    right = context._Restored.__call__
+    wrong = lambda self, call, count: right(self, context.replace(call, reverse=False), count)  # noqa: E731
+    monkeypatch.setattr(context._Restored, "__call__", wrong)
     with pytest.raises(AssertionError, match="lag 1: relative error"):
         test_cuts_before_the_end_are_rows_run_in_two_pieces(nn.GRU)
 
@@ -174,90 +186,6 @@ def test_resets_of_the_users_own_stay():
     )
     assert abs(found.excess[0, 1]) > 1e-4
     assert_all_close({"later": found.losses[1:]}, {"later": np.stack([found.loss] * 3)}, 1e-12)
-
-
-# --- every step -------------------------------------------------------------------------------------------------
-
-
-def dense_losses(model, data):
-    """Every output of every row is read, and the final state."""
-    input, lengths, hx = data
-    output, final = model(input, hx, **({} if lengths is None else {"lengths": lengths}))
-    h = final[0] if isinstance(final, tuple) else final
-    read = torch.tanh(output @ normal(output.shape[-1], seed=8)).sum(0) + h.sum((0, 2))
-    return (read - 1.0).square()
-
-
-def windows_by_hand(layer, data, lag):
-    """Every output from a run of its own over the last `lag` inputs; of a single layer in both directions, each."""
-    input, lengths, hx = data
-    lengths = [T] * B if lengths is None else lengths
-    D = 2 if layer.bidirectional else 1
-    states = hx if isinstance(hx, tuple) else (hx,)
-    output, h = input.new_zeros(T, B, D * H), states[0].clone()
-    for b, length in enumerate(lengths):
-        first = tuple(state[:, b : b + 1].contiguous() for state in states)
-        for t in range(length):
-            found, final = layer(input[max(0, t + 1 - lag) : t + 1, b : b + 1], as_hx(first))
-            output[t, b, :H] = found[-1, 0, :H]
-            end = final[0] if isinstance(final, tuple) else final
-            if t == length - 1:
-                h[::D, b] = end[::D, 0]
-            if D == 2:
-                found, final = layer(input[t : min(t + lag, length), b : b + 1], as_hx(first))
-                output[t, b, H:] = found[0, 0, H:]
-                end = final[0] if isinstance(final, tuple) else final
-                if t == 0:
-                    h[1, b] = end[1, 0]
-    read = torch.tanh(output @ normal(output.shape[-1], seed=8)).sum(0) + h.sum((0, 2))
-    return (read - 1.0).square()
-
-
-STACKS = {
-    "two layers": (nn.LSTM, {"num_layers": 2}),
-    "two layers of ours": (hg.GRU, {"num_layers": 2}),
-    "both directions": (nn.GRU, {"bidirectional": True}),
-    "both directions of ours": (hg.LSTM, {"bidirectional": True}),
-}
-
-
-@pytest.mark.parametrize(("family", "options"), STACKS.values(), ids=STACKS)
-def test_windows_are_runs_of_their_own(family, options, monkeypatch):
-    """Also in several goes, and with lengths where the layer takes them."""
-    layer = family(I, H, **options, dtype=torch.float64).requires_grad_(False)
-    lengths = [9, 3, 0, 6] if isinstance(layer, hg.Recurrent) else None
-    data = (normal(T, B, I), lengths, as_hx(states_for(layer, B)))
-    for at_once in (1 << 24, 200):
-        monkeypatch.setattr(context, "_AT_ONCE", at_once)
-        found = use_curve(layer, [data], dense_losses, [1, 3, 4], every_step=True, **FEW)
-        assert found.every_step
-        for lag, row in zip(found.lags, found.losses, strict=True):
-            assert_all_close({f"lag {lag}": row}, {f"lag {lag}": windows_by_hand(layer, data, int(lag))}, 1e-12)
-
-
-def test_windows_begin_where_the_users_sequences_begin():
-    """Two sequences in a row are as the two apart: no window looks across."""
-    layer, input = hg.GRU(I, H, dtype=torch.float64).requires_grad_(False), normal(T, B, I)
-    reset = torch.zeros(T, B, dtype=torch.bool)
-    reset[4] = True
-
-    def both(model, data):
-        return model(data, reset=reset[: len(data)])[0].sum((0, 2))
-
-    def apart(model, data):
-        return model(data[:4])[0].sum((0, 2)) + model(data[4:])[0].sum((0, 2))
-
-    lags = [1, 2, 3]
-    one, two = (use_curve(layer, [input], loss, lags, every_step=True, **FEW) for loss in (both, apart))
-    assert_all_close({"losses": one.losses[:3]}, {"losses": two.losses[:3]}, 1e-12)
-
-
-def test_windows_one_step_longer_are_noticed(monkeypatch):
-    """Mutant."""
-    right = context._Windows.__init__
-    monkeypatch.setattr(context._Windows, "__init__", lambda self, k: right(self, k + 1))
-    with pytest.raises(AssertionError, match="lag 1: relative error"):
-        test_windows_are_runs_of_their_own(nn.LSTM, {"num_layers": 2}, monkeypatch)
 
 
 # --- what cannot be told ----------------------------------------------------------------------------------------
@@ -303,7 +231,6 @@ def test_two_modules_are_cut_together():
     ("model", "arguments", "error", "words"),
     [
         (Streamed(), {}, RuntimeError, r"^rnn is called several times in a row, with states given, so no call"),
-        (Two(), {"every_step": True}, RuntimeError, r"knows windows of one recurrent module, but 2 are called"),
         (Two(), {"lags": [0]}, ValueError, r"^use_curve: 0 among the lags is no number of steps"),
         (Two(), {"lags": [2.5]}, ValueError, r"^use_curve: 2.5 among the lags"),
         (Two(), {"chance": float("nan")}, ValueError, r"^chance=nan is no loss"),
@@ -312,12 +239,6 @@ def test_two_modules_are_cut_together():
 def test_what_cannot_be_told(model, arguments, error, words):
     with pytest.raises(error, match=words):
         use_curve(model, [normal(T, B, I, dtype=torch.float32)], single, **arguments)
-
-
-def test_windows_of_layers_that_read_a_reverse_direction():
-    data = (normal(T, B, I), LENGTHS, None)
-    with pytest.raises(RuntimeError, match="cannot limit layers that read a reverse direction"):
-        use_curve(Reader(), [data], reader_losses, every_step=True)
 
 
 def test_a_stream_has_no_half_way():

@@ -70,7 +70,7 @@ def test_numbers_are_those_of_each_measurement(seen, name):
     assert said["largest"] == exponents.exponents[0] and said["steps"] == exponents.counted.sum() and said["complete"]
     assert said["sum"] == pytest.approx(said["closed_form"], rel=1e-8) and said["reason"] == ""
     assert said["surviving"] == exponents.surviving(10) == facts["horizons"]["stored"]["surviving"]
-    assert facts["missing"].keys() <= {"provenance"}
+    assert facts["missing"].keys() <= {"provenance", "ablation", "kill"}
     json.dumps(facts, allow_nan=False)
 
 

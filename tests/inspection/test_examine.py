@@ -13,7 +13,7 @@ from torch import nn
 
 import headgate as hg
 from headgate.inspection import Record
-from headgate.inspection.examination import examine
+from headgate.inspection.examination import CAUSES, examine
 from headgate.report import write_watch_report
 
 BOTH = {"num_layers": 2, "bidirectional": True}
@@ -67,6 +67,8 @@ def test_every_layer_and_direction_of_a_model(name, tmp_path):
         assert record.facts["loss"]["rows"] == len(batches) * B and record.facts["loss"]["chance"] == 2.0
         assert causes == ({"ablation_kinds", "reset", "triage"} <= record.facts.keys())
         assert causes == ("lag" in record.facts["horizons"]["used"])
+        assert {"ablation", "kill", "use"} & record.facts["missing"].keys() == (set() if causes else set(CAUSES))
+        assert not causes or {3, 4, 5, 6} <= set(record.arrays["use_lags"].tolist()), "about the needed lag"
         assert record.arrays["lengths"].tolist() == (LENGTHS.tolist() if model.packed else [T] * B)
     assert_sound(found, tmp_path)
 
@@ -121,6 +123,7 @@ def test_what_cannot_be_measured_says_why_and_the_rest_is_there(tmp_path):
     found = examine(Streamer(), [batch()], losses, needs_lag=1, verify=1)
     facts = found.records["memory.l0"].facts
     assert "called several times in a row" in facts["horizons"]["used"]["missing"]
+    assert not {"ablation", "kill"} & facts["missing"].keys()
     assert facts["missing"]["use"] == facts["horizons"]["used"]["missing"] and "reset" not in facts
     assert "ablation_kinds" in facts and facts["steps"] == 1
     assert_sound(found, tmp_path)
@@ -221,8 +224,10 @@ def test_what_is_known_of_the_task_stands_among_the_facts():
     record = examine(model, [batch()], losses, chance=9.0, causes=False, **asked).records["body.memory.l0"]
     assert {name: record.facts[name] for name in asked} == asked
     loss = float(losses(model.eval(), batch()).detach().mean())
-    expected = {"value": pytest.approx(loss), "chance": 9.0, "rows": B, "unit": "share of what was learnt"}
-    assert record.facts["loss"] == expected and record.facts["horizons"]["used"] == {"missing": "not asked for"}
+    assert record.facts["loss"].items() >= {"value": pytest.approx(loss), "chance": 9.0, "rows": B}.items()
+    gain = record.facts["loss"]["gain"]
+    assert gain["middle"] == pytest.approx(9.0 - loss) and gain["low"] < gain["middle"] < gain["high"]
+    assert record.facts["horizons"]["used"] == {"missing": "not asked for"}
     assert "ablation" not in record.arrays and "kill" not in record.arrays
 
 

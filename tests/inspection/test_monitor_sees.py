@@ -114,12 +114,29 @@ def test_it_is_silent_without_a_need_or_a_baseline_and_while_the_model_learns(to
     assert monitor.warnings == [] and caplog.messages == []
 
 
-def test_a_jump_of_the_gradient_norm():
-    monitor = monitor_of(net(), every=1, in_a_row=1)
-    for step, norm in enumerate([1.0, 2.0, 1.0, 9.0, 16.0, math.nan]):
+def norms_told(*norms_and_losses, in_a_row=1):
+    """A monitor and its last look, of steps with these norms and losses."""
+    monitor, looks = monitor_of(net(), every=1, in_a_row=in_a_row), []
+    for step, (norm, loss) in enumerate(norms_and_losses):
         with monitor.step(step) as look:
-            look.report(norm=norm, clip=5.0)
+            look.report(norm=norm, clip=5.0, loss=loss)
+        looks.append(look)
         monitor.start_epoch()
+    return monitor, looks[-1]
+
+
+def test_a_jump_of_the_gradient_norm_tells_with_a_loss_that_rises():
+    before = [(1.0, 0.7), (2.0, 0.7), (1.0, 0.7)]
+    learning, _ = norms_told(*before, (16.0, 0.5), (16.0, 0.3))
+    assert learning.warnings == [], "a plateau is left"
+    alone, _ = norms_told(*((norm, None) for norm, _ in before), (16.0, None), (16.0, None))
+    assert alone.warnings == [], "whether it harms is not known"
+    once, _ = norms_told(*before, (16.0, 0.9), (1.0, 0.7), (16.0, 0.9), in_a_row=2)
+    assert once.warnings == [], "and it was undone"
+    twice, _ = norms_told(*before, (16.0, 0.9), (16.0, 0.9), in_a_row=2)
+    assert [(alarm.step, alarm.verdict.level) for alarm in twice.warnings] == [(4, "warn")]
+    assert twice.warnings[0].verdict.number == "norm = 16, usually 1.5; loss = 0.9, usually 0.7"
+    monitor, look = norms_told(*before, (9.0, 0.9), (16.0, 0.9), (math.nan, 0.9))
     assert [(alarm.step, alarm.layer, alarm.verdict.level) for alarm in monitor.warnings] == [
         (4, "", "warn"),
         (5, "", "bad"),

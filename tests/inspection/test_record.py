@@ -47,8 +47,9 @@ def test_what_a_record_holds():
         "rows": B,
         "reverse": True,
         "dtype": "float64",
-        "missing": {},
     }
+    assert set(record.facts["missing"]) == {"ablation", "kill"}
+    assert all(why.startswith("measured by examine, which runs") for why in record.facts["missing"].values())
     assert {name: record.facts[name] for name in facts} == facts
     assert set(record.arrays) <= set(ARRAYS) and record.arrays["lengths"].tolist() == [3, 5, 0, 2]
     expected = np.log10(trace.lag_profile()[1])
@@ -88,7 +89,9 @@ def test_facts_are_json_of_every_cell(cell):
 def test_a_cell_without_gates_or_highway():
     record = seen_of("rnn")["l0"].record()
     assert not {"timescales", "survival", "gate_values", "provenance"} & set(record.arrays)
-    assert record.facts["gates"] == [] and set(record.facts["missing"]) == {"timescales", "provenance"}
+    missing = record.facts["missing"]
+    assert record.facts["gates"] == [] and set(missing) == {"timescales", "provenance", "ablation", "kill"}
+    assert missing["ablation"] == "RNN has no gates"
 
 
 @pytest.mark.parametrize("cell", ["lstm", "rnn", "greff_fgrp"])

@@ -5,11 +5,12 @@ import math
 
 import pytest
 
-from headgate.inspection import rules
+from headgate.inspection import gate_rules, rules
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 
 FLOAT32 = math.log10(1.1754943508222875e-38)
 LAGS = [0, 1, 10, 100]
+COSTS, FREE = (0.1, 0.2, 0.3), (-0.1, 0.0, 0.1)
 
 
 def levels(verdict):
@@ -27,16 +28,33 @@ SIDES = {
     "vanishing-strong": (lambda x: rules.vanishing(-8, 90, x, 0.162), (0.15, ("VANISHING", "bad")), 0.14),
     "exploding-growth": (lambda x: rules.exploding(growth=x), (math.log10(71), ("EXPLODING", "bad")), math.log10(69)),
     "exploding-norm": (
-        lambda x: rules.exploding(norm=x, usual_norm=2.0),
+        lambda x: rules.exploding(norm=x, usual_norm=2.0, loss=1.1, usual_loss=1.0),
         (20.5, ("EXPLODING", "warn")),
         19.5,
     ),
+    "exploding-norm-and-loss": (
+        lambda x: rules.exploding(norm=21.0, usual_norm=2.0, loss=x, usual_loss=1.0),
+        (1.1, ("EXPLODING", "warn")),
+        0.9,
+    ),
+    "vanishing-by-an-interval": (
+        lambda x: rules.vanishing(-8, 90, 0.1, 0.162, gain=(x, 0.062, 0.1)),
+        (-0.001, ("VANISHING", "bad")),
+        0.001,
+    ),
+    "vanishing-by-a-cut": (
+        lambda x: rules.vanishing(-8, 90, 0.1, 0.162, gain=(0.05, 0.062, 0.1), cut=(x, 0.1, 0.2)),
+        (-0.001, ("VANISHING", "bad")),
+        0.001,
+    ),
+    "beyond": (lambda x: rules.need_beyond(x, 91), (91, ("NEED BEYOND DATA", "warn")), 90),
     "exploding-exponent": (lambda x: rules.exploding(lyapunov=x, steps=100), (0.05, ("EXPLODING", "warn")), 0.04),
     "exploding-loss": (lambda x: rules.exploding(loss=x), (math.nan, ("EXPLODING", "bad")), 1e30),
     "tbptt-need": (lambda x: rules.tbptt_blind(x, 50), (51, ("TBPTT-BLIND", "bad")), 50),
     "tbptt-cosine": (lambda x: rules.tbptt_blind(None, 50, x), (0.11, ("TBPTT-BLIND", "warn")), 0.09),
-    "remembers-stored": (lambda x: rules.remembers(-1, x, 90), (90, ("REMEMBERS", "good")), 89),
-    "remembers-trained": (lambda x: rules.remembers(x, 100, 90), (-2.9, ("REMEMBERS", "good")), -3.1),
+    "remembers-stored": (lambda x: rules.remembers(-1, x, 90, cut=COSTS), (90, ("REMEMBERS", "good")), 89),
+    "remembers-trained": (lambda x: rules.remembers(x, 100, 90, cut=COSTS), (-2.9, ("REMEMBERS", "good")), -3.1),
+    "could-remember": (lambda x: rules.remembers(-1, x, 90), (90, ("COULD REMEMBER", "note")), 89),
     "short": (
         lambda x: rules.short_memory([2.6, x], 90, rest=-9),
         (89, ("SHORT MEMORY BY DESIGN", "warn")),
@@ -46,18 +64,28 @@ SIDES = {
     "capped-bfloat16": (lambda x: rules.dtype_capped("bfloat16", x), (256, ("DTYPE-CAPPED", "warn")), 255),
     "capped-float16": (lambda x: rules.dtype_capped("float16", x), (2048, ("DTYPE-CAPPED", "warn")), 2047),
     "constant": (
-        lambda x: rules.gate_constant("f", [x, 0.05, 1, 1], [0, 1, 0, 0], [1, 0, 0, 0]),
+        lambda x: gate_rules.gate_constant("f", [x, 0.05, 1, 1], [0, 1, 0, 0], [1, 0, 0, 0]),
         (0.09, ("CONSTANT", "note")),
         0.11,
     ),
     "integrator": (
-        lambda x: rules.triage("f", 7, 0.01, 0, 1, kill=(x, 0.5, 0.6)),
+        lambda x: gate_rules.triage("f", 7, 0.01, 0, 1, kill=(x, 0.5, 0.6)),
         (0.1, ("INTEGRATOR", "note")),
         None,
     ),
-    "dead-unit": (lambda x: rules.triage("f", 7, 0.01, 0, 1, kill=(x, 0.0, 0.1)), (-0.1, ("DEAD", "note")), None),
+    "dead-unit": (lambda x: gate_rules.triage("f", 7, 0.01, 0, 1, kill=(x, 0.0, 0.1)), (-0.1, ("DEAD", "note")), None),
     "decorative": (
-        lambda x: rules.triage("f", 7, 0.5, 0, 1, shuffled=(-0.1, 0.0, 0.1), averaged=(x, 0.1, 0.2)),
+        lambda x: gate_rules.triage("f", 7, 0.5, 0, 1, shuffled=(-0.1, 0.0, 0.1), averaged=(x, 0.1, 0.2)),
+        (-0.1, ("DECORATIVE", "note")),
+        0.05,
+    ),
+    "decorative-gate": (
+        lambda x: gate_rules.gate_decorative("f", [x, 0.2, 0.2, 0.05], FREE, FREE),
+        (0.1, ("DECORATIVE", "note")),
+        0.09,
+    ),
+    "decorative-gate-shuffled": (
+        lambda x: gate_rules.gate_decorative("f", [1.0], (x, 0.1, 0.2), FREE),
         (-0.1, ("DECORATIVE", "note")),
         0.05,
     ),
@@ -96,7 +124,8 @@ def test_nothing_fails_without_a_stated_need():
         rules.vanishing(-30, None, 9.0, 1.0),
         rules.short_memory([2.0], None, -30),
         rules.dtype_capped("bfloat16", None),
-        rules.remembers(0, 1e9, None),
+        rules.remembers(0, 1e9, None, cut=COSTS),
+        rules.need_beyond(None, 5),
         rules.tbptt_blind(None, 5),
         rules.need_unknown(None),
     ]
@@ -114,8 +143,33 @@ def test_vanishing_needs_the_loss_to_confirm_it():
     assert levels(rules.vanishing(-8, 99, loss=-1.05, baseline=-1.0)) == ("VANISHING", "bad")
 
 
+def test_use_is_shown_before_it_is_said():
+    assert levels(rules.remembers(-1, 100, 90, cut=FREE)) == ("COULD REMEMBER", "note")
+    unknown = rules.remembers(-1, 100, 90, cut=(math.nan, 5.0, math.nan))
+    assert levels(unknown) == ("COULD REMEMBER", "note") and "of one sequence nothing tells" in unknown.text
+
+
+def test_of_one_sequence_a_share_decides_and_it_is_said():
+    alone = (math.nan, 0.01, math.nan)
+    said = rules.vanishing(-8, 90, 0.152, 0.162, gain=alone)
+    assert levels(said) == ("VANISHING", "bad") and "of one loss alone there is no interval" in said.text
+    assert rules.vanishing(-8, 90, 0.14, 0.162, gain=alone) is None
+    sure = rules.vanishing(-8, 90, 0.152, 0.162, gain=(0.001, 0.01, 0.02))
+    assert sure is None, "a little better, but beyond doubt"
+
+
+def test_a_jump_without_a_rise_of_the_loss_is_no_explosion():
+    """A plateau is left: the gradient grows and the loss falls; without a loss it is a note."""
+    assert rules.exploding(norm=30.0, usual_norm=1.0, loss=0.5, usual_loss=0.69) is None
+    assert levels(rules.exploding(norm=30.0, usual_norm=1.0)) == ("EXPLODING", "note")
+    assert levels(rules.exploding(norm=30.0, usual_norm=1.0, loss=0.7)) == ("EXPLODING", "note")
+
+
 def test_what_was_not_measured_is_not_judged():
     nan = math.nan
+    assert gate_rules.gate_decorative("f", [1.0], None, FREE) is None
+    assert gate_rules.gate_decorative("f", [1.0], FREE, (nan, 0.0, nan)) is None
+    assert gate_rules.gate_decorative("f", [nan], FREE, FREE) is None
     assert rules.vanishing(nan, 90, 1.0, 1.0) is None
     assert rules.remembers(nan, 100, 90) is None
     assert rules.exploding(growth=nan) is None
@@ -143,19 +197,19 @@ def test_the_longest_time_scale_counts_and_one_that_does_not_fade_is_endless():
 
 
 def test_a_word_on_a_gate_needs_half_of_its_units():
-    one_of_four = rules.gate_constant("f", [0.01, 1, 1, 1], [0] * 4, [1] * 4)
+    one_of_four = gate_rules.gate_constant("f", [0.01, 1, 1, 1], [0] * 4, [1] * 4)
     assert one_of_four is None
-    varying_ends = rules.gate_constant("f", [0.01] * 4, [0.5] * 4, [0.5] * 4)
+    varying_ends = gate_rules.gate_constant("f", [0.01] * 4, [0.5] * 4, [0.5] * 4)
     assert varying_ends is None
-    all_of_four = rules.gate_constant("f", [0.01] * 4, [1] * 4, [0] * 4)
+    all_of_four = gate_rules.gate_constant("f", [0.01] * 4, [1] * 4, [0] * 4)
     assert "4 of 4 units" in all_of_four.text and all_of_four.about == "f"
 
 
 def test_a_constant_unit_without_an_experiment_is_only_constant():
-    found = rules.triage("f", 7, 0.01, 0, 1)
+    found = gate_rules.triage("f", 7, 0.01, 0, 1)
     assert (found.name, found.about) == ("CONSTANT", "f, unit 7")
-    assert rules.triage("f", 7, 0.5, 0, 1) is None
-    assert rules.triage("f", 7, 0.5, 0, 1, shuffled=(-1, 0, 1)) is None
+    assert gate_rules.triage("f", 7, 0.5, 0, 1) is None
+    assert gate_rules.triage("f", 7, 0.5, 0, 1, shuffled=(-1, 0, 1)) is None
 
 
 WORDS = {"1e-400": -400.0, "2e-8": math.log10(2e-8), "1e-7": -7.00001, "1e-3": -3.0, "0.42": math.log10(0.42)}

@@ -8,19 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headgate.inspection import rules
+from headgate.inspection import gate_rules, rules
+from headgate.inspection.bootstrap import LOSS, SHARE
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import Thresholds
 from headgate.inspection.verdicts import as_facts, judge
 
 K, H = 101, 4
+NEEDED, FREE = (0.1, 0.2, 0.3), (-0.1, 0.0, 0.1)  # what something costs: beyond doubt, or not
 LAGS = np.arange(K)
 GATES = ("i", "f")
 
 
 def record(**changes) -> Record:
     """A healthy layer in float32, of sequences of 101 steps: r(k) = 10^(-k/100), units that keep for 10 to 200 steps,
-    gates that move. `changes` go to the facts or the arrays, whichever know the name; None leaves one out."""
+    gates that move and matter, a loss that a memory of 50 steps makes worse. `changes` go to the facts or the arrays,
+    whichever know the name; None leaves one out."""
     facts = {
         "needs_lag": 50,
         "tbptt": None,
@@ -32,6 +35,8 @@ def record(**changes) -> Record:
         "lyapunov": {"largest": -0.01},
         "horizons": {"trainable": {"measured": K - 1}},
         "truncation": None,
+        "ablation_kinds": ["mean", "zero", "shuffle rows"],
+        "ablation_unit": SHARE,
     }
     arrays = {
         "lags": LAGS,
@@ -43,6 +48,9 @@ def record(**changes) -> Record:
         "gate_deviation": np.ones((2, H)),
         "saturated_low": np.zeros((2, H)),
         "saturated_high": np.zeros((2, H)),
+        "ablation": np.tile([0.2, 0.3, 0.4], (2, 3, 1)),
+        "use_lags": np.array([1, 50, 51, 101]),
+        "use_loss": np.array([NEEDED, NEEDED, FREE, FREE]),
     }
     for name, value in changes.items():
         home = arrays if name in arrays else facts
@@ -67,6 +75,21 @@ def dead_from(lag: int) -> dict:
 
 SHORT = np.full(H, 10.0)
 WORSE, BETTER = {"value": 1.0, "chance": 1.0}, {"value": 0.1, "chance": 1.0}
+# By what sequences they are, a model that knows nothing can lie a fifth below chance; an interval tells.
+LUCKY = {"value": 0.8, "chance": 1.0, "gain": {"low": -0.1, "middle": 0.2, "high": 0.5}}
+SURE = {"value": 0.95, "chance": 1.0, "gain": {"low": 0.02, "middle": 0.05, "high": 0.08}}
+ALONE = {"value": 0.95, "chance": 1.0, "gain": {"low": None, "middle": 0.05, "high": None}}
+UNUSED = {"use_loss": np.array([NEEDED, FREE, FREE, FREE])}
+ONE_ROW = {"use_loss": np.array([[np.nan, 0.2, np.nan]] * 4)}
+NOT_RUN = {"use_lags": None, "use_loss": None}
+WEAK = {"lag_profile": profile(-0.1)}
+
+
+def held(mean, shuffled):
+    """What holding gate f costs; gate i matters in every way."""
+    return {"ablation": np.array([[NEEDED] * 3, [mean, NEEDED, shuffled]])}
+
+
 CONSTANT = {"gate_deviation": np.array([[1.0] * H, [0.0, 0.0, 0.0, 1.0]]),
             "saturated_high": np.array([[0.0] * H, [1.0, 1.0, 1.0, 0.0]])}  # fmt: skip
 # What is changed of a healthy layer, and which verdicts, with their level, there are then.
@@ -75,10 +98,33 @@ CASES = {
     "no need": ({"needs_lag": None}, {"NEED UNKNOWN": "note"}),
     "weak": ({"lag_profile": profile(-0.1), "loss": WORSE}, {"VANISHING": "warn"}),
     "strong": ({"lag_profile": profile(-0.2), "loss": WORSE}, {"VANISHING": "bad"}),
-    "weak, and better than chance": ({"lag_profile": profile(-0.1), "loss": BETTER}, {}),
-    "weak, without a loss": ({"lag_profile": profile(-0.1), "loss": {}}, {"VANISHING": "note"}),
-    "weak, without chance": ({"lag_profile": profile(-0.1), "loss": {"value": 1.0, "chance": None}},
-                             {"VANISHING": "note"}),
+    "weak, and better than chance": ({**WEAK, "loss": BETTER}, {}),
+    "weak, and better by which sequences they are": ({**WEAK, "loss": LUCKY}, {"VANISHING": "warn"}),
+    "weak, and better by a little, beyond doubt": ({**WEAK, "loss": SURE}, {}),
+    "weak, and better by a little in one sequence": ({**WEAK, "loss": ALONE}, {"VANISHING": "warn"}),
+    "weak, and better by what is nearer": ({**WEAK, "loss": SURE, **UNUSED}, {"VANISHING": "warn"}),
+    "weak, better, and of one sequence nothing tells what it uses": ({**WEAK, "loss": BETTER, **ONE_ROW}, {}),
+    "weak, without a loss": ({**WEAK, "loss": {}, **NOT_RUN}, {"VANISHING": "note"}),
+    "weak, without chance": ({**WEAK, "loss": {"value": 1.0, "chance": None}, **NOT_RUN}, {"VANISHING": "note"}),
+    "weak, without chance, unused": ({**WEAK, "loss": {"value": 1.0, "chance": None}, **UNUSED},
+                                     {"VANISHING": "warn"}),
+    "weak, without chance, used": ({**WEAK, "loss": {"value": 1.0, "chance": None}}, {}),
+    "can, but does not": (UNUSED, {"COULD REMEMBER": "note"}),
+    "can, of one sequence": (ONE_ROW, {"COULD REMEMBER": "note"}),
+    "can, not tried": (NOT_RUN, {"COULD REMEMBER": "note"}),
+    "can, not tried there": ({"use_lags": np.array([1, 49, 51, 101])}, {"COULD REMEMBER": "note"}),
+    "beyond the data": ({"needs_lag": K}, {"NEED BEYOND DATA": "warn"}),
+    "as far as the data": ({"needs_lag": K - 1}, {"COULD REMEMBER": "note"}),
+    "decorative": (held(FREE, FREE), {"REMEMBERS": "good", "DECORATIVE": "note"}),
+    "not by its mean": (held(NEEDED, FREE), {"REMEMBERS": "good"}),
+    "not by another row's": (held(FREE, NEEDED), {"REMEMBERS": "good"}),
+    "decorative, of one sequence": (held(FREE, (np.nan, 0.0, np.nan)), {"REMEMBERS": "good"}),
+    "decorative, and it stands still": ({**held(FREE, FREE), "gate_deviation": np.array([[1.0] * H, [0.05] * H])},
+                                        {"REMEMBERS": "good"}),
+    "decorative, in a loss's own unit": ({**held(FREE, FREE), "ablation_unit": LOSS,
+                                          "loss": {"value": 0.5, "chance": None}},
+                                         {"REMEMBERS": "good", "DECORATIVE": "note"}),
+    "decorative, where nothing was learnt": ({**held(FREE, FREE), "ablation_unit": LOSS}, {"REMEMBERS": "good"}),
     "exactly nothing at the need": ({"lag_profile": profile(-0.01, 49), "loss": WORSE}, {"VANISHING": "bad"}),
     "too short for the need": ({"lag_profile": profile(-0.01, 49), "loss": WORSE,
                                 "horizons": {"trainable": {"measured": 49}}}, {}),
@@ -105,7 +151,8 @@ CASES = {
     "cut": ({"tbptt": 49}, {"TBPTT-BLIND": "bad", "REMEMBERS": "good"}),
     "cut far enough": ({"tbptt": 50}, {"REMEMBERS": "good"}),
     "bent": ({"tbptt": 50, "truncation": 0.2}, {"TBPTT-BLIND": "warn", "REMEMBERS": "good"}),
-    "capped": ({"dtype": "bfloat16", "needs_lag": 256}, {"DTYPE-CAPPED": "warn", "SHORT MEMORY BY DESIGN": "note"}),
+    "capped": ({"dtype": "bfloat16", "needs_lag": 256},
+               {"DTYPE-CAPPED": "warn", "SHORT MEMORY BY DESIGN": "note", "NEED BEYOND DATA": "warn"}),
     "capped beyond the need": ({"dtype": "bfloat16"}, {"REMEMBERS": "good"}),
     "constant": (CONSTANT, {"REMEMBERS": "good", "CONSTANT": "note"}),
 }  # fmt: skip
@@ -125,13 +172,13 @@ def test_what_follows_from_the_numbers(changes, expected):
     assert [fact["name"] for fact in facts] == [verdict.name for verdict in found]
 
 
-RULES = ("gradient_dead", "vanishing", "exploding", "tbptt_blind", "need_unknown", "dtype_capped", "short_memory",
-         "remembers", "gate_constant")  # fmt: skip
+RULES = ("gradient_dead", "vanishing", "exploding", "tbptt_blind", "need_unknown", "need_beyond", "dtype_capped",
+         "short_memory", "remembers", "gate_constant", "gate_decorative")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_mutant_a_rule_that_says_nothing_is_noticed(name, monkeypatch):
-    monkeypatch.setattr(rules, name, lambda *arguments, **more: None)
+    monkeypatch.setattr(gate_rules if name.startswith("gate") else rules, name, lambda *arguments, **more: None)
     assert any(named(judge(record(**changes))) != expected for changes, expected in CASES.values())
 
 
@@ -143,9 +190,13 @@ def number(name: str, **changes) -> str:
 def test_numbers_are_those_at_the_need():
     assert number("VANISHING", lag_profile=profile(-0.1), loss=WORSE) == "r(50) = 1e-5"
     assert number("VANISHING", lag_profile=profile(-0.01, 49), loss=WORSE) == "r(50) = 0"
-    assert number("REMEMBERS") == "r(50) = 0.32, longest time scale 200 steps"
+    costs = "a memory of 50 steps costs 0.2 (0.1 to 0.3)"
+    assert number("REMEMBERS") == f"r(50) = 0.32, longest time scale 200 steps, {costs}"
     endless = np.array([1.0, 1.0, 1.0, np.inf])
-    assert number("REMEMBERS", timescales=endless) == "r(50) = 0.32, longest time scale any number of steps"
+    assert number("REMEMBERS", timescales=endless) == f"r(50) = 0.32, longest time scale any number of steps, {costs}"
+    assert number("COULD REMEMBER", **UNUSED) == "r(50) = 0.32, longest time scale 200 steps"
+    assert number("DECORATIVE", **held(FREE, FREE)) == "shuffled 0 (-0.1 to 0.1), averaged 0 (-0.1 to 0.1)"
+    assert number("NEED BEYOND DATA", needs_lag=120) == "N = 120, longest sequence 101 steps"
     alone = {"timescales": SHORT, "rest_profile": np.full(K, np.nan)}
     assert number("SHORT MEMORY BY DESIGN", **alone) == "longest time scale 10 steps, rest(50) = 0"
     assert number("GRADIENT DEAD", largest_entry=-LAGS.astype(float)) == "largest |dl/dm_(s-38)| = 1e-38"

@@ -27,9 +27,9 @@ from torch import nn
 
 from headgate.graph import trace
 from headgate.inspection.bootstrap import RESAMPLES, Paired, check
-from headgate.inspection.holding import KINDS, Condition, hold
+from headgate.inspection.holding import KINDS, Condition, Recordings, hold
 from headgate.inspection.override import overridden_cell
-from headgate.inspection.trials import Losses, Trials
+from headgate.inspection.trials import Losses, Place, Trials
 
 
 @dataclass(frozen=True)
@@ -93,18 +93,30 @@ def ablate(
     """
     _check_kinds(kinds)
     check(chance, resamples)
-    found = {}
     with Trials(model, batches, losses, seed) as trials:
-        for place in trials.places(names):
-            gates = tuple(trace(place.cell).gates)
-            able = [gate for gate in gates if gate in overridden_cell(place.cell).targets]
-            conditions = [Condition(gate, kind) for gate in able for kind in kinds]
-            base, tried = hold(trials, place, conditions, seed, engine)
-            whole = np.full((len(gates), len(kinds), len(base)), np.nan)
-            whole[[gates.index(gate) for gate in able]] = tried.reshape(len(able), len(kinds), len(base))
-            paired = Paired(base, chance, seed, resamples)
-            effect = paired.effects(whole)
-            found[place.name] = Ablation(place.name, gates, tuple(kinds), effect, whole, base, chance, paired.unit)
+        return gates_held(Recordings(trials, engine), trials.places(names), kinds, chance, seed, resamples)
+
+
+def gates_held(
+    recordings: Recordings,
+    places: Sequence[Place],
+    kinds: Sequence[str] = KINDS,
+    chance: float | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Ablation]:
+    """`ablate` within trials that are already under way."""
+    found = {}
+    for place in places:
+        gates = tuple(trace(place.cell).gates)
+        able = [gate for gate in gates if gate in overridden_cell(place.cell).targets]
+        conditions = [Condition(gate, kind) for gate in able for kind in kinds]
+        base, tried = hold(recordings, place, conditions, seed)
+        whole = np.full((len(gates), len(kinds), len(base)), np.nan)
+        whole[[gates.index(gate) for gate in able]] = tried.reshape(len(able), len(kinds), len(base))
+        paired = Paired(base, chance, seed, resamples)
+        effect = paired.effects(whole)
+        found[place.name] = Ablation(place.name, gates, tuple(kinds), effect, whole, base, chance, paired.unit)
     return found
 
 
@@ -169,7 +181,7 @@ def ablate_units(
                     f"units 0..{place.module.hidden_size - 1}."
                 )
         conditions = [Condition(gate, kind, (int(unit),)) for gate, unit in pairs for kind in kinds]
-        base, tried = hold(trials, place, conditions, seed, engine)
+        base, tried = hold(Recordings(trials, engine), place, conditions, seed)
     paired, tried = Paired(base, chance, seed, resamples), tried.reshape(len(pairs), len(kinds), len(base))
     effect = paired.effects(tried)
     return UnitAblation(place.name, tuple(pairs), tuple(kinds), effect, tried, base, chance, paired.unit)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from headgate.inspection import rules
+from headgate.inspection import gate_rules, rules
 from headgate.inspection.glance import Glance
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 
@@ -127,7 +127,7 @@ def verdicts_on(glance: Glance, need: Need, loss: float | None = None, limits: T
         rules.tbptt_blind(need.lag, need.tbptt, limits=limits),
         rules.dtype_capped(dtype, need.lag, limits) if glance.gates else None,
     ]
-    found += [rules.gate_constant(name, g.deviation, g.low, g.high, limits) for name, g in glance.gates.items()]
+    found += [gate_rules.gate_constant(name, g.deviation, g.low, g.high, limits) for name, g in glance.gates.items()]
     return [verdict for verdict in found if verdict is not None]
 
 

@@ -42,6 +42,8 @@ class Paired:
     Attributes:
         unit: SHARE or LOSS.
         scale: mean of chance - base where the unit is a share, else 1.
+        gain: low end, mean and high end of chance - base, [3], in the unit of the loss; None where chance is unknown,
+            low and high NaN of one sequence.
 
     Raises:
         ValueError: no sequences, a loss or chance level that is no finite number, or too few resamples.
@@ -59,10 +61,13 @@ class Paired:
             raise ValueError(f"the model's own loss is not finite in {wrong} of {len(self.base)} sequences.")
         self._seed, self._resamples = seed, resamples
         self.chance, self.unit, self.scale = chance, LOSS, 1.0
+        self.gain: np.ndarray | None = None
         if chance is not None:
-            low = float(np.quantile(self._means((chance - self.base)[None], np.ones_like(self.base)[None]), 0.025))
-            if low > 0:
-                self.unit, self.scale = SHARE, float(chance - self.base.mean())
+            better = (chance - self.base)[None]
+            self.gain = self._effects(better, np.ones(better.shape, dtype=bool), raw=True)[0]
+            # Of one sequence there is no interval, and its own loss has to do.
+            if (self.gain[1] if len(self.base) == 1 else self.gain[0]) > 0:
+                self.unit, self.scale = SHARE, float(self.gain[1])
 
     def effects(self, losses: np.ndarray, raw: bool = False) -> np.ndarray:
         """Low end, mean and high end of each condition's effect.

@@ -5,12 +5,14 @@ run: a reverse direction, which ends at the first step, forgets all but the firs
 
 Without `every_step` the states are restored to their initial values once, k steps before each row's end, so that
 the last state depends on the last k inputs and on no others. That is for a loss that reads each row's last step or
-last state, and costs one run a lag. What a model reads from outputs before that step by another way, as attention
-and pooling do, goes by no memory and stays.
+last state, and costs k steps a lag, about two runs for all default lags: what was run before the cut is taken from
+the run with nothing cut. What a model reads from outputs before that step by another way, as attention and pooling
+do, goes by no memory and stays.
 
 With `every_step` no output depends on more than the last k inputs at all: each step of each row is run from the
 initial state over its own window of k steps, exactly. That is for a loss that reads every step, and costs k runs a
-lag; with T steps and the default lags about 2 T runs altogether.
+lag; with T steps and the default lags about 2 T runs altogether. How that is done with several recurrent modules
+stands in `headgate.inspection.blocks`.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ import torch
 from torch import Tensor, nn
 
 from headgate.engines import Call, Result
+from headgate.inspection.blocks import in_blocks
 from headgate.inspection.bootstrap import RESAMPLES, SHARE, Paired, check
 from headgate.inspection.layers import Opened, run_layers
 from headgate.inspection.override import run
-from headgate.inspection.replay import Play
 from headgate.inspection.trials import Losses, Trials
 
+# Steps of each row that are run before its states are restored, [B], by its length, [B].
+Cut = Callable[[Tensor], Tensor]
 WITHIN = 0.01
 _AT_ONCE = 1 << 24  # numbers of the gates that are worked on in one go
 
@@ -87,28 +91,48 @@ def use_curve(
     seed: int = 0,
     *,
     every_step: bool = False,
+    needs_lag: int | None = None,
     resamples: int = RESAMPLES,
 ) -> UseCurve:
     """The loss with a memory that reaches k steps, beside that with all of it (Khandelwal et al. 2018).
 
     Args:
         model, batches, losses, chance, seed, resamples: as in `ablate`.
-        lags: numbers of steps; None for 1, 2, 4, ... The longest row's length is always among them.
+        lags: numbers of steps; None for 1, 2, 4, ..., and some about `needs_lag`. The longest row's length is always
+            among them.
         every_step: limit the memory at every step, and not once before the end.
+        needs_lag: how many steps back the task reaches, if known. A memory of so many steps lacks what the task needs,
+            and one of a step more has it, so both are tried, and a quarter below and above.
 
     Raises:
         ValueError: lags that are no numbers of steps, and as in `ablate`.
         RuntimeError: a module is called step by step, its state handed from call to call, so no call knows the end;
-            with `every_step`: there are several recurrent modules, or layers that read a reverse direction, whose
-            windows would add up.
+            with `every_step`: something may read a reverse direction, modules take different numbers of steps, or one
+            begins with another's state.
     """
     check(chance, resamples)
     with Trials(model, batches, losses, seed) as trials:
-        _refuse_chains(trials)
-        if every_step:
-            _refuse_windows(trials)
-        steps = _lags(lags, trials.longest)
-        found = np.stack([_limited(trials, int(lag), every_step) for lag in steps[:-1]] + [trials.base])
+        return used(trials, lags, chance, seed, every_step=every_step, needs_lag=needs_lag, resamples=resamples)
+
+
+def used(
+    trials: Trials,
+    lags: Sequence[int] | None = None,
+    chance: float | None = None,
+    seed: int = 0,
+    *,
+    every_step: bool = False,
+    needs_lag: int | None = None,
+    resamples: int = RESAMPLES,
+) -> UseCurve:
+    """`use_curve` within trials that are already under way."""
+    _refuse_chains(trials)
+    steps = _lags(lags, trials.longest, needs_lag)
+    if every_step:
+        _refuse_reverse(trials)
+        found = np.stack([_by_windows(trials, int(lag)) for lag in steps[:-1]] + [trials.base])
+    else:
+        found = np.stack([*_cut_once(trials, [_last(int(lag)) for lag in steps[:-1]]), trials.base])
     paired = Paired(trials.base, chance, seed, resamples)
     if paired.unit == SHARE:
         allowed, rule = WITHIN * paired.scale, f"within {WITHIN:.0%} of (chance - loss)"
@@ -122,12 +146,26 @@ def use_curve(
     return UseCurve(steps, excess, found, trials.base, used, allowed, rule, every_step)
 
 
-def _limited(trials: Trials, lag: int, every_step: bool) -> np.ndarray:
-    """Every sequence's loss with a memory of so many steps, [N]."""
-    plays = dict.fromkeys(trials.places(), _restored(lambda length: length - lag))
-    batches = range(len(trials.batches))
-    runs = (trials.run_whole(k, _Windows(lag)) if every_step else trials.run(k, plays) for k in batches)
+def _by_windows(trials: Trials, lag: int) -> np.ndarray:
+    """Every sequence's loss with windows of so many steps, [N]."""
+    if len({place.module for place in trials.places()}) == 1:
+        runs = (trials.run_whole(k, _Windows(lag)) for k in range(len(trials.batches)))
+    else:
+        runs = (in_blocks(trials, k, lag) for k in range(len(trials.batches)))
     return np.concatenate([trials.numbers(k, losses) for k, losses in enumerate(runs)])
+
+
+def _cut_once(trials: Trials, cuts: Sequence[Cut]) -> np.ndarray:
+    """Every sequence's loss with the states restored once, for each way to place that, [cut, N]."""
+    found = np.empty((len(cuts), len(trials.base)))
+    places = trials.places()
+    for k, span in enumerate(trials.spans) if len(cuts) else ():
+        kept = {place: _Kept() for place in places}
+        trials.run(k, kept)
+        for c, cut in enumerate(cuts):
+            plays = {place: _Restored(cut, whole) for place, whole in kept.items()}
+            found[c, span] = trials.numbers(k, trials.run(k, plays))
+    return found
 
 
 def state_reset(
@@ -145,16 +183,24 @@ def state_reset(
     """
     check(chance, resamples)
     with Trials(model, batches, losses, seed) as trials:
-        _refuse_chains(trials)
-        plays = dict.fromkeys(trials.places(), _restored(lambda length: length // 2))
-        found = np.concatenate([trials.numbers(k, trials.run(k, plays)) for k in range(len(trials.batches))])
+        return reset_half_way(trials, chance, seed, resamples)
+
+
+def reset_half_way(
+    trials: Trials, chance: float | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> StateReset:
+    """`state_reset` within trials that are already under way."""
+    _refuse_chains(trials)
+    (found,) = _cut_once(trials, [lambda length: length // 2])
     paired = Paired(trials.base, chance, seed, resamples)
     return StateReset(paired.effects(found), found, trials.base, chance, paired.unit)
 
 
-def _lags(lags: Sequence[int] | None, longest: int) -> np.ndarray:
+def _lags(lags: Sequence[int] | None, longest: int, needs_lag: int | None) -> np.ndarray:
     if lags is None:
-        lags = [1 << power for power in range(longest.bit_length())]
+        near = [] if needs_lag is None else [needs_lag - needs_lag // 4, needs_lag, needs_lag + 1]
+        near += [] if needs_lag is None else [needs_lag + max(2, needs_lag // 4)]
+        lags = [*(1 << power for power in range(longest.bit_length())), *near]
     for lag in lags:
         if isinstance(lag, bool) or int(lag) != lag or lag < 1:
             raise ValueError(f"use_curve: {lag!r} among the lags is no number of steps; give whole numbers above 0.")
@@ -170,35 +216,76 @@ def _refuse_chains(trials: Trials) -> None:
             )
 
 
-def _refuse_windows(trials: Trials) -> None:
-    places = trials.places()
-    modules = {place.module for place in places}
-    if len(modules) > 1:
+def _refuse_reverse(trials: Trials) -> None:
+    modules = {place.module for place in trials.places()}
+    if any(module.bidirectional and (module.num_layers > 1 or len(modules) > 1) for module in modules):
         raise RuntimeError(
-            f"use_curve: every_step=True knows windows of one recurrent module, but {len(modules)} are called, whose "
-            "windows would add up; use every_step=False."
-        )
-    (module,) = modules
-    if module.bidirectional and module.num_layers > 1:
-        raise RuntimeError(
-            "use_curve: every_step=True cannot limit layers that read a reverse direction, which has seen what comes "
-            "after their window; use every_step=False."
+            "use_curve: every_step=True limits what comes before a step, but a layer or module that reads a reverse "
+            "direction sees what comes after it, at any distance, so no window of the past becomes the whole as it "
+            "grows; use every_step=False."
         )
 
 
-def _restored(place: Callable[[Tensor], Tensor]) -> Play:
-    """Runs with the states restored once; `place` gives, for each row's length, the steps run before that, [B]."""
+def _last(lag: int) -> Cut:
+    """So many steps before the end of each row."""
+    return lambda length: length - lag
 
-    def play(call: Call, count: int) -> Result:
+
+class _Kept:
+    """Runs as nothing were changed, and keeps each call and what came of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Call, Result]] = []
+
+    def __call__(self, call: Call, count: int) -> Result:
+        self.calls.append((call, run(call)))
+        return self.calls[-1][1]
+
+
+class _Restored:
+    """Runs with the states restored once; `cut` gives, for each row's length, the steps run before that, [B]."""
+
+    def __init__(self, cut: Cut, kept: _Kept) -> None:
+        self._cut, self._kept = cut, kept
+
+    def __call__(self, call: Call, count: int) -> Result:
         T, B = call.input.shape[:2]
         steps = torch.arange(T, device=call.input.device)[:, None]
         length = torch.full((B,), T, device=steps.device) if call.lengths is None else call.lengths
-        before = place(length)
+        before = self._cut(length).clamp(min=0)
+        first = steps >= length - before if call.reverse else steps < before
+        known, result = self._kept.calls[count]
+        if _same(known, call, first & (steps < length)):
+            return _with_last(call, result, before, length - before)
         # In time, a reset stands between a step and the one before it, whichever of them is run first.
         reset = (steps == (length - before if call.reverse else before)) & (before > 0) & (before < length)
         return run(replace(call, reset=reset if call.reset is None else reset | call.reset))
 
-    return play
+
+def _same(one: Call, other: Call, steps: Tensor) -> bool:
+    """Whether two calls of a layer and direction begin alike and are given the same at these steps, [T, B]."""
+    changed = (one.input != other.input).any(-1) & steps
+    return not changed.any() and all(map(torch.equal, one.initial, other.initial))
+
+
+def _with_last(call: Call, whole: Result, before: Tensor, last: Tensor) -> Result:
+    """A call's result of which the last steps of each row are run from its initial state, the others known.
+
+    Args:
+        call: of which nothing but those steps is run.
+        whole: what the others are taken from.
+        before: steps of each row that are known, [B].
+        last: and of those that are run, [B].
+    """
+    T, B = call.input.shape[:2]
+    row, steps = torch.arange(B, device=last.device), torch.arange(int(last.max()) if B else 0, device=last.device)
+    # A reverse direction ends at the first step in time.
+    times = (steps[:, None] + (torch.zeros_like(before) if call.reverse else before)).clamp_max(T - 1)
+    reset = None if call.reset is None else call.reset[times, row]
+    found = run(replace(call, input=call.input[times, row], lengths=last, reset=reset))
+    output, taken = whole.output.clone(), steps[:, None] < last
+    output[times[taken], row.expand_as(times)[taken]] = found.output[taken]
+    return Result(output, found.final)
 
 
 class _Windows:

@@ -13,18 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from headgate.inspection.ablation import Ablation, ablate
-from headgate.inspection.bootstrap import Paired
+from headgate.inspection.ablation import Ablation, gates_held
+from headgate.inspection.bootstrap import LOSS, Paired
 from headgate.inspection.capture import Watch, watch
-from headgate.inspection.context import StateReset, UseCurve, state_reset, use_curve
+from headgate.inspection.context import StateReset, UseCurve, reset_half_way, used
 from headgate.inspection.dynamics import with_dynamics
+from headgate.inspection.holding import Recordings
+from headgate.inspection.measure import NO_GATES
 from headgate.inspection.narrow import narrow_watch
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 from headgate.inspection.trace import Trace
 from headgate.inspection.triage import triage_facts, units_with_constant_gates
-from headgate.inspection.trials import Losses
-from headgate.inspection.units import VERIFY, UnitSweep, sweep_units
+from headgate.inspection.trials import Losses, Trials
+from headgate.inspection.units import VERIFY, UnitSweep, units_held
 from headgate.inspection.verdicts import as_facts, judge
 
 # So many sequences are followed step by step; causes are looked for in all that are given.
@@ -35,6 +37,8 @@ MOST_DOUBTFUL = 16
 LARGE = 4_000_000
 # With fewer sequences than this no interval can be told, so only a few units are stilled.
 ENOUGH, FEW = 8, 4
+# Arrays of which it is said why they are not there.
+CAUSES = ("ablation", "kill", "use")
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def examine(
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
     if causes:
         verify = (FEW if loss["rows"] < ENOUGH else VERIFY) if verify is None else verify
-        records = _with_causes(records, model, batches, losses, chance, seed, verify, every_step)
+        records = _with_causes(records, Trials(model, batches, losses, seed), chance, seed, verify, every_step)
     return _judged(records, train_length, limits)
 
 
@@ -162,7 +166,8 @@ def _set_format(seen: Watch, dtype: torch.dtype | None) -> None:
 def _recorded(trace: Trace, loss: dict[str, Any], asked: dict[str, Any]) -> Record:
     """What one call tells; of causes, that nobody asked for them yet."""
     record = trace.record(**asked)
-    return _caused(replace(record, facts={**record.facts, "loss": loss}), None, None, None, None, {})
+    missing = {name: "not asked for" for name in CAUSES if name != "ablation" or record.facts["gates"]}
+    return _caused(replace(record, facts={**record.facts, "loss": loss}), None, None, None, None, missing)
 
 
 def _seen(
@@ -190,8 +195,18 @@ def _seen(
             )
         paired = Paired(found.detach().double().cpu().numpy(), chance, seed)
         seen.backward(found.sum())
-    loss = {"value": float(paired.base.mean()), "chance": chance, "rows": len(paired.base), "unit": paired.unit}
-    return seen, loss
+    return seen, _loss_facts(paired)
+
+
+def _loss_facts(paired: Paired) -> dict[str, Any]:
+    """The mean loss, and how much better than chance it is; of one sequence that has no ends."""
+    facts = {"value": float(paired.base.mean()), "chance": paired.chance, "rows": len(paired.base), "unit": LOSS}
+    return facts if paired.gain is None else facts | {"gain": _ends(paired.gain)}
+
+
+def _ends(interval: Iterable[float]) -> dict[str, float | None]:
+    numbers = (float(value) if math.isfinite(value) else None for value in interval)
+    return dict(zip(("low", "middle", "high"), numbers, strict=True))
 
 
 @contextmanager
@@ -213,29 +228,29 @@ def _undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
 
 
 def _with_causes(
-    records: dict[str, Record],
-    model: nn.Module,
-    batches: list[Any],
-    losses: Losses,
-    chance: float | None,
-    seed: int,
-    verify: int,
-    every_step: bool,
+    records: dict[str, Record], trials: Trials, chance: float | None, seed: int, verify: int, every_step: bool
 ) -> dict[str, Record]:
-    gates = ablate(model, batches, losses, chance=chance, seed=seed)
-    doubtful = {name: _constant(record) for name, record in records.items()}
-    units = sweep_units(
-        model, batches, losses, verify=verify, units={n: u for n, u in doubtful.items() if u}, chance=chance, seed=seed
-    )
     missing: dict[str, str] = {}
-    try:
-        use = use_curve(model, batches, losses, chance=chance, seed=seed, every_step=every_step)
-        reset = state_reset(model, batches, losses, chance=chance, seed=seed)
-    except (RuntimeError, ValueError) as reason:
-        use, reset, missing["use"] = None, None, str(reason)
-    return {
-        name: _caused(record, gates.get(name), units.get(name), use, reset, missing) for name, record in records.items()
-    }
+    needs_lag = next(iter(records.values())).facts["needs_lag"]
+    doubtful = {name: units for name, record in records.items() if (units := _constant(record))}
+    with trials:
+        recordings, places = Recordings(trials), trials.places()
+        gates = gates_held(recordings, places, chance=chance, seed=seed)
+        units = units_held(recordings, places, verify, doubtful, chance, seed)
+        del recordings
+        try:
+            use = used(trials, None, chance, seed, every_step=every_step, needs_lag=needs_lag)
+            reset = reset_half_way(trials, chance, seed)
+        except (RuntimeError, ValueError) as reason:
+            use, reset, missing["use"] = None, None, str(reason)
+    loss = _loss_facts(Paired(trials.base, chance, seed))
+    found = {}
+    for name, record in records.items():
+        record = replace(record, facts={**record.facts, "loss": loss})
+        cell = record.facts["cell"]
+        why = {"ablation": NO_GATES.format(cell=cell), "kill": f"{cell} has no memory of one value a unit"} | missing
+        found[name] = _caused(record, gates.get(name), units.get(name), use, reset, why)
+    return found
 
 
 def _constant(record: Record) -> list[int]:
@@ -257,29 +272,24 @@ def _caused(
     missing: dict[str, str],
 ) -> Record:
     arrays, facts = dict(record.arrays), dict(record.facts)
-    facts["missing"] = {**facts["missing"], **missing}
     if gates is not None and gates.gates:
         arrays["ablation"] = gates.effect
         facts["ablation_kinds"] = list(gates.kinds)
         facts["ablation_unit"] = gates.unit
-    some = gates or units
-    if some is not None:
-        loss = float(some.loss.mean())
-        facts["loss"] = {"value": loss, "chance": some.chance, "rows": len(some.loss), "unit": "loss"}
     if units is not None:
         arrays |= {"kill": units.kill, "kill_predicted": units.predicted}
         if "gate_deviation" in arrays:
             spread = (arrays[key] for key in ("gate_deviation", "saturated_low", "saturated_high"))
             facts["triage"] = triage_facts(facts["gates"], *spread, units, timescales=arrays.get("timescales"))
-    horizons = dict(facts["horizons"])
-    if use is None:
-        horizons["used"] = {"missing": missing.get("use", "not asked for")}
-    else:
+    if use is not None:
         arrays |= {"use_lags": use.lags, "use_loss": use.excess}
-        horizons["used"] = {"lag": use.used, "at_least": False, "share": 0.01, "rule": use.rule}
+        found = {"lag": use.used, "at_least": False, "share": 0.01, "rule": use.rule}
+    else:
+        found = {"missing": missing["use"]}
     if reset is not None:
-        # Of one sequence there is no interval.
-        ends = (float(value) if math.isfinite(value) else None for value in reset.effect)
-        facts["reset"] = dict(zip(("low", "middle", "high"), ends, strict=True))
-    facts["horizons"] = horizons
+        facts["reset"] = _ends(reset.effect)
+    facts["horizons"] = {**facts["horizons"], "used": found}
+    there = dict(zip(CAUSES, ("ablation", "kill", "use_lags"), strict=True))
+    why = {name: reason for name, reason in missing.items() if there[name] not in arrays}
+    facts["missing"] = {k: v for k, v in facts["missing"].items() if there.get(k) not in arrays} | why
     return Record(record.name, facts, arrays)

@@ -19,7 +19,7 @@ FROM_ALL_BATCHES = ("mean", "time mean")
 STILL = ("mean", "zero", "one", "freeze")
 # Batches of no more rows than this are run under several conditions at once, as rows of one call: a product with a few
 # rows takes little longer than with one. So many numbers of an output may that make.
-FEW_ROWS, AT_ONCE = 4, 60_000_000
+FEW_ROWS, AT_ONCE = 4, 30_000_000
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,28 @@ class Condition:
 
 
 def hold(
-    trials: Trials, place: Place, conditions: Sequence[Condition], seed: int = 0, engine: str | None = None
+    recordings: Recordings, place: Place, conditions: Sequence[Condition], seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The losses under each condition, at one layer and direction.
+
+    Args:
+        recordings: of the trials to be made.
+        place: which layer and direction.
+        conditions: what to try.
+        seed: of shuffles.
 
     Returns:
         Each sequence's loss with nothing held but on the same way, [N]: so a value held at what it was gives the same
         loss to the bit. And those of the conditions, [C, N]; NaN where there was nothing to shuffle.
     """
+    trials, engine = recordings.trials, recordings.engine
     N = len(trials.base)
     base, found = np.empty(N), np.full((len(conditions), N), np.nan)
     if not conditions:
         return trials.base, found
     means: dict[Target, Means] = {condition.target: Means() for condition in conditions}
     for k, span in enumerate(trials.spans):
-        # What was recorded of a batch is held in memory only as long as that batch is looked at.
-        recorder = Recorder(engine)
-        base[span] = trials.numbers(k, trials.run(k, {place: recorder}))
+        (recorder,), base[span] = recordings.of(k, [place])
         for target, mean in means.items():
             mean.add(recorder, target)
         for c, condition in enumerate(conditions):
@@ -69,6 +74,31 @@ def hold(
             same = conditions[c].kind == "time mean" and N == 1 and conditions[c].units is None
             found[c, span] = base[span] if same else trials.numbers(k, trials.run(k, {place: play}))
     return base, found
+
+
+class Recordings:
+    """Runs of batches with nothing held, and what was in them; the last one is kept, so that who asks again does not
+    run it again, and no more than one batch is in memory.
+
+    Args:
+        trials: within its with-block.
+        engine: to run on; None for the fastest.
+    """
+
+    def __init__(self, trials: Trials, engine: str | None = None) -> None:
+        self.trials, self.engine = trials, engine
+        self._last: tuple[int, tuple[Place, ...]] | None = None
+        self._found: tuple[list[Recorder], np.ndarray] | None = None
+
+    def of(self, batch: int, places: Sequence[Place]) -> tuple[list[Recorder], np.ndarray]:
+        """What ran at these layers and directions, in one run of a batch, and the losses of its sequences."""
+        asked = batch, tuple(places)
+        if asked != self._last or self._found is None:
+            self._last = self._found = None
+            recorders = {place: Recorder(self.engine) for place in places}
+            losses = self.trials.numbers(batch, self.trials.run(batch, recorders))
+            self._last, self._found = asked, (list(recorders.values()), losses)
+        return self._found
 
 
 class Recorder:

@@ -35,6 +35,7 @@ SAMPLE = 20_000
 SURVIVAL_ROWS = 8
 ROUNDING = 1e-9
 HORIZONS = {"1e-3": 1e-3, "1e-7": 1e-7}
+NO_GATES = "{cell} has no gates"
 
 
 def measure(
@@ -69,6 +70,12 @@ def measure(
         facts |= {"paths": list(found.paths), "cuts": list(found.cuts), "decay": decay(arrays)}
         facts |= {"parameter_lag_99": truncation.lag_99, "truncation": _at(truncation, tbptt)}
     horizons["used"] = {"missing": "measured by examine, which runs the model again with its memory cut"}
+    missing |= {
+        "ablation": "measured by examine, which runs the model again with its gates held"
+        if facts["gates"]
+        else NO_GATES.format(cell=seen.cell.name),
+        "kill": "measured by examine, which runs the model again with its units stilled",
+    }
     if content:
         held = measure_provenance(adjoint, pieces.edges(len(adjoint.run.input), TRIANGLE, seen.reverse))
         if held is None:

@@ -23,7 +23,8 @@ from headgate.inspection.narrow import narrow_watch
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds
 
-# The usual gradient norm and the share of clipped updates are told from so many looks, the norm from so few at least.
+# The usual gradient norm and loss and the share of clipped updates are told from so many looks, the first two from so
+# few at least.
 REMEMBERED, FEWEST = 20, 3
 NOTHING_CALLED = "no recurrent layer was called in the step that was looked at."
 COMPILED = "it is compiled, and compiled code calls no hook; Monitor.look, with a loss of its own, sees it."
@@ -63,7 +64,8 @@ class Look:
         """Tell of the step what cannot be seen from the layers; between looks, nothing happens.
 
         Args:
-            loss: in the unit of the monitor's `chance`.
+            loss: in the unit of the monitor's `chance`. Without it a jump of the norm is not told: the norm jumps, too,
+                where a model begins to learn.
             norm: of the gradient of all parameters before it is clipped, as clip_grad_norm_ returns it; under a
                 GradScaler after `unscale_`.
             clip: the norm it is clipped to.
@@ -327,7 +329,11 @@ class Monitor:
     def _judge(self, look: Look) -> None:
         """Whatever the rules say, and whether it is time to tell it."""
         usual = median(self._norms) if len(self._norms) >= FEWEST else None
-        whole = rules.exploding(norm=look.norm, usual_norm=usual, loss=look.loss, limits=self.limits)
+        losses = [entry["loss"] for entry in self.history[-REMEMBERED:] if math.isfinite(entry["loss"])]
+        usual_loss = median(losses) if len(losses) >= FEWEST else None
+        whole = rules.exploding(
+            norm=look.norm, usual_norm=usual, loss=look.loss, usual_loss=usual_loss, limits=self.limits
+        )
         look.alarms += self._alarms.hear(look.step, "", [whole] if whole else [])
         for name, found in look.glances.items():
             verdicts = verdicts_on(found, self.need, look.loss, self.limits)

@@ -1,8 +1,9 @@
 """When something may be said about a layer's memory: one function a verdict, numbers in, a `Verdict` or None out.
 
-The rules stand here once, for the verdicts of a finished measurement and for the warnings during training alike. They
-see plain numbers only, and compute nothing but the comparison. Quantities that fade with lag come as log10, as in a
-Record. Where a rule needs to know how far back the task reaches and nobody said so, it stays silent.
+The rules stand here and, on gates, in `gate_rules`, once, for the verdicts of a finished measurement and for the
+warnings during training alike. They see plain numbers only, and compute nothing but the comparison. Quantities that
+fade with lag come as log10, as in a Record. Where a rule needs to know how far back the task reaches and nobody said
+so, it stays silent.
 
 None of the numbers found in the literature is calibrated on recurrent depth; every one of them is a setting.
 """
@@ -16,7 +17,7 @@ import numpy as np
 
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 
-# Low end, middle and high end of what removing something costs: (loss - loss before) / (chance - loss before).
+# Low end, middle and high end of what removing something costs, as share of what was learnt or in the loss's own unit.
 Interval = tuple[float, float, float]
 
 AUTOTRAINER = "AUTOTRAINER, Zhang et al. 2021"
@@ -24,10 +25,13 @@ SAGEMAKER = "SageMaker Debugger"
 PASCANU = "Pascanu, Mikolov & Bengio 2013"
 KARPATHY = "Karpathy, Johnson & Fei-Fei 2015"
 GREFF = "Greff et al. 2017 (ablation)"
+KHANDELWAL = "Khandelwal et al. 2018 (use)"
 TALLEC = "Tallec & Ollivier 2018; Mahto et al. 2021"
 AICHER = "Aicher, Foti & Fox 2019"
 VOGT = "Vogt et al. 2020"
 ARITHMETIC = "arithmetic of the number format"
+# Words and rule where a gradient has vanished and no loss says whether that hurts.
+UNJUDGED = "; whether that hurts cannot be told without a loss and a baseline.", ", with nothing to judge the loss by"
 
 
 # --- gradients --------------------------------------------------------------------------------------------------
@@ -73,38 +77,69 @@ def vanishing(
     loss: float | None = None,
     baseline: float | None = None,
     limits: Thresholds = DEFAULTS,
+    *,
+    gain: Interval | None = None,
+    cut: Interval | None = None,
 ) -> Verdict | None:
     """Little gradient reaches the lag that the task needs, and the loss shows it.
 
-    A faded gradient alone is a state that training may leave by itself, so without a loss and a baseline to judge it
-    by this is a note; with a loss that is better than the baseline it is nothing.
+    A faded gradient alone is a state that training may leave by itself, so there has to be a loss that is not better
+    than the best answer that does without that lag (AUTOTRAINER: reported only if training does not converge). Of such
+    answers two may be known, and the loss has to be better than each: chance, which remembers nothing; and the model's
+    own with its memory cut to so many steps, which finds a model that lives on what is nearer. Without either this is a
+    note.
+
+    Better than chance: on few sequences a loss may lie some per cent below chance by which sequences they are, so an
+    interval has to say it. Where there is none, of one sequence or of a batch's mean in training, a share decides,
+    `limits.better_by`. Worse when cut: an interval has to say it, and without one that answer is not known.
 
     Args:
         at_need: log10 r(needs_lag), the relative gradient there; NaN: not measured.
         needs_lag: how far back the task reaches; None: unknown, so nothing is said.
         loss: the model's, on the same data and in the same unit as `baseline`.
         baseline: loss of the best answer that needs no memory (chance).
+        gain: baseline - loss over sequences; None or NaN ends: no interval can be told.
+        cut: what the loss rises by if the memory reaches `needs_lag` steps and no further; None: not measured.
     """
     if needs_lag is None or not at_need < math.log10(limits.weak):
         return None
-    judged = loss is not None and baseline is not None
-    if judged and _better(loss, baseline, limits):
+    tried = [_by_chance(loss, baseline, gain, limits), _by_cut(needs_lag, cut)]
+    judged = [one for one in tried if one is not None]
+    failed = [(words, rule) for better, words, rule in judged if not better]
+    if judged and not failed:
         return None
     strong = at_need < math.log10(limits.strong)
-    text = f"Hardly any gradient reaches lag {needs_lag}, which the task needs"
-    if judged:
-        text += f", and the loss ({loss:.3g}) is not better than without memory ({baseline:.3g})."
-    else:
-        text += "; whether that hurts cannot be told without a loss and a baseline."
+    words, rule = failed[0] if failed else UNJUDGED
     return Verdict(
         "VANISHING",
         "note" if not judged else "bad" if strong else "warn",
-        text,
+        f"Hardly any gradient reaches lag {needs_lag}, which the task needs{words}",
         f"r({needs_lag}) = {power(at_need)}",
-        f"r(N) < {power(math.log10(limits.strong if strong else limits.weak))} and loss not better than the baseline "
-        f"by {limits.better_by:.0%}",
+        f"r(N) < {power(math.log10(limits.strong if strong else limits.weak))}{rule}",
         SAGEMAKER + "; " + AUTOTRAINER if strong else AUTOTRAINER,
     )
+
+
+def _by_chance(
+    loss: float | None, baseline: float | None, gain: Interval | None, limits: Thresholds
+) -> tuple[bool, str, str] | None:
+    """Whether the loss is better than chance, and what is said if it is not: words, and the rule; None: unknown."""
+    if loss is None or baseline is None:
+        return None
+    words = f", and the loss ({loss:.3g}) is not better than without memory ({baseline:.3g})"
+    if known(gain):
+        return gain[0] > 0, f"{words} beyond doubt.", " and 95% interval of chance - loss not above 0"
+    better = baseline - loss > limits.better_by * abs(baseline)
+    alone = "; of one loss alone there is no interval, so a share decides."
+    rule = f" and loss not better than chance by {limits.better_by:.0%}, where there is no interval"
+    return better, words + alone, rule
+
+
+def _by_cut(needs_lag: int, cut: Interval | None) -> tuple[bool, str, str] | None:
+    if not known(cut):
+        return None
+    words = f", and without what is {needs_lag} steps back or more the loss is no worse beyond doubt."
+    return cut[0] > 0, words, " and 95% interval of what a memory of N steps costs not above 0"
 
 
 def exploding(
@@ -116,9 +151,15 @@ def exploding(
     steps: int | None = None,
     loss: float | None = None,
     product: float | None = None,
+    usual_loss: float | None = None,
     limits: Thresholds = DEFAULTS,
 ) -> Verdict | None:
     """The gradient grows on its way back, jumps between updates, or is no number. Whatever is None is not judged.
+
+    A jump of the norm alone is no harm: it comes too when a model leaves a plateau, and the loss falls, and behind a
+    loss that has become small any gradient is ten times the usual; and clipping undoes it for the update. So the loss
+    has to stand higher than it usually does as well (AUTOTRAINER: reported only if training does not converge); where
+    that is not known, this is a note. In training, all of it has to hold at two looks in a row.
 
     Args:
         growth: log10 of the largest relative gradient over all lags, max_k r(k); NaN: not measured.
@@ -127,9 +168,10 @@ def exploding(
         usual_norm: its running median.
         lyapunov: largest Lyapunov exponent, per step.
         steps: the length T over which it would act.
-        loss: of this update; only whether it is a number counts.
+        loss: of this update.
         product: log10 of the norm of the Jacobians' product over those k steps; None: not measured. Where it is small,
             what grows is not this layer's doing: a layer above hands a gradient to steps far apart.
+        usual_loss: running median of the loss.
     """
     for what, value in {"loss": loss, "norm of the gradient": norm}.items():
         if value is not None and not math.isfinite(value):
@@ -141,9 +183,14 @@ def exploding(
             number += f", norm of the Jacobians' product {power(product)}"
             rule += ", and so is the norm of the Jacobians' product"
         return _explodes("bad", number, rule, AUTOTRAINER, "grows on its way back in time")
-    if norm is not None and usual_norm and norm > limits.norm_jump * usual_norm:
-        number, rule = f"norm = {norm:.3g}, usually {usual_norm:.3g}", f"norm > {limits.norm_jump:g} x running median"
-        return _explodes("warn", number, rule, PASCANU, "jumped at this update")
+    jumped = norm is not None and bool(usual_norm) and norm > limits.norm_jump * usual_norm
+    both = loss is not None and usual_loss is not None
+    if jumped and (not both or loss > usual_loss):
+        number = f"norm = {norm:.3g}, usually {usual_norm:.3g}"
+        number += f"; loss = {loss:.3g}, usually {usual_loss:.3g}" if both else ""
+        rule = f"norm > {limits.norm_jump:g} x running median" + (", and loss > running median" if both else "")
+        how = "jumped at this update" + (" and the loss with it" if both else "; whether that harms, a loss would tell")
+        return _explodes("warn" if both else "note", number, rule, f"{PASCANU}; {AUTOTRAINER}", how)
     if lyapunov is not None and steps is not None and lyapunov > 0 and lyapunov * steps > math.log(limits.growth):
         number = f"exponent = {lyapunov:.3g} per step, T = {steps}"
         return _explodes("warn", number, f"exponent > 0 and exponent x T > ln {limits.growth:g}", VOGT, "can grow")
@@ -193,26 +240,58 @@ def need_unknown(needs_lag: int | None) -> Verdict | None:
     )
 
 
+def need_beyond(needs_lag: int | None, longest: int) -> Verdict | None:
+    """No sequence that was looked at is as long as the task reaches back.
+
+    Args:
+        needs_lag: how far back the task reaches, if known.
+        longest: steps of the longest row.
+    """
+    if needs_lag is None or needs_lag < longest:
+        return None
+    return Verdict(
+        "NEED BEYOND DATA",
+        "warn",
+        f"The task reaches {needs_lag} back, but the longest sequence here takes {steps_of(longest)}, so nothing tells "
+        f"whether a gradient or a use reaches so far; give sequences of at least {needs_lag + 1} steps.",
+        f"N = {needs_lag}, longest sequence {steps_of(longest)}",
+        "N >= steps of the longest sequence",
+        ARITHMETIC,
+    )
+
+
 def remembers(
-    at_need: float, stored: float | None, needs_lag: int | None, limits: Thresholds = DEFAULTS
+    at_need: float,
+    stored: float | None,
+    needs_lag: int | None,
+    limits: Thresholds = DEFAULTS,
+    cut: Interval | None = None,
 ) -> Verdict | None:
-    """What the task needs can be stored and can be trained.
+    """What the task needs can be stored, can be trained, and is used: without it the loss is worse.
+
+    A gradient is no memory, and a memory need not be read: none of the three horizons follows from another. So that it
+    could be stored and trained is a note, COULD REMEMBER, as long as nothing shows its use.
 
     Args:
         at_need: log10 r(needs_lag).
         stored: longest time scale of the memory, steps; None for a cell without a highway.
         needs_lag: how far back the task reaches; None: unknown, so nothing is said.
+        cut: what the loss rises by if the memory reaches `needs_lag` steps and no further; None: not measured.
     """
     if needs_lag is None or stored is None or not (at_need >= math.log10(limits.weak) and stored >= needs_lag):
         return None
-    return Verdict(
-        "REMEMBERS",
-        "good",
-        f"The memory holds {steps_of(stored)} and gradient reaches lag {needs_lag}, which the task needs.",
-        f"r({needs_lag}) = {power(at_need)}, longest time scale {steps_of(stored)}",
-        f"r(N) >= {power(math.log10(limits.weak))} and longest time scale >= N",
-        f"{AUTOTRAINER}; {TALLEC}",
-    )
+    number = f"r({needs_lag}) = {power(at_need)}, longest time scale {steps_of(stored)}"
+    rule = f"r(N) >= {power(math.log10(limits.weak))} and longest time scale >= N"
+    could = f"The memory holds {steps_of(stored)} and gradient reaches lag {needs_lag}, which the task needs"
+    if known(cut) and cut[0] > 0:
+        text = f"{could}, and without what is that far back the loss is worse."
+        number += f", a memory of {needs_lag} steps costs {interval_in_words(cut)}"
+        rule += ", and 95% interval of what a memory of N steps costs above 0"
+        return Verdict("REMEMBERS", "good", text, number, rule, f"{AUTOTRAINER}; {TALLEC}; {KHANDELWAL}")
+    why = "but without what is that far back the loss is no worse beyond doubt"
+    if not known(cut):
+        why = "whether it uses it was not measured" if cut is None else "of one sequence nothing tells whether it does"
+    return Verdict("COULD REMEMBER", "note", f"{could}; {why}.", number, rule, f"{AUTOTRAINER}; {TALLEC}")
 
 
 def short_memory(
@@ -257,98 +336,6 @@ def dtype_capped(dtype: str, needs_lag: int | None, limits: Thresholds = DEFAULT
     return Verdict("DTYPE-CAPPED", "warn", text, f"N = {needs_lag}", f"N > {cap} with gates in {dtype}", ARITHMETIC)
 
 
-# --- gates ------------------------------------------------------------------------------------------------------
-
-
-def constant_units(
-    deviation: Sequence[float], low: Sequence[float], high: Sequence[float], limits: Thresholds = DEFAULTS
-) -> np.ndarray:
-    """Which units' gate is constant, [H] bool: it hardly moves and stands at one end of its range.
-
-    Args:
-        deviation: standard deviation of the pre-activation over steps and rows, logit units, [H].
-        low, high: share of steps at the low and the high end of the range, [H].
-    """
-    ends = np.maximum(np.asarray(low, dtype=float), np.asarray(high, dtype=float))
-    return (np.asarray(deviation, dtype=float) < limits.constant_deviation) & (ends >= limits.constant_share)
-
-
-def gate_constant(
-    gate: str,
-    deviation: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
-    limits: Thresholds = DEFAULTS,
-) -> Verdict | None:
-    """Many units of a gate are constant: a statistical flag, which does not tell the memory from what is dead.
-
-    Args:
-        gate: its name; the rest as for `constant_units`.
-    """
-    found, H = int(constant_units(deviation, low, high, limits).sum()), len(deviation)
-    if found < limits.constant_units * H or not found:
-        return None
-    return Verdict(
-        "CONSTANT",
-        "note",
-        f"Gate {gate} is constant in {found} of {H} units; only removing them tells a memory from dead weight.",
-        f"{found} of {H} units",
-        f"{_constant_rule(limits)}, in {limits.constant_units:.0%} of the units",
-        f"{KARPATHY}; {SAGEMAKER}",
-        gate,
-    )
-
-
-def triage(
-    gate: str,
-    unit: int,
-    deviation: float,
-    low: float,
-    high: float,
-    kill: Interval | None = None,
-    shuffled: Interval | None = None,
-    averaged: Interval | None = None,
-    limits: Thresholds = DEFAULTS,
-) -> Verdict | None:
-    """What one unit's gate is: a statistical flag first, then the cause.
-
-    A constant one is an INTEGRATOR if holding the unit's memory at its mean costs loss, and DEAD if it does not;
-    without that experiment it is CONSTANT. One that varies is DECORATIVE if neither shuffling the gate nor averaging
-    it costs loss.
-
-    Args:
-        gate, unit: which.
-        deviation, low, high: of that unit, as for `constant_units`.
-        kill: cost of holding the unit's memory at its mean.
-        shuffled, averaged: cost of shuffling this gate over rows, and of its mean.
-    """
-    who, about, rule = f"Gate {gate} of unit {unit}", f"{gate}, unit {unit}", _constant_rule(limits)
-    if bool(constant_units([deviation], [low], [high], limits)[0]):
-        number = f"deviation {deviation:.2g}, at one end {max(low, high):.0%} of the steps"
-        if kill is None:
-            text = f"{who} is constant; only removing it tells a memory from dead weight."
-            return Verdict("CONSTANT", "note", text, number, rule, f"{KARPATHY}; {SAGEMAKER}", about)
-        cost = f"{number}, kill {_interval(kill)}"
-        if kill[0] > 0:
-            text = f"{who} is constant and the loss needs it: it integrates or latches."
-            return Verdict("INTEGRATOR", "note", text, cost, f"{rule}, and kill interval above 0", GREFF, about)
-        text = f"{who} is constant and the loss does not need it: it can be pruned."
-        return Verdict("DEAD", "note", text, cost, f"{rule}, and kill interval not above 0", GREFF, about)
-    costs = [cost for cost in (shuffled, averaged) if cost is not None]
-    if len(costs) == 2 and all(cost[0] <= 0 for cost in costs):
-        text = f"{who} varies, but its variation does nothing for the loss."
-        number = f"shuffled {_interval(costs[0])}, averaged {_interval(costs[1])}"
-        return Verdict("DECORATIVE", "note", text, number, "varies, and neither interval above 0", GREFF, about)
-    return None
-
-
-def _constant_rule(limits: Thresholds) -> str:
-    return (
-        f"deviation of the pre-activation < {limits.constant_deviation:g} and at one end of its range >= "
-        f"{limits.constant_share:.0%} of the steps"
-    )
-
-
 # --- numbers in words -------------------------------------------------------------------------------------------
 
 
@@ -375,10 +362,11 @@ def steps_of(value: float) -> str:
     return "any number of steps" if value == math.inf else f"{value:.3g} steps"
 
 
-def _better(loss: float, baseline: float, limits: Thresholds) -> bool:
-    """Below the baseline by the share asked for; a loss may be negative."""
-    return baseline - loss > limits.better_by * abs(baseline)
+def known(values: Interval | None) -> bool:
+    """Whether an interval has two ends; of one sequence there are none."""
+    return values is not None and all(map(math.isfinite, values))
 
 
-def _interval(values: Interval) -> str:
+def interval_in_words(values: Interval) -> str:
+    """Its middle, and both ends."""
     return f"{values[1]:.2g} ({values[0]:.2g} to {values[2]:.2g})"

@@ -14,8 +14,8 @@ class Thresholds:
     Attributes:
         weak: relative gradient below which a lag counts as weakly trained (AUTOTRAINER's layer ratio).
         strong: the same for strongly vanished (SageMaker's mean |gradient|).
-        better_by: share of the baseline by which a loss must be below it to count as better; a net on the plateau of
-            a long-lag task beats "predict the mean" by some per cent from what it sees in the last steps alone.
+        better_by: share of the baseline by which a loss must be below it to count as better, where no interval can be
+            told: of one sequence, and of a batch's mean in training.
         growth: relative gradient above which it explodes (AUTOTRAINER's beta 3).
         norm_jump: multiple of the usual gradient norm above which it explodes (Pascanu et al. clip at 0.5 to 10).
         constant_deviation: standard deviation of a gate's pre-activation, logit units, below which it may be constant.

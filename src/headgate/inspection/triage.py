@@ -10,7 +10,8 @@ import numpy as np
 
 from headgate.inspection.ablation import UnitAblation
 from headgate.inspection.bootstrap import SHARE
-from headgate.inspection.rules import Interval, constant_units, triage
+from headgate.inspection.gate_rules import constant_units, triage
+from headgate.inspection.rules import Interval
 from headgate.inspection.thresholds import DEFAULTS, Thresholds
 from headgate.inspection.units import UnitSweep
 

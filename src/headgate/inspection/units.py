@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from headgate.engines import Call, Result
 from headgate.inspection.bootstrap import RESAMPLES, Paired, check
-from headgate.inspection.holding import Condition, Means, Recorder, hold
+from headgate.inspection.holding import Condition, Means, Recorder, Recordings, hold
 from headgate.inspection.override import MEMORY, overridden_cell, run_overridden
 from headgate.inspection.trials import Losses, Place, Trials
 
@@ -100,62 +100,72 @@ def sweep_units(
         ValueError: a number that cannot be meant, a unit that is not there, or a loss without a gradient.
         KeyError, TypeError, RuntimeError: as `Trials` and `overriding`.
     """
+    check(chance, resamples)
+    with Trials(model, batches, losses, seed) as trials:
+        return units_held(Recordings(trials, engine), trials.places(names), verify, units, chance, seed, resamples)
+
+
+def units_held(
+    recordings: Recordings,
+    places: Sequence[Place],
+    verify: int = VERIFY,
+    units: Mapping[str, Sequence[int]] | None = None,
+    chance: float | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, UnitSweep]:
+    """`sweep_units` within trials that are already under way."""
     if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
         raise ValueError(f"sweep_units: verify={verify!r} is no number of units; give a whole number, 0 or above.")
-    check(chance, resamples)
-    found = {}
-    with Trials(model, batches, losses, seed) as trials:
-        places = [p for p in trials.places(names) if MEMORY in overridden_cell(p.cell).targets]
-        for name in units or {}:
-            if name not in {place.name for place in places}:
-                there = ", ".join(repr(place.name) for place in places)
-                raise KeyError(f"sweep_units: units are given for {name!r}, but what is looked at is {there}.")
-        means = _means(trials, places, engine)
-        scores = _scores(trials, places, means, engine)
-        for place in places:
-            mean, own = means[place].cpu().numpy(), scores[place]
-            spread = np.sqrt((own**2).mean(0))
-            chosen = _chosen(place.name, spread, verify, (units or {}).get(place.name, ()))
-            base, tried = hold(trials, place, [Condition(MEMORY, "mean", (int(u),)) for u in chosen], seed, engine)
-            paired = Paired(base, chance, seed, resamples)
-            kill = np.full((len(mean), 3), np.nan)
-            kill[chosen] = paired.effects(tried)
-            found[place.name] = UnitSweep(
-                name=place.name,
-                memory=place.cell.memory,
-                mean=mean,
-                predicted=own.sum(0) / len(base) / paired.scale,
-                spread=spread / paired.scale,
-                kill=kill,
-                units=chosen,
-                losses=tried,
-                loss=base,
-                chance=chance,
-                unit=paired.unit,
-            )
+    places = [place for place in places if MEMORY in overridden_cell(place.cell).targets]
+    for name in units or {}:
+        if name not in {place.name for place in places}:
+            there = ", ".join(repr(place.name) for place in places)
+            raise KeyError(f"sweep_units: units are given for {name!r}, but what is looked at is {there}.")
+    found, means = {}, _means(recordings, places)
+    scores = _scores(recordings, places, means)
+    for place in places:
+        mean, own = means[place].cpu().numpy(), scores[place]
+        spread = np.sqrt((own**2).mean(0))
+        chosen = _chosen(place.name, spread, verify, (units or {}).get(place.name, ()))
+        base, tried = hold(recordings, place, [Condition(MEMORY, "mean", (int(u),)) for u in chosen], seed)
+        paired = Paired(base, chance, seed, resamples)
+        kill = np.full((len(mean), 3), np.nan)
+        kill[chosen] = paired.effects(tried)
+        found[place.name] = UnitSweep(
+            name=place.name,
+            memory=place.cell.memory,
+            mean=mean,
+            predicted=own.sum(0) / len(base) / paired.scale,
+            spread=spread / paired.scale,
+            kill=kill,
+            units=chosen,
+            losses=tried,
+            loss=base,
+            chance=chance,
+            unit=paired.unit,
+        )
     return found
 
 
-def _means(trials: Trials, places: Sequence[Place], engine: str | None) -> dict[Place, Tensor]:
+def _means(recordings: Recordings, places: Sequence[Place]) -> dict[Place, Tensor]:
     """Each unit's mean memory over rows and steps, [H] in float64."""
     found = {place: Means() for place in places}
-    for k in range(len(trials.batches)):
-        recorders = {place: Recorder(engine) for place in places}
-        trials.run(k, recorders)
-        for place, recorder in recorders.items():
+    for k in range(len(recordings.trials.batches)) if places else ():
+        for place, recorder in zip(places, recordings.of(k, places)[0], strict=True):
             found[place].add(recorder, MEMORY)
     return {place: mean.mean for place, mean in found.items()}
 
 
 def _scores(
-    trials: Trials, places: Sequence[Place], means: Mapping[Place, Tensor], engine: str | None
+    recordings: Recordings, places: Sequence[Place], means: Mapping[Place, Tensor]
 ) -> dict[Place, np.ndarray]:
     """Every row's score, [rows, H], of the loss of its sequence."""
+    trials = recordings.trials
     found: dict[Place, list[Tensor]] = {place: [] for place in places}
-    for k in range(len(trials.batches)):
-        recorders = {place: Recorder(engine) for place in places}
-        trials.run(k, recorders)
-        plays = {place: _Open(means[place], recorders[place], engine) for place in places}
+    for k in range(len(trials.batches)) if places else ():
+        recorders = dict(zip(places, recordings.of(k, places)[0], strict=True))
+        plays = {place: _Open(means[place], recorders[place], recordings.engine) for place in places}
         losses = trials.run(k, plays, gradient=True)
         masks = [mask for play in plays.values() for mask in play.masks]
         if not losses.requires_grad:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from headgate.inspection import rules
+from headgate.inspection import gate_rules, rules
+from headgate.inspection.bootstrap import SHARE
 from headgate.inspection.lags import at_lag
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
@@ -15,7 +16,7 @@ from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 def judge(record: Record, limits: Thresholds = DEFAULTS) -> list[Verdict]:
     """The verdicts of a Record, those on the whole layer first.
 
-    Each rule is in `headgate.inspection.rules`; a rule whose numbers were not measured says nothing.
+    Each rule is in `headgate.inspection.rules` or `gate_rules`; a rule whose numbers were not measured says nothing.
 
     Args:
         record: as `measure` or `examine` made it.
@@ -38,7 +39,9 @@ def _on_gradients(record: Record, limits: Thresholds) -> list[Verdict | None]:
     largest = np.where(np.isnan(arrays["largest_entry"]) & (lags <= _reach(record)), -np.inf, arrays["largest_entry"])
     return [
         rules.gradient_dead(lags, largest, facts["floor"], facts["dtype"], need),
-        rules.vanishing(at_need, need, loss.get("value"), loss.get("chance"), limits),
+        rules.vanishing(
+            at_need, need, loss.get("value"), loss.get("chance"), limits, gain=_gain(loss), cut=_cut(record, need)
+        ),
         rules.exploding(
             growth=float(profile[highest]),
             at_lag=int(lags[highest]),
@@ -54,7 +57,12 @@ def _on_gradients(record: Record, limits: Thresholds) -> list[Verdict | None]:
 def _on_memory(record: Record, limits: Thresholds) -> list[Verdict | None]:
     facts, arrays = record.facts, record.arrays
     need, timescales = facts.get("needs_lag"), arrays.get("timescales")
-    found = [rules.need_unknown(need), rules.dtype_capped(facts["dtype"], need, limits)]
+    longest = int(arrays["lengths"].max()) if "lengths" in arrays else facts.get("steps", 0)
+    found = [
+        rules.need_unknown(need),
+        rules.need_beyond(need, longest),
+        rules.dtype_capped(facts["dtype"], need, limits),
+    ]
     if "lag_profile" not in arrays:
         return found
     at_need = _at(record, arrays["lag_profile"][1], need)
@@ -66,22 +74,48 @@ def _on_memory(record: Record, limits: Thresholds) -> list[Verdict | None]:
     return [
         *found,
         rules.short_memory(timescales, need, None if np.isnan(rest) else rest, limits),
-        rules.remembers(arrives, stored, need, limits),
+        rules.remembers(arrives, stored, need, limits, _cut(record, need)),
     ]
 
 
 def _on_gates(record: Record, limits: Thresholds) -> list[Verdict | None]:
-    arrays = record.arrays
+    arrays, names = record.arrays, record.facts.get("gates", [])
     if "gate_deviation" not in arrays:
         return []
-    each = zip(
-        record.facts["gates"],
-        arrays["gate_deviation"],
-        arrays["saturated_low"],
-        arrays["saturated_high"],
-        strict=True,
-    )
-    return [rules.gate_constant(gate, *values, limits) for gate, *values in each]
+    stands = ("gate_deviation", "saturated_low", "saturated_high")
+    found = [
+        gate_rules.gate_constant(gate, *(arrays[name][k] for name in stands), limits) for k, gate in enumerate(names)
+    ]
+    for k, gate in enumerate(names):
+        shuffled, averaged = (_held(record, k, kind) for kind in ("shuffle rows", "mean"))
+        found.append(gate_rules.gate_decorative(gate, arrays["gate_deviation"][k], shuffled, averaged, limits))
+    return found
+
+
+def _held(record: Record, gate: int, kind: str) -> rules.Interval | None:
+    """What holding a whole gate costs; None where it was not tried, or where nothing was learnt that could be lost."""
+    facts = record.facts
+    kinds, learnt = facts.get("ablation_kinds", []), facts.get("ablation_unit") == SHARE
+    if "ablation" not in record.arrays or kind not in kinds:
+        return None
+    # Without a chance level it is not known what was learnt, and the cost in the loss's own unit has to do.
+    if not learnt and facts.get("loss", {}).get("chance") is not None:
+        return None
+    return tuple(map(float, record.arrays["ablation"][gate, kinds.index(kind)]))
+
+
+def _gain(loss: dict[str, Any]) -> rules.Interval | None:
+    """How much better than chance the loss is; None where chance is unknown or one sequence gives no interval."""
+    ends = [(loss.get("gain") or {}).get(end) for end in ("low", "middle", "high")]
+    return None if None in ends else tuple(ends)
+
+
+def _cut(record: Record, need: int | None) -> rules.Interval | None:
+    """What a memory of just so many steps costs, in the loss's own unit; None where that was not tried."""
+    if need is None or "use_lags" not in record.arrays:
+        return None
+    at = np.flatnonzero(record.arrays["use_lags"] == need)
+    return tuple(map(float, record.arrays["use_loss"][at[0]])) if len(at) else None
 
 
 def _at(record: Record, values: np.ndarray, lag: int | None) -> float:
