@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,13 @@ DATES = (
 MONTHS = ("%Y-%m", "%Y/%m", "%b %Y", "%b-%Y", "%B %Y", "%m/%Y")
 HOURS = (" %H:%M:%S%.f", " %H:%M", "T%H:%M:%S%.f", "T%H:%M", " %I:%M:%S %p", " %I:%M %p")
 ZONES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
+# No year before this one: a sign of another form.
 EARLIEST = 1000
+# How the parts of a form look.
+SIGNS = {"%Y": r"\d{4}", "%y": r"\d\d", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3,9}", "%p": "[AaPp][Mm]"}
+SIGNS |= {"%.f": r"(\.\d+)?", "%#z": r"(Z|z|[+-]\d\d(:?\d\d)?)"}
+SIGNS |= dict.fromkeys(("%m", "%d", "%H", "%I", "%M", "%S"), r"\d{1,2}")
+SAMPLE = 50
 # So many times as many steps as rows at most: more gaps than that, and rows are taken as they follow one another.
 SPARSEST = 3
 # Rows from which a week without its weekend counts as a week of five days.
@@ -226,20 +234,29 @@ def _as_dates(text: pl.Series) -> tuple[str, pl.Series, bool] | None:
     held = text.drop_nulls()
     if not len(held):
         return None
-    sample = held.head(50)
-    forms = [date + hour for date in DATES for hour in ("", *HOURS)] + list(MONTHS) + list(ZONES)
-    likely = [form for form in forms if _parsed(sample, form).is_not_null().mean() > 0.5]
+    sample = held.head(SAMPLE).to_list()
+    alike = {form: sum(shape.fullmatch(cell) is not None for cell in sample) for form, shape in _shapes().items()}
+    likely = [form for form, count in alike.items() if count > len(sample) / 2]
     found = [(form, _parsed(text, form)) for form in likely]
     found = [(form, parsed) for form, parsed in found if parsed.is_not_null().mean() > 0.5]
     if not found:
         return None
-    # A number of eight digits that is a date in one row and none in another is a number.
     best = max(found, key=lambda pair: (_filled(pair[1]), _steady(pair[1])))
+    # Numbers of eight digits are dates only if all of them are.
     if best[0] == "%Y%m%d" and best[1].null_count() > text.null_count():
         return None
     rivals = [form for form, parsed in found if _filled(parsed) == _filled(best[1]) and form != best[0]]
     exchanged = any(form.replace("%d", "%m", 1) != form and {"%d", "%m"} <= _signs(form) for form in rivals)
     return best[0], best[1], exchanged and _signs(best[0]) >= {"%d", "%m"}
+
+
+@cache
+def _shapes() -> dict[str, re.Pattern[str]]:
+    """What each form looks like: most are told apart without reading any date."""
+    forms = [date + hour for date in DATES for hour in ("", *HOURS)] + list(MONTHS) + list(ZONES)
+    # Points between parts are points; that of "%.f" belongs to its sign.
+    dotted = {form: re.sub(r"(?<!%)\.", r"\\.", form) for form in forms}
+    return {form: re.compile(re.sub(r"%[.#]?\w", lambda sign: SIGNS[sign[0]], text)) for form, text in dotted.items()}
 
 
 def _signs(form: str) -> set[str]:
@@ -256,7 +273,6 @@ def _parsed(text: pl.Series, form: str) -> pl.Series:
     except pl.exceptions.PolarsError:
         return pl.Series([None] * len(text), dtype=pl.Datetime("us"))
     parsed = parsed.dt.replace_time_zone(None) if zoned else parsed
-    # "Jan 2020" is not the twentieth of January of the year 20.
     return parsed.set(parsed.dt.year() < EARLIEST, None)
 
 

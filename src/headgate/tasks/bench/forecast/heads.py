@@ -43,9 +43,11 @@ class Head(ABC):
 
     Attributes:
         width: K.
+        centre: which of them says where the value lies.
     """
 
     width: int
+    centre: int = 0
 
     @abstractmethod
     def losses(self, raw: Tensor, values: Tensor, units: Units) -> Tensor:
@@ -93,15 +95,15 @@ class Quantiles(Head):
         return len(self.levels)
 
     @property
-    def middle(self) -> int:
+    def centre(self) -> int:
         """Where the median stands, or the level nearest to it."""
         return min(range(len(self.levels)), key=lambda k: abs(self.levels[k] - 0.5))
 
     def at_levels(self, raw: Tensor, units: Units) -> Tensor:
         """All quantiles, [levels, H, B, D]."""
-        middle = raw[..., self.middle, None]
-        above = middle + functional.softplus(raw[..., self.middle + 1 :]).cumsum(-1)
-        below = middle - functional.softplus(raw[..., : self.middle]).flip(-1).cumsum(-1).flip(-1)
+        middle = raw[..., self.centre, None]
+        above = middle + functional.softplus(raw[..., self.centre + 1 :]).cumsum(-1)
+        below = middle - functional.softplus(raw[..., : self.centre]).flip(-1).cumsum(-1).flip(-1)
         return units.shift + units.size * torch.cat([below, middle, above], -1).movedim(-1, 0)
 
     def losses(self, raw: Tensor, values: Tensor, units: Units) -> Tensor:
@@ -113,7 +115,7 @@ class Quantiles(Head):
         return torch.maximum(levels * errors, (levels - 1) * errors)
 
     def point(self, raw: Tensor, units: Units) -> Tensor:
-        return self.at_levels(raw, units)[self.middle]
+        return self.at_levels(raw, units)[self.centre]
 
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray:
         """At the learned levels, and straight lines between them; beyond the outermost, those."""
@@ -239,12 +241,12 @@ def _array(tensor: Tensor) -> np.ndarray:
 def _least_count(level: float, r: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The least count k whose distribution function, I_share(r, k + 1), reaches the level; by halving."""
     low = np.full(r.shape, -1.0)
-    high = np.maximum(1.0, 2 * r * (1 - share) / share)
+    high = np.ceil(1 + 2 * r * (1 - share) / share)
     while (short := special.betainc(r, high + 1, share) < level).any():
         high = np.where(short, 2 * high + 1, high)
-    high = np.floor(high)
     while (high - low > 1).any():
         half = np.floor((low + high) / 2)
-        reached = special.betainc(r, half + 1, share) >= level
-        low, high = np.where(reached | (half == low), low, half), np.where(reached, half, high)
+        # Where the search is over, half is low, which may be -1: below every count.
+        reached = (half > low) & (special.betainc(r, np.maximum(half, 0) + 1, share) >= level)
+        low, high = np.where(reached, low, half), np.where(reached, half, high)
     return high

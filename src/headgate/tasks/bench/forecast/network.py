@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from headgate.tasks.bench.forecast.heads import Head, Units
 from headgate.tasks.bench_task import Batch
@@ -44,6 +45,30 @@ class Readout(nn.Module):
         return out
 
 
+class Line(nn.Module):
+    """A linear path from the look-back straight to the forecast, the same for all targets.
+
+    Recurrent layers follow the level of their input badly (Lai et al. 2018, "Modeling long- and short-term temporal
+    patterns with deep neural networks", arXiv 1703.07015, has such a path for this reason). It starts as the seasonal
+    naive forecast, or as the last value where a season is longer than the look-back, and learns from there.
+
+    Args:
+        lookback, horizon: steps, L and H.
+        season: steps of one.
+    """
+
+    def __init__(self, lookback: int, horizon: int, season: int) -> None:
+        super().__init__()
+        season = season if season <= lookback else 1
+        start = torch.zeros(horizon, lookback)
+        start[torch.arange(horizon), lookback - season + torch.arange(horizon) % season] = 1
+        self.weight = nn.Parameter(start)
+
+    def forward(self, history: Tensor) -> Tensor:
+        """[H, B, D] from normalised values [L, B, D] that end at the origin."""
+        return torch.einsum("hl,lbd->hbd", self.weight, history)
+
+
 class Forecaster(nn.Module):
     """Layers over the look-back of targets and covariates; a direct readout, or steps that read their own forecasts.
 
@@ -57,6 +82,7 @@ class Forecaster(nn.Module):
         decoder, normalise: see `Options`.
         joint: one sequence of all targets, or one sequence for each, with shared weights and an embedding of its own.
         missing: whether the layers see which values are missing.
+        line: look-back and season of a linear path beside the layers, see `Line`; None for none.
     """
 
     def __init__(
@@ -73,6 +99,7 @@ class Forecaster(nn.Module):
         normalise: str,
         joint: bool,
         missing: bool,
+        line: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.head, self.horizon, self.normalise = head, horizon, normalise
@@ -88,10 +115,11 @@ class Forecaster(nn.Module):
         self.dropout = nn.Dropout(layers.dropout)
         steps = 1 if self.recursive else horizon
         self.readout = Readout(self.layers.output_size, known + static, steps, self.together * head.width)
+        self.line = None if line is None else Line(line[0], steps, line[1])
 
     def forward(self, batch: Batch) -> tuple[Tensor, Units]:
         """What the head's numbers are, [H, B, D, K], and the units they are in."""
-        rows, targets = batch["history"].shape[1:]
+        targets = batch["history"].shape[2]
         units = self._units(batch)
         history = (batch["history"] - units.shift) / units.size
         static = self._static(batch)
@@ -105,13 +133,23 @@ class Forecaster(nn.Module):
         lengths = batch["lengths"] if self.joint else batch["lengths"].repeat_interleave(targets)
         output, state = self.layers(read, lengths=lengths if (lengths < len(read)).any() else None)
         last = output[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
-        raw = self._recursive(last, state, read, lengths, ahead) if self.recursive else self._read(last, ahead)
-        return raw.reshape(self.horizon, rows, targets, self.head.width), units
+        recent = _at_end(history, batch["lengths"]) if self.line is not None else history
+        if self.recursive:
+            return self._recursive(last, state, read, lengths, ahead, recent), units
+        return self._read(last, ahead, recent), units
 
-    def _read(self, output: Tensor, ahead: Tensor) -> Tensor:
-        return self.readout(self.dropout(output), ahead)
+    def _read(self, output: Tensor, ahead: Tensor, recent: Tensor) -> Tensor:
+        """[steps, B, D, K] of what the layers say, and the linear path beside them where the head looks first."""
+        rows, targets = recent.shape[1:]
+        raw = self.readout(self.dropout(output), ahead).reshape(-1, rows, targets, self.head.width)
+        if self.line is None:
+            return raw
+        place = functional.one_hot(torch.tensor(self.head.centre), self.head.width).to(raw)
+        return raw + self.line(recent).unsqueeze(-1) * place
 
-    def _recursive(self, output: Tensor, state: object, read: Tensor, lengths: Tensor, ahead: Tensor) -> Tensor:
+    def _recursive(
+        self, output: Tensor, state: object, read: Tensor, lengths: Tensor, ahead: Tensor, recent: Tensor
+    ) -> Tensor:
         """Step by step: each forecast is read as if it had been seen; past covariates stay as they were last."""
         latest = read[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
         begin = self.together * (2 if self.missing else 1)
@@ -119,12 +157,14 @@ class Forecaster(nn.Module):
         plain = Units(*(output.new_tensor(value) for value in (0.0, 1.0, 1.0)))
         found = []
         for step in range(self.horizon):
-            raw = self._read(output, ahead[step : step + 1])
+            raw = self._read(output, ahead[step : step + 1], recent)
             found.append(raw)
             if step < self.horizon - 1:
-                said = self.head.point(raw.unflatten(-1, (self.together, -1)), plain)[0]
-                seen = [torch.ones_like(said)] if self.missing else []
-                output, state = self.layers(torch.cat([said, *seen, past, ahead[step]], -1)[None], state)
+                said = self.head.point(raw, plain)
+                recent = torch.cat([recent[1:], said])
+                own = self._apart(said)[0]
+                seen = [torch.ones_like(own)] if self.missing else []
+                output, state = self.layers(torch.cat([own, *seen, past, ahead[step]], -1)[None], state)
                 output = output[0]
         return torch.cat(found)
 
@@ -160,6 +200,13 @@ class Forecaster(nn.Module):
 
     def _shared(self, values: Tensor, targets: int) -> Tensor:
         return values if self.joint else values.repeat_interleave(targets, 1)
+
+
+def _at_end(values: Tensor, lengths: Tensor) -> Tensor:
+    """Rows [L, B, D] that begin at the first step, moved to end at the last; zeros before them."""
+    steps = torch.arange(len(values), device=values.device)[:, None] - (len(values) - lengths)
+    moved = values.gather(0, steps.clamp_min(0).unsqueeze(-1).expand_as(values))
+    return moved * (steps >= 0).unsqueeze(-1)
 
 
 def _within(batch: Batch) -> Tensor:

@@ -149,6 +149,7 @@ class Forecast(BenchTask):
             normalise=options.normalisation,
             joint=options.joint,
             missing=encoding["missing"],
+            line=(encoding["lookback"], encoding["season"]) if options.line else None,
         )
 
     def losses(self, network: Forecaster, batch: Batch, state: Any = None) -> RowLosses:
