@@ -16,7 +16,7 @@ from headgate.tasks.bench.language.units import PADDING, Units, units_of
 
 AT_ONCE = 64
 # Scores that are held at once, at most.
-MOST_SCORES = 2**24
+MOST_SCORES = 2**22
 # Units that are named where a text holds unknown ones.
 NAMED = 10
 
@@ -89,11 +89,11 @@ def _follow(
         state = state if state is None else rows_of(state, slice(rows))
         part = before[at : at + steps, :rows]
         scores, state, _, _ = network(part, state)
-        log = scores.float().log_softmax(-1)
+        log = scores.double().log_softmax(-1)
         for row in range(rows):
             own = min(lengths[row] - at, len(part))
             likelihoods[order[row]] += float(
-                log[torch.arange(own), row, before[at + 1 : at + 1 + own, row]].double().sum()
+                log[torch.arange(own), row, before[at + 1 : at + 1 + own, row]].sum()
             )
             if lengths[row] - at < len(part):
                 last = log[lengths[row] - at, row].cpu().index_fill(0, torch.tensor(impossible(units)), -math.inf)

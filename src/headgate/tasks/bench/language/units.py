@@ -161,18 +161,19 @@ class Pieces:
 class _Bytes:
     """A character may be cut in pieces, so that it can be written only with the last of them."""
 
-    LONGEST = 4  # bytes of a character
+    # Pieces that are held while the end of a character is awaited; a network may write bytes that are none.
+    MOST_HELD = 64
 
     def __init__(self, subwords: Subwords) -> None:
-        self._subwords, self._held = subwords, []
+        self._subwords, self._held, self._written = subwords, [], 0
 
     def write(self, number: int) -> str:
         self._held.append(number)
         text = self._subwords.text(self._held)
-        if text.endswith("\ufffd") and len(self._held) < self.LONGEST:
-            return ""
-        self._held = []
-        return text
+        whole = not text.endswith("\ufffd") or len(self._held) > self.MOST_HELD
+        new = text[self._written :] if whole else text[self._written : -1]
+        self._held, self._written = ([], 0) if whole else (self._held, len(text) - 1)
+        return new
 
 
 def code_points(text: str) -> np.ndarray:
