@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from report import made_up_watch as made
 
@@ -118,6 +120,27 @@ def test_cells_of_a_picture_are_read_through_its_colours(page):
     told = dict(line.split(": ") for line in page.run(READOUT).split("\n"))
     best = int(record.arrays["timescales"].argmax())
     assert float(told["kept"]) == pytest.approx(survival[best, -1], abs=0.004)
+
+
+def test_shares_of_gates_over_training_are_read_off_their_ridges(page):
+    """In the last look the forget gate's middle stands where sixteen shifts have brought it."""
+    record = made.records()[0]
+    last, edges = record.arrays["film_gates"][-1, 1], record.arrays["logit_edges"]
+    value = 1 / (1 + math.exp(-(edges[last.argmax()] + edges[last.argmax() + 1]) / 2))
+    page.run("document.querySelector('#r0-film_gates').scrollIntoView({block: 'center'})")
+    panel = "document.querySelectorAll('#r0-film_gates .panel[data-box]')[1]"
+    left, _, right, bottom = map(float, page.run(f"{panel}.dataset.box").split())
+    _, low, high, *_ = page.run(f"{panel}.dataset.x").split()
+    ends = [math.log(float(p) / (1 - float(p))) for p in (low, high)]
+    x = left + (math.log(value / (1 - value)) - ends[0]) / (ends[1] - ends[0]) * (right - left)
+    point = f"new DOMPoint({x}, {bottom - 2}).matrixTransform({panel}.ownerSVGElement.getScreenCTM())"
+    place = page.run(f"(p => [p.x, p.y])({point})")
+    for _ in range(2):  # the first one loads the picture's cells
+        page.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+        page.run("new Promise(done => setTimeout(done, 60))")
+    told = dict(line.split(": ") for line in page.run(READOUT).split("\n"))
+    assert float(told["value of f"]) == pytest.approx(value, rel=0.05) and float(told["training step"]) > 1950
+    assert float(told["share of values"]) == pytest.approx(last.max(), rel=0.03)
 
 
 def test_the_pointer_lights_the_token_that_was_read(page):

@@ -54,8 +54,8 @@ def ablation(layer: Layer) -> Figure | None:
         name="ablation",
         title="What the loss loses without each gate",
         wide=True,
-        picture=picture(width, TOP + CELL_HEIGHT * len(gates) + 12, f"Loss change by gate and kind: {said}", *parts)
-        + behind(layer, gates, kinds),
+        picture=picture(width, TOP + CELL_HEIGHT * len(gates) + 12, f"Loss change by gate and kind: {said}", *parts),
+        after=behind(layer, gates, kinds),
         reading=f"{said} {scale}; a hollow dot's interval holds 0: no effect shown; an arrow lies beyond "
         f"the axis. {least} Zero and one are far from what the net has ever seen: they tell of shock more than of "
         "need.",

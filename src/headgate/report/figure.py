@@ -23,6 +23,7 @@ class Figure:
         name: short and unique within a layer, for links and file names.
         expert: the reading in the field's own terms, where the page offers both.
         wide: whether the picture needs the page's full width.
+        after: what stands beneath a wide picture and does not scroll with it.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Figure:
     name: str = ""
     expert: str = ""
     wide: bool = False
+    after: Markup = Markup("")
 
 
 def short(label: str) -> str:

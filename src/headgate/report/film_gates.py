@@ -89,7 +89,7 @@ def _gate(
                        class_=f"label {number}")  # fmt: skip
     drawn = panel(
         place, Axis(x, words, second), Axis(y, "training step" if first else "", labelled=first),
-        _unseen(place, shares, steps, edges, x), *ridges,
+        _unseen(place, shares, steps, edges, x), *ridges, reads=f"value of {name}", reads_up="training step",
         over=[svg.path(line, class_="middle casing"), svg.path(line, class_="middle")],
     )  # fmt: skip
     return svg.group(heading, drawn)

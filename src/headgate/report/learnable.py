@@ -11,7 +11,7 @@ from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.panel import panel
 from headgate.report.plot import Axis, Box, picture
-from headgate.report.saturation import TOP, place_of
+from headgate.report.saturation import TOP, place_of, width_of
 from headgate.report.scale import Decades
 from headgate.report.unit_dots import UnitDots, table
 
@@ -38,8 +38,7 @@ def learnable(layer: Layer) -> Figure | None:
         name="learnable",
         title="Can the gates still learn?",
         wide=across > 2,
-        picture=picture(max(640.0, right + 92), bottom + 46, "How much each gate moves, and what gradient passes it.",
-                        *parts),
+        picture=picture(width_of(across), bottom + 46, "How much each gate moves, and what passes it.", *parts),
         reading="Right: the gate moves much with its input; top: a change of its weights changes it much. "
         f"{_said(layer, moves, passes)} A gate that must stand almost open for long lags pays with its slope: the "
         "price of keeping, no fault.",

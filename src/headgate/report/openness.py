@@ -31,6 +31,7 @@ def openness(layer: Layer) -> Figure | None:
     # What does not fade, or grows, has no time scale: it stands at the end of the axis.
     finite = tau[np.isfinite(tau) & (tau > 0)]
     high = 1.5 * max([10.0, *([float(finite.max())] if len(finite) else []), float(layer.need or 0)])
+    low = 0.7 * float(finite.min(initial=0.4))
     shown = np.where(tau > 0, np.minimum(tau, high), high)
     dots = UnitDots(layer, len(tau), 2)
     parts, place = [], None
@@ -38,13 +39,14 @@ def openness(layer: Layer) -> Figure | None:
         if values is None:
             continue
         place = box(TALL, right=RIGHT) if place is None else _below(place)
-        x = Steps(0.3, high, place.left, place.right)
+        x = Steps(low, high, place.left, place.right)
         top = 1.04 if most else 1.1 * max(FEWEST, float(np.nanmax(values)))
         y = _Shares(-0.04 * top, top, place.bottom, place.top)
         last = values is resets or resets is None
         marks = dots.draw(place, x, y, shown, values)
-        words = f"needed: {layer.need:,}" if len(parts) == 0 else ""
-        over = [upright(float(layer.need), words, x, place, "need")] if layer.need else []
+        over = []
+        if layer.need:
+            over.append(upright(float(layer.need), "" if parts else f"needed: {layer.need:,}", x, place, "need"))
         horizontal = Axis(x, "time scale tau, steps (log axis)" if last else "", labelled=last)
         parts.append(panel(place, horizontal, Axis(y, f"steps: {title}"), *marks, over=over, reads="time scale"))
     parts.append(dots.key(Box(place.right + 18, 40.0, place.right + 30, 150.0)))
@@ -60,7 +62,7 @@ def openness(layer: Layer) -> Figure | None:
         "chart. Units far to the right with resets hold long between them; tau counts both, as the mean log does.",
         formula=r"\overline{[k_{t,j}>1-1/N]},\qquad \overline{[k_{t,j}<0.1]},\qquad "
         r"\tau_j=\frac{-1}{\overline{\log k_{t,j}}}",
-        change="the keeping gate's bias lifts the upper dots; inputs that mark a new beginning raise the lower ones.",
+        change="the keeping gate's bias opens it for longer; inputs that mark a new beginning make it let go.",
         header=["unit", *(words for words, _ in there), "loss if held"],
         numbers=table(dots, [values for _, values in there], ".4g"),
     )  # fmt: skip

@@ -33,11 +33,12 @@ def panel(
     lines: Sequence[Line] = (),
     over: Sequence[Markup] = (),
     reads: str = "",
+    reads_up: str = "",
 ) -> Markup:
     """A frame, what is drawn in it, lines over that, and what must lie over the lines.
 
     Lines of very many points keep their peaks. `reads` is what the horizontal axis is called to a reader of values,
-    where it has no title since it shares that of a neighbour.
+    and `reads_up` the vertical one, where it has no title since it shares that of a neighbour.
     """
     thinned = [_thin(line) for line in lines]
     return svg.group(
@@ -48,7 +49,7 @@ def panel(
         class_="panel",
         data_box=" ".join(svg.number(v) for v in (place.left, place.top, place.right, place.bottom)),
         data_x=_told(x.scale, reads or x.title),
-        data_y=_told(y.scale, y.title),
+        data_y=_told(y.scale, reads_up or y.title),
     )
 
 

@@ -35,8 +35,7 @@ def saturation(layer: Layer) -> Figure | None:
         name="saturation",
         title="Gates at the ends of their range",
         wide=across > 2,
-        picture=picture(max(640.0, right + 92), bottom + 46, "Share of steps each unit's gate is shut, against open.",
-                        *parts),
+        picture=picture(width_of(across), bottom + 46, "Share of steps each gate is shut, against open.", *parts),
         reading=(
             "Right: shut most of the time; top: open most of the time; the slanted edge: never in between. "
             + " ".join(f"{n}: {a} of {low.shape[1]} units nearly always open, {b} shut." for n, a, b in often)
@@ -44,7 +43,7 @@ def saturation(layer: Layer) -> Figure | None:
         ),
         expert="Share of steps below 0.1 against above 0.9 (tanh: below -0.97, above 0.97), after Karpathy et al. "
         "2015; colour: normalised loss change when the unit's memory is held at its mean; size: how strongly it is "
-        "read.",
+        "read; dashed: not tried.",
         formula=r"L_j=\overline{[g_{t,j}<0.1]},\qquad R_j=\overline{[g_{t,j}>0.9]},\qquad L_j+R_j\le 1",
         change="a gate's bias moves all its dots along the edge; larger weights push them onto it.",
         header=["unit", *(f"{name} {word}" for name in names for word in ("shut", "open")), "loss if held"],
@@ -56,6 +55,11 @@ def place_of(k: int, across: int) -> Box:
     """Where the k-th of square charts stands, so many in a row."""
     left, top = LEFT + (k % across) * (SIDE + GAP), TOP + (k // across) * (SIDE + ROOM)
     return Box(left, top, left + SIDE, top + SIDE)
+
+
+def width_of(across: int) -> float:
+    """How wide a picture of so many square charts in a row is: the page's whole width, or the usual one."""
+    return 640.0 if across <= 2 else 1120.0
 
 
 def _gate(name: str, k: int, place: Box, low: np.ndarray, high: np.ndarray, dots: UnitDots) -> Markup:

@@ -78,7 +78,8 @@ class UnitDots:
         said = f"unit {unit}" + (f": {self.layer.cost(cost)}" if known else ": not tried")
         fill = f"fill: {colour(cost / self.top)}" if known else "fill: none"
         radius = self._size * (2.5 + 3.5 * math.sqrt(part))
-        return svg.element("circle", svg.element("title", said), cx=x, cy=y, r=radius, class_="speck", style=fill)
+        kind = "speck" if known else "speck untried"
+        return svg.element("circle", svg.element("title", said), cx=x, cy=y, r=radius, class_=kind, style=fill)
 
 
 def table(dots: UnitDots, columns: Sequence[np.ndarray], form: str) -> list[list[str]]:
