@@ -36,7 +36,7 @@ class Figure:
     name: str = ""
     expert: str = ""
     wide: bool = False
-    after: Markup = Markup("")
+    after: str = ""
 
 
 def short(label: str) -> str:
