@@ -19,6 +19,11 @@ from torch import Tensor, nn
 import headgate as hg
 from benchmarks.problem import ROOT
 from headgate import cells
+from headgate.inspection.ablation import ablate
+from headgate.inspection.bootstrap import SHARE
+from headgate.inspection.context import use_curve
+from headgate.inspection.lags import at_lag
+from headgate.inspection.record import Record
 from headgate.inspection.units import sweep_units
 from headgate.tasks import Batch, Task
 from headgate.tasks.recall import Adding, Copy, TemporalOrder
@@ -50,7 +55,8 @@ LONG_CELLS, LONG_SEEDS = ("rnn", "gru", "lstm"), (11, 12, 13, 14)
 # What a row depends on. What only measures (the reverse pass, say) is held by tests against autograd and left out.
 CODE = (
     "benchmarks/calibration_runs.py",
-    *(f"src/headgate/inspection/{name}.py" for name in ("rules", "thresholds", "verdicts", "alarms", "triage")),
+    *(f"src/headgate/inspection/{name}.py" for name in ("rules", "gate_rules", "thresholds", "verdicts")),
+    *(f"src/headgate/inspection/{name}.py" for name in ("alarms", "monitor", "triage")),
     *(f"src/headgate/tasks/{name}.py" for name in ("task", "recall")),
     "src/headgate/nn/initialise.py",
 )
@@ -188,16 +194,38 @@ def examined(network: nn.Module, task: Task) -> Row:
     # The verdicts on fresh sequences need no causes; the units' are tried below, on more of them.
     again = hg.examine(network, fresh, losses_of(task), **asked, causes=False, dynamics=False, rows=SHOWN_AT_ONCE)
     ((name, record),) = found.records.items()
+    reached = math.nan
+    if "lag_profile" in record.arrays:
+        reached = at_lag(record.arrays["lags"], record.arrays["lag_profile"][1], task.needs_lag)
     return {
         "highway": "timescales" in record.arrays,
+        "reached": _number(reached),
         "verdicts": [
             {key: getattr(verdict, key) for key in ("name", "level", "about", "number")}
             for verdict in found.verdicts[name]
         ],
         "gates": [gate for gate, kind in record.facts["gate_kinds"].items() if kind == "gate"],
         "constant_again": [verdict.about for verdict in again.verdicts[name] if verdict.name == "CONSTANT"],
+        "used_again": _used_again(network, task, fresh),
+        "gates_again": _gates_again(network, task, fresh, record),
         **_held_again(network, task, name, record.facts.get("triage", [])),
     }
+
+
+def _used_again(network: nn.Module, task: Task, fresh: Sequence[Batch]) -> list[float | None]:
+    """What a memory that lacks just what the task needs costs on fresh sequences: low, middle, high."""
+    curve = use_curve(network, fresh, losses_of(task), [task.needs_lag], task.baseline()["loss"])
+    return [_number(float(value)) for value in curve.excess[0]]
+
+
+def _gates_again(network: nn.Module, task: Task, fresh: Sequence[Batch], record: Record) -> dict[str, bool]:
+    """Whether a gate's variation does something for the loss on fresh sequences, by its mean or by another row's gate;
+    none where nothing was learnt that could be lost."""
+    if record.facts.get("ablation_unit") != SHARE:
+        return {}
+    kinds = ("mean", "shuffle rows")
+    ((_, tried),) = ablate(network, fresh, losses_of(task), kinds=kinds, chance=task.baseline()["loss"]).items()
+    return {gate: bool((effect[:, 0] > 0).any()) for gate, effect in zip(tried.gates, tried.effect, strict=True)}
 
 
 def _held_again(network: nn.Module, task: Task, name: str, said: Sequence[Row]) -> Row:

@@ -13,7 +13,10 @@ from torch import nn
 
 import headgate as hg
 from headgate.inspection import Record
+from headgate.inspection.ablation import ablate
+from headgate.inspection.context import state_reset, use_curve
 from headgate.inspection.examination import CAUSES, examine
+from headgate.inspection.units import sweep_units
 from headgate.report import write_watch_report
 
 BOTH = {"num_layers": 2, "bidirectional": True}
@@ -235,6 +238,23 @@ def test_batches_are_gone_through_once():
     model = Tagger(nn.LSTM(I, H, batch_first=True))
     found = examine(model, (batch(seed) for seed in range(3)), losses, verify=0, dynamics=False)
     assert found.records["body.memory.l0"].facts["loss"]["rows"] == 3 * B
+
+
+@pytest.mark.parametrize("batches", ([batch()], [batch(), batch(1)], [batch(rows=1)]), ids=("one", "two", "one row"))
+def test_causes_that_share_their_runs_are_what_each_is_alone(batches):
+    model, asked = Tagger(nn.GRU(I, H, num_layers=2)), {"chance": 2.0, "seed": 3}
+    found = examine(model, batches, losses, needs_lag=4, verify=2, dynamics=False, **asked).records
+    use = use_curve(model, batches, losses, needs_lag=4, **asked)
+    reset = state_reset(model, batches, losses, **asked).effect
+    gates, units = ablate(model, batches, losses, **asked), sweep_units(model, batches, losses, verify=2, **asked)
+    for name, record in found.items():
+        alone = {"ablation": gates[name].effect, "kill": units[name].kill, "kill_predicted": units[name].predicted}
+        alone |= {"use_lags": use.lags, "use_loss": use.excess}
+        for key, value in alone.items():
+            there = ~np.isnan(record.arrays["kill"]) if key == "kill" else slice(None)
+            np.testing.assert_allclose(record.arrays[key][there], value[there], rtol=1e-5, atol=1e-6, err_msg=key)
+        ends = [np.nan if end is None else end for end in record.facts["reset"].values()]
+        np.testing.assert_allclose(ends, reset, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("causes", (False, True))

@@ -248,7 +248,8 @@ class _Together:
             masks = torch.stack([each.mask(call) for each in part]).repeat_interleave(B, 0)
             whole = run_overridden(_repeated(call, len(part)), part[0].target, givens, masks, self._engine)
             self._results = {k + j: _rows(whole, slice(j * B, (j + 1) * B)) for j in range(len(part))}
-        return self._results[k]
+        # Asked for once: what was handed out is not kept.
+        return self._results.pop(k)
 
 
 def _repeated(call: Call, times: int) -> Call:
