@@ -19,7 +19,7 @@ from headgate.tasks.settings import Learning
 
 SWITCHES = [
     {"embedding_size": 5},
-    {"tied": True},
+    {"tied": "yes"},
     {"input_dropout": 0.3},
     {"embedding_dropout": 0.3},
     {"weight_drop": 0.3},
@@ -96,13 +96,14 @@ def test_penalties_are_those_of_the_paper(tmp_path):
 
 def test_a_tied_softmax_is_the_embedding_and_is_kept_once(tmp_path):
     _, encoding, _ = prepared(tmp_path)
-    network = small(encoding, Options(tied=True))
+    network = small(encoding, Options(tied="yes"))
     assert network.embedding.embedding_dim == 8
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     assert sum("embedding" in name or "softmax" in name for name in load_file(tmp_path / "weights.safetensors")) == 2
     with pytest.raises(ValueError, match="tied: units are embedded in 5 numbers, but the last layer puts out 8"):
-        small(encoding, Options(tied=True, embedding_size=5))
-    assert small(encoding, Options(tied=True), switches={"proj_size": 3}).embedding.embedding_dim == 3
+        small(encoding, Options(tied="yes", embedding_size=5))
+    assert not small(encoding, Options()).tied and small(encoding | {"units": "words"}, Options()).tied
+    assert small(encoding, Options(tied="yes"), switches={"proj_size": 3}).embedding.embedding_dim == 3
 
 
 def test_it_begins_with_what_is_known_of_frequencies(tmp_path):
@@ -181,3 +182,23 @@ def test_a_repetitive_text_is_learned_and_others_are_learned_from_while_they_are
     first = [next(batches(other, encoding | {"steps": 20}, 1, False))]
     scored = [TASK.evaluate(network, first, encoding, choice)["nats"] for choice in (options, few)]
     assert scored[0] == pytest.approx(scored[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_is_exported_is_the_network(tmp_path, cell):
+    options, encoding, _ = prepared(tmp_path)
+    network = small(encoding, options, cell=cell, num_layers=2, dtype=torch.float32).eval()
+    found = TASK.exported(network, encoding, options)
+    torch.manual_seed(SEED)
+    units = torch.randint(2, 20, (7, 3))
+    states = [torch.zeros(1, 3, 8) for _ in list(found.inputs)[1:]]
+    with torch.no_grad():
+        first, *states = found.module(units[:4], *states)
+        second, *_ = found.module(units[4:], *states)
+        assert_close(torch.cat([first, second]), network(units)[0])
+    assert len(found.outputs) == len(found.inputs) and found.axes.keys() == found.inputs.keys()
+    axes = {name: {k: torch.export.Dim(word) for k, word in own.items()} for name, own in found.axes.items()}
+    shapes = {"input": axes.pop("input"), "states": tuple(axes.values())}
+    program = torch.export.export(found.module, tuple(found.inputs.values()), dynamic_shapes=shapes)
+    with torch.no_grad():
+        assert_close(program.module()(units, *states)[0], found.module(units, *states)[0])

@@ -42,7 +42,8 @@ class LanguageModel(nn.Module):
     def __init__(self, size: int, counts: Any, characters: bool, options: Options, layers: Layers) -> None:
         super().__init__()
         self.options, self.dropout = options, layers.dropout
-        width = options.embedding_size or (CHARACTERS_IN if characters and not options.tied else None)
+        self.tied = options.tied == "yes" or (options.tied == "auto" and not characters)
+        width = options.embedding_size or (None if self.tied else CHARACTERS_IN if characters else layers.hidden_size)
         made: list[Recurrent] = []
         for _ in range(layers.num_layers):
             wide = made[-1].output_size if made else width or layers.make(1, num_layers=1).output_size
@@ -50,11 +51,12 @@ class LanguageModel(nn.Module):
         self.layers = nn.ModuleList(made)
         self.embedding = nn.Embedding(size, made[0].input_size)
         nn.init.uniform_(self.embedding.weight, -START, START)
-        self.softmax = _Softmax(made[-1].output_size, counts, tied=options.tied)
-        if options.tied and self.embedding.embedding_dim != made[-1].output_size:
+        self.softmax = _Softmax(made[-1].output_size, counts, tied=self.tied)
+        if self.tied and self.embedding.embedding_dim != made[-1].output_size:
             raise ValueError(
                 f"tied: units are embedded in {self.embedding.embedding_dim} numbers, but the last layer puts out "
-                f"{made[-1].output_size}; leave embedding_size out, or make the two equal."
+                f"{made[-1].output_size}; leave embedding_size out, make the two equal, or"
+                    " give tied=no."
             )
 
     def forward(
@@ -97,7 +99,7 @@ class LanguageModel(nn.Module):
         return sum(found) if found else None
 
     def _scores(self, value: Tensor) -> Tensor:
-        return self.softmax(value, self.embedding.weight if self.options.tied else None)
+        return self.softmax(value, self.embedding.weight if self.tied else None)
 
     def _embed(self, input: Tensor) -> Tensor:
         rate, weight = self.options.embedding_dropout, self.embedding.weight

@@ -7,6 +7,7 @@ from typing import Any
 
 from headgate.data.corpus import DOCUMENTS
 
+TIED = ("auto", "yes", "no")
 UNITS = ("auto", "characters", "words", "pieces")
 
 
@@ -29,10 +30,10 @@ class Options:
     lower: bool = _option(False, "make letters small")
     smallest_count: int = _option(0, "words that training has less often are unknown; 0: 2 for words, 1 for characters")
     largest_vocabulary: int = _option(0, "at most so many units; 0: all characters, 50000 words, 8000 pieces")
-    steps: int = _option(128, "steps that a gradient goes back (truncated BPTT)")
+    steps: int = _option(64, "steps that a gradient goes back (truncated BPTT)")
     random_steps: bool = _option(False, "vary the steps of a batch as AWD-LSTM does")
     embedding_size: int = _option(0, "numbers a unit is embedded in; 0: 64 for characters, else as hidden units")
-    tied: bool = _option(False, "the softmax has the embedding's weights, whose size then is that of the output")
+    tied: str = _option("auto", "the softmax has the embedding's weights; auto: for words and pieces", TIED)
     locked: bool = _option(True, "dropout keeps its masks over all steps of a batch")
     input_dropout: float = _option(0.0, "dropout of the embedded units")
     embedding_dropout: float = _option(0.0, "share of the units that are left out of a batch altogether")
@@ -44,7 +45,7 @@ class Options:
     dynamic_steps: int = _option(20, "with it: units between two steps")
 
     def __post_init__(self) -> None:
-        for name, choices in {"documents": DOCUMENTS, "units": UNITS}.items():
+        for name, choices in {"documents": DOCUMENTS, "units": UNITS, "tied": TIED}.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")
         least = {"steps": 1, "dynamic_steps": 1} | dict.fromkeys(

@@ -16,17 +16,20 @@ from headgate.tasks.bench.language import scores
 from headgate.tasks.bench.language.looking import describe, fits
 from headgate.tasks.bench.language.network import LanguageModel
 from headgate.tasks.bench.language.options import Options
+from headgate.tasks.bench.language.portable import exported
 from headgate.tasks.bench.language.prediction import predict
 from headgate.tasks.bench.language.streams import Streams
 from headgate.tasks.bench.language.tally import Bigrams
 from headgate.tasks.bench.language.units import units_of
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Loader, Row, RowLosses
+from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Row, RowLosses
 from headgate.tasks.settings import Layers, Learning
 
 # In the order in which held-out parts stand in a text: the very end is for the test.
 HELD_OUT = ("validation", "test")
-# Training goes through so many units, whatever the size of a text, within these numbers of epochs.
-UNITS_READ, FEWEST_EPOCHS, MOST_EPOCHS = 18_000_000, 1, 60
+# Training goes through so many units, whatever the size of a text, in no more than so many epochs.
+UNITS_READ, MOST_EPOCHS = 14_000_000, 40
+# An epoch of a short text still has about so many steps: its batches are made of fewer streams, down to these.
+STEPS, FEWEST_STREAMS = 100, 4
 
 
 class Language(BenchTask):
@@ -35,8 +38,8 @@ class Language(BenchTask):
     name = "language"
     title = "Language"
     Options = Options
-    layers = Layers(cell="lstm", hidden_size=512, dropout=0.5)
-    learning = Learning(epochs=20, batch_size=32, rate=2e-3, patience=3)
+    layers = Layers(cell="lstm", hidden_size=512, dropout=0.4)
+    learning = Learning(epochs=16, batch_size=32, rate=2e-3, patience=3)
     metrics: ClassVar = scores.METRICS
     score = "bits_per_character"
     baseline_words = "how often a unit follows the one before it (bigrams, Kneser-Ney), or comes at all"
@@ -72,9 +75,11 @@ class Language(BenchTask):
         return Streams(store, learning.batch_size, *reading, learning.seed, training)
 
     def defaults(self, encoding: Encoding) -> tuple[Layers, Learning]:
-        """A short text is gone through more often."""
-        epochs = round(UNITS_READ / max(sum(encoding["counts"]), 1))
-        return self.layers, replace(self.learning, epochs=min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS))
+        """A short text is gone through more often, in smaller batches."""
+        units = max(sum(encoding["counts"]), 1)
+        epochs = min(max(round(UNITS_READ / units), 1), MOST_EPOCHS)
+        streams = max(min(self.learning.batch_size, units // (encoding["steps"] * STEPS)), FEWEST_STREAMS)
+        return self.layers, replace(self.learning, epochs=epochs, batch_size=streams)
 
     def network(self, encoding: Encoding, options: Options, layers: Layers) -> nn.Module:
         size, counts = len(units_of(encoding)), encoding["counts"]
@@ -96,6 +101,10 @@ class Language(BenchTask):
     ) -> Iterator[dict[str, Any]]:
         """See `predict` of the module prediction."""
         return predict(network, examples, encoding)
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
+        """Units and the layers' states to the scores of what follows, and the states after it."""
+        return exported(network)
 
     def every_step(self) -> bool:
         return True
