@@ -1,9 +1,9 @@
 """What the defaults reach on real data: `python -m benchmarks.real_data [NAME ...]`, from the root of the source.
 
-Each line of PLANS is one command's worth of training, by `headgate.train` as a user calls it, without a setting that the
-data do not force. Seeds 0, 1 and 2 where a run takes under 15 minutes, else seed 0. The best epoch is chosen on validation
-rows; test rows are looked at once, at the end. Rows are kept in `benchmarks/results/real_data.jsonl`; a run that is there
-for the same version and settings is not repeated. `--table` prints the table anew.
+Each line of PLANS is one command's worth of training, by `headgate.train` as a user calls it, without a setting that
+the data do not force. Seeds 0, 1 and 2 where a run takes under 15 minutes, else seed 0. The best epoch is chosen on
+validation rows; test rows are looked at once, at the end. Rows are kept in `benchmarks/results/real_data.jsonl`; a run
+that is there for the same version and settings is not repeated. `--table` prints the table anew.
 
 The data are read from the folder `shared/data` beside the project; what is not there is left out, with a word.
 """
