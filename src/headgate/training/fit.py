@@ -24,7 +24,7 @@ from headgate.tasks.settings import Learning
 from headgate.training import checkpoint
 from headgate.training.bench_run import EVENTS, Run
 from headgate.training.callback import WatchCallback
-from headgate.training.keeper import EVERY_S, Keeper
+from headgate.training.keeper import Keeper
 from headgate.training.lesson import Lesson
 from headgate.training.progress import Bar
 
@@ -62,13 +62,13 @@ class Sitting:
     Attributes:
         folder: of the run; config, encoding stand in it.
         stores: folders of the encoded rows of "train" and "validation".
-        every_s: seconds from one checkpoint to the next.
+        devices: processes that learn together.
         progress: whether to show any.
     """
 
     folder: Path
     stores: dict[str, Path]
-    every_s: float = EVERY_S
+    devices: int = 1
     progress: bool = True
 
 
@@ -103,7 +103,7 @@ def fit(sitting: Sitting, rank: int = 0, world: int = 1) -> None:
 
     most = None if run.config.minutes is None else 60.0 * run.config.minutes
     told = (run.folder, task, run.encoding, validate, content)
-    keeper = Keeper(*told, watching, sitting.every_s, most, bar.validated)
+    keeper = Keeper(*told, watching, most, bar.validated)
     callbacks = [part for part in (watching, bar if sitting.progress else None, keeper) if part is not None]
     with quiet():
         try:

@@ -25,7 +25,7 @@ from headgate.training.bench_run import METRICS, WEIGHTS, whole_lines
 from headgate.training.callback import WatchCallback
 from headgate.training.lesson import Lesson, on_cpu
 
-# So many seconds may be lost to a kill.
+# So many seconds may be lost to a kill within an epoch.
 EVERY_S = 60.0
 
 
@@ -39,7 +39,6 @@ class Keeper(Callback):
         validate: gives a network's metrics on the validation rows.
         content: of the checkpoint that training goes on from, or None.
         watch: whose state is kept too.
-        every_s: seconds from one checkpoint to the next within an epoch.
         most_s: so many seconds of training, over all sittings, are enough; None for no limit.
         listener: told every validation's line.
 
@@ -56,12 +55,11 @@ class Keeper(Callback):
         validate: Callable[[nn.Module], dict[str, float]],
         content: dict[str, Any] | None = None,
         watch: WatchCallback | None = None,
-        every_s: float = EVERY_S,
         most_s: float | None = None,
         listener: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:
         self._folder, self._task, self._encoding, self._validate = folder, task, encoding, validate
-        self._content, self._watch, self._every, self._most = content, watch, every_s, most_s
+        self._content, self._watch, self._most = content, watch, most_s
         self._listener = listener
         self.interrupted = self.signalled = False
         self._saved = self._counted = 0.0
@@ -99,7 +97,7 @@ class Keeper(Callback):
             trainer.should_stop = True
             if self.interrupted:
                 self._save(trainer, pl_module)
-        elif self._agreed_now_and_then(trainer, pl_module, now - self._saved >= self._every):
+        elif self._agreed_now_and_then(trainer, pl_module, now - self._saved >= EVERY_S):
             self._save(trainer, pl_module)
         if self._most is not None and trainer.is_global_zero and standing.seconds >= self._most:
             pl_module.asked_to_stop = True  # and so every process will know in the next step
@@ -127,7 +125,7 @@ class Keeper(Callback):
         if standing.bad >= pl_module.learning.patience:
             trainer.should_stop = True
 
-    def on_fit_end(self, trainer: Trainer, pl_module: Lesson) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: Lesson) -> None:
         """Signals do again what they did."""
         self._let_go()
 

@@ -51,13 +51,13 @@ def first_does(work: Callable[[], Any]) -> Any:
     return found[0]
 
 
-def fit_together(sitting: Sitting, world: int) -> None:
-    """`fit` on so many processes of this machine, and wait for them.
+def fit_together(sitting: Sitting) -> None:
+    """`fit` on several processes of this machine, and wait for them.
 
     Raises:
         As `fit`; LearnerDied: one was killed.
     """
-    context = multiprocessing.get_context("spawn")
+    context, world = multiprocessing.get_context("spawn"), sitting.devices
     port, pool = _free_port(), []
     threads = max(1, torch.get_num_threads() // world)
     for rank in range(world):

@@ -14,7 +14,7 @@ from headgate.training import atomic, bench_run, run_config
 from headgate.training.bench_run import ENCODING, REPORT, RESULTS, WEIGHTS, Run
 from headgate.training.fields import Chosen, sort_out
 from headgate.training.fit import Sitting, fit, start
-from headgate.training.keeper import EVERY_S, write_weights
+from headgate.training.keeper import write_weights
 from headgate.training.preparing import Prepared, guess, prepare
 from headgate.training.processes import first_does, fit_together, outside
 from headgate.training.rate import find
@@ -71,8 +71,8 @@ def train(
     ranks = outside()
     if ranks is None:
         sitting = dataclasses.replace(_begin(asked), progress=progress)
-        if asked.devices > 1:
-            fit_together(sitting, asked.devices)
+        if sitting.devices > 1:
+            fit_together(sitting)
         else:
             fit(sitting)
         return _finish(sitting, say)
@@ -133,7 +133,7 @@ def _begin(asked: _Asked) -> Sitting:
     # Last, since a folder with it is a run.
     config.save(folder)
     asked.say(f"The run: {folder}.")
-    return _sitting(folder, prepared)
+    return _sitting(folder, prepared, config)
 
 
 def _suited(task: BenchTask, chosen: Chosen, settings: dict[str, Any], prepared: Prepared) -> Chosen:
@@ -150,6 +150,8 @@ def _go_on(asked: _Asked) -> Sitting:
     config = run.config
     if asked.task not in (None, config.task):
         raise ValueError(f"{folder} is a run of task {config.task}, so it cannot go on as {asked.task}.")
+    if asked.devices not in (1, config.devices):
+        raise ValueError(f"{folder} was begun with devices={config.devices}; it cannot go on with {asked.devices}.")
     _refuse_change(folder, config, asked)
     if asked.out is not None:
         splits = find_splits(asked.data, asked.validation, asked.test)
@@ -161,7 +163,7 @@ def _go_on(asked: _Asked) -> Sitting:
             f"{folder / ENCODING} is not what the run's data give: it is another run's, or of another version; train "
             "anew in another folder."
         )
-    return _sitting(folder, prepared)
+    return _sitting(folder, prepared, config)
 
 
 def _refuse_change(folder: Path, config: RunConfig, asked: _Asked) -> None:
@@ -218,8 +220,8 @@ def _say_rows(say: Say, splits: Splits, prepared: Prepared) -> None:
     say(f"Rows: {rows}{f' (held out: {chr(32).join(held)})' if held else ''}.")
 
 
-def _sitting(folder: Path, prepared: Prepared) -> Sitting:
-    return Sitting(folder, {part: store.folder for part, store in prepared.stores.items()}, EVERY_S)
+def _sitting(folder: Path, prepared: Prepared, config: RunConfig) -> Sitting:
+    return Sitting(folder, {part: store.folder for part, store in prepared.stores.items()}, config.devices)
 
 
 def _free(data: Path, task: str) -> Path:
