@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,7 +94,7 @@ def as_array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().double().numpy()
 
 
-def of_baselines(batches: object) -> dict[str, float]:
+def of_baselines(batches: Iterable[Batch]) -> dict[str, float]:
     """The metrics of the seasonal naive forecast, and under `naive_...` of repeating the last value.
 
     Args:

@@ -36,7 +36,7 @@ class Options:
     head: str = _option("mae", "what is learned: a point by its error, quantiles, or a distribution", HEADS)
     decoder: str = _option("direct", "all steps at once, or each from the forecast of the one before", DECODERS)
     normalise: str = _option("", "of each window; last, or mean for counts, where empty", ("", *NORMALISATIONS))
-    joint: bool = _option(False, "read and forecast all targets together, not each by itself with shared weights")
+    joint: bool = _option(True, "read and forecast all targets together; else each by itself, with shared weights")
     line: bool = _option(True, "add a linear path from the look-back, which starts as the seasonal naive forecast")
     calendar: bool = _option(True, "read time of day, day of week and day of year of dates")
     fill: str = _option("last", "what stands in for a missing value", FILLS)

@@ -84,7 +84,7 @@ class Forecast(BenchTask):
         Raises:
             DataError: there are series, but none is long enough; see also `matrix`.
         """
-        horizon, longest, place = encoding["horizon"], 0, None
+        horizon, longest, place, encoded = encoding["horizon"], 0, None, False
         for example in examples:
             series: Series = example.input
             end = series.end
@@ -94,9 +94,9 @@ class Forecast(BenchTask):
             first = series.start or first_origin(end, encoding["lookback"], horizon)
             if end - first < horizon:
                 continue
-            longest = None
+            encoded = True
             yield self._row(example, encoding, options, first)
-        if longest is not None and place is not None:
+        if place is not None and not encoded:
             raise DataError(
                 f"{place}: the longest series has {longest} steps, but learning to forecast {horizon} needs more than "
                 "that; give a smaller --horizon or longer series."
