@@ -199,6 +199,8 @@ def _gates(facts, tau, steps, lags, rng) -> dict[str, np.ndarray]:
         "co_resets": np.where(np.arange(steps) % 20 == 10, 0.6, 0.02),
         "state_score": np.sin(np.linspace(0, 9, bins))[None] * rng.normal(0, 1, (hidden, 1)),
         "readout_weight": rng.uniform(0.1, 2.0, hidden),
+        # By the law of one linear unit, twice as sharp as alone.
+        "sensitivity": 0.5 * np.log10((1 + factor**2) / (1 - factor**2) ** 3) + math.log10(2.0),
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from headgate.report.film_gates import film_gates, ridges_at
 from headgate.report.layer import Layer
 from headgate.report.learnable import learnable
 from headgate.report.openness import openness
+from headgate.report.price import price, white_noise_law
 from headgate.report.sections import ONE_LOSS, groups
 from headgate.report.singular import singular
 from headgate.report.triangles import sources
@@ -135,6 +136,21 @@ def test_still_gates_are_counted_and_the_price_of_keeping_is_drawn():
     assert learnable(layer(made.record("RNN"))) is None
 
 
+def test_the_law_goes_through_units_that_follow_it():
+    record = made.record()
+    tau, sharp = record.arrays["timescales"], record.arrays["sensitivity"]
+    np.testing.assert_allclose(white_noise_law(tau) + np.log10(2.0), sharp, rtol=1e-12)
+    figure = price(layer())
+    drawn = places(figure.picture, "line faint dash0")[0]
+    dots = np.array(re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', figure.picture), float)
+    assert len(dots) == len(tau)
+    np.testing.assert_allclose(np.interp(dots[:, 0], drawn[:, 0], drawn[:, 1]), dots[:, 1], atol=0.6)
+    assert f"unit {int(tau.argmax())} with" in figure.reading
+    unbounded = price(layer(timescales=np.where(tau > 20, np.inf, tau)))
+    assert unbounded.picture.count("<circle") == (tau <= 20).sum()
+    assert price(layer(sensitivity=None)) is None and price(layer(timescales=np.full(24, np.inf))) is None
+
+
 # --- stable ranks ---------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +183,8 @@ def test_a_reset_without_effect_says_so_and_one_sequence_has_no_whisker():
     assert "shows no effect" in figure.reading and "dot s1 hollow" in figure.picture
     figure = use(layer(reset={"low": None, "middle": 0.4, "high": None}))
     assert "whisker" not in figure.picture and figure.numbers[-1][1:] == ["none", "0.4", "none"]
+    figure = use(layer(reset={"low": 0.1, "middle": 0.2, "high": 0.3, "unit": "loss"}))
+    assert "costs +0.2 in loss" in figure.reading and "loss added" in figure.picture
     without = use(layer(reset=None))
     assert "set back" not in without.picture and without.numbers[-1][0] == "60"
     assert use(layer(reset=None, use_lags=None, use_loss=None)) is None

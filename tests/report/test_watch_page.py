@@ -12,17 +12,21 @@ from report import made_up_watch as made
 from report.markup import read
 
 from headgate.inspection import Record
-from headgate.inspection.schema import check
+from headgate.inspection.schema import ARRAYS, check
 from headgate.report.compare_page import render as render_comparison
 from headgate.report.compare_page import write_comparison
-from headgate.report.images import charts
+from headgate.report.horizons import horizons
+from headgate.report.layer import Layer
 from headgate.report.notebook import show
+from headgate.report.river_data import steps_of
+from headgate.report.sections import GROUPS
 from headgate.report.watch_page import SMALL_BYTES, embedded, policy, render, write_watch_report
 
+DRAWINGS = [horizons, *(chart.drawing for _, charts in GROUPS.values() for chart in charts)]
 CHARTS = {
     *("horizons", "decay", "paths", "cuts", "learning", "gradient_time", "film", "spectrum", "survival", "provenance"),
     *("connectivity", "ridgeline", "saturation", "score", "gates_time", "ablation", "use", "truth", "lyapunov"),
-    *("eigenvalues", "singular", "film_gates", "sources", "openness", "learnable"),
+    *("eigenvalues", "singular", "film_gates", "sources", "openness", "learnable", "price"),
 }
 
 
@@ -133,14 +137,50 @@ def test_what_was_not_measured_is_told_in_a_line():
 
 @pytest.mark.parametrize("cell", ("LSTM", "RNN"))
 def test_any_array_may_be_missing_or_say_nothing(cell):
-    """None of it breaks a chart, and no NaN is written into one."""
+    """None of it breaks a chart that reads it, and no NaN is written into one."""
     whole = made.record(cell, steps=12, hidden=4)
-    for name, values in whole.arrays.items():
-        rest = {other: kept for other, kept in whole.arrays.items() if other != name}
-        ways = [rest, {**rest, name: np.full_like(values, np.nan)}] if values.dtype.kind == "f" else [rest]
-        for arrays in ways:
-            drawn = "".join(str(figure.picture) for figure in charts(Record("x", whole.facts, arrays)).values())
-            assert not re.search(r"\b(nan|inf)\b", re.sub(r"base64,[^\"]+", "", drawn)), name
+    for draw in DRAWINGS:
+        for name in reads(draw, whole):
+            values = whole.arrays[name]
+            rest = {other: kept for other, kept in whole.arrays.items() if other != name}
+            ways = [rest, {**rest, name: np.full_like(values, np.nan)}] if values.dtype.kind == "f" else [rest]
+            for arrays in ways:
+                figure = draw(Layer(Record("x", whole.facts, arrays)))
+                drawn = "" if figure is None else re.sub(r"base64,[^\"]+", "", figure.picture + figure.after)
+                assert not re.search(r"\b(nan|inf)\b", drawn), name
+
+
+def test_every_array_that_is_described_has_its_place():
+    """In a chart, in the picture of the network, or, for those named here, in the file alone."""
+    record = made.record()
+    assert set(record.arrays) == set(ARRAYS) - {"bound", "gate_values"}  # one of a cell without gates, one of the demo
+    drawn = {name for draw in DRAWINGS for name in reads(draw, record)}
+    drawn |= reads(lambda layer: steps_of(layer.record), record) | reads(DRAWINGS[1], made.record("RNN"))
+    # How long each row is has no picture of its own; what the demo samples of gates stands in the demo's own page.
+    assert set(ARRAYS) - drawn == {"lengths", "gate_values"}
+
+
+class Reads(dict):
+    """Arrays that remember which of them were asked for."""
+
+    def __init__(self, arrays) -> None:
+        super().__init__(arrays)
+        self.names: set[str] = set()
+
+    def get(self, name, default=None):
+        self.names |= {name} & self.keys()
+        return super().get(name, default)
+
+    def __getitem__(self, name):
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def reads(draw, record) -> set[str]:
+    """Which arrays a drawing asks for."""
+    arrays = Reads(record.arrays)
+    draw(Layer(Record("x", record.facts, arrays)))
+    return arrays.names
 
 
 @pytest.mark.parametrize("size", ((1, 1), (2, 1), (3, 2)), ids="T{0[0]} H{0[1]}".format)

@@ -11,7 +11,7 @@ from headgate.report import svg
 from headgate.report.ablation_rows import behind, hit
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
-from headgate.report.panel import linear_range, panel, points
+from headgate.report.panel import around, linear_range, panel, points
 from headgate.report.plot import Axis, Box, picture
 from headgate.report.scale import Linear
 
@@ -94,7 +94,7 @@ def truth(layer: Layer) -> Figure | None:
     return Figure(
         name="truth",
         title="Can the cheap guess be trusted?",
-        picture=picture(640.0, place.bottom + 42, "Predicted against measured cost of each unit.", drawn),
+        picture=around("Predicted against measured cost of each unit.", place, drawn),
         reading="One dot a unit that was really held at its mean. On the diagonal, the gradient's guess was right"
         f"{'' if agree is None else f'; rank correlation {agree:.2f} over {len(units)} units'}. Far above it lie units "
         "that matter more than their gradient says.",

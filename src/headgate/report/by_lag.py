@@ -26,7 +26,7 @@ def cuts(layer: Layer) -> Figure | None:
     if len(names) != len(profile):
         return None
     place = box(TALL, right=RIGHT)
-    x = lags_along(lags, place)
+    x = lags_along(place, lags)
     y = Powers(*whole_decades(profile, whole[1], floor=-45.0), place.bottom, place.top)
     rows = zip(names, profile, strict=True)
     lines = [Line(lags, row, layer.style(name), f"no {name}", name=f"without {name}") for name, row in rows]
@@ -60,7 +60,7 @@ def learning(layer: Layer) -> Figure | None:
     if lags is None or (share is None and cosine is None):
         return None
     place = box(TALL, right=RIGHT)
-    x = lags_along(lags, place)
+    x = lags_along(place, lags)
     y = Percent(-0.02, 1.05, place.bottom, place.top)
     known = (
         (share, "s2", "norm held", "share of the gradient's norm"),

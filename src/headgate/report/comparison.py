@@ -13,10 +13,10 @@ from headgate.report.decay import power
 from headgate.report.figure import Figure, short
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import WIDTH, alone, box, panel, whole_decades
+from headgate.report.panel import WIDTH, alone, around, box, lags_along, panel, whole_decades
 from headgate.report.plot import Axis, Box, frame, picture
 from headgate.report.ridgeline import places_of, quantile_of
-from headgate.report.scale import Lags, Linear, Logit, Nothing, Percent, Powers, Steps, timescale
+from headgate.report.scale import Linear, Logit, Nothing, Percent, Powers, Steps, timescale
 
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 KINDS = ("shuffle rows", "mean", "shuffle time", "zero")
@@ -115,7 +115,7 @@ def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
     return Figure(
         name="horizons",
         title="How far back: three answers",
-        picture=picture(WIDTH, place.bottom + 42, "Horizons of the compared layers.", *parts),
+        picture=around("Horizons of the compared layers.", place, *parts),
         reading="How long units keep, how far back a thousandth of the gradient arrives, how much context is used.",
         formula=r"\tau_{\max},\qquad H_{10^{-3}},\qquad k_{1\%}",
         change="the keeping gate's bias, initial weights, the task.",
@@ -132,7 +132,7 @@ def _decay(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     if not there:
         return None
     place = box(270.0, right=140.0)
-    x = Lags(0.0, max(1.0, *(float(lags[-1]) for _, _, (lags, _) in there)), place.left, place.right)
+    x = lags_along(place, *(lags for _, _, (lags, _) in there))
     y = Powers(*whole_decades(*(profile for _, _, (_, profile) in there), floor=-45.0), place.bottom, place.top)
     lines = [
         Line(lags, profile[1], style(k), short(name), profile[0], profile[2], name=name)
@@ -157,7 +157,7 @@ def _share(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     if not there:
         return None
     place = box(160.0, right=140.0)
-    x = Lags(0.0, max(1.0, *(float(lags[-1]) for _, _, (lags, _) in there)), place.left, place.right)
+    x = lags_along(place, *(lags for _, _, (lags, _) in there))
     y = Percent(-0.25, 1.25, place.bottom, place.top)
     lines = [Line(lags, share, style(k), short(name), name=name) for k, name, (lags, share) in there]
     axes = Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "highway's share")
@@ -267,7 +267,7 @@ def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     return Figure(
         name="ablation",
         title=f"What the loss loses without each gate ({kind})",
-        picture=picture(WIDTH, place.bottom + 42, f"Ablation by '{kind}' in the compared layers.", *parts),
+        picture=around(f"Ablation by '{kind}' in the compared layers.", place, *parts),
         reading="Hollow: the interval holds 0, so no effect was shown.",
         formula=r"\frac{L_{\mathrm{ablated}}-L_0}{L_{\mathrm{chance}}-L_0}",
         change="another task; more sequences make the whiskers shorter.",

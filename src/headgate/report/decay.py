@@ -11,8 +11,8 @@ from headgate.report import svg
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import box, hatch, panel, upright, whole_decades
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, box, hatch, lags_along, panel, upright, whole_decades
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import TIMES, Lags, Percent, Powers, magnitude, percent
 
 TALL, STRIP, BETWEEN = 270.0, 70.0, 22.0
@@ -36,21 +36,19 @@ def decay(layer: Layer) -> Figure | None:
     place = box(TALL)
     low, high = _range(layer, profile)
     y = Powers(low, high, place.bottom, place.top)
-    last = float(lags[-1])
-    x = Lags(0.0, max(last, 1.0), place.left, place.right)
+    x = lags_along(place, lags)
     over = [*_floors(layer, y, place), _needed(layer, x, place)]
     axis = Axis(x, "" if share is not None else "lag k: steps back from the loss", labelled=share is None)
     drawn, vertical = lines(layer, lags, profile), Axis(y, "gradient relative to lag 0")
     parts = [panel(place, axis, vertical, *over, heading=_slope(layer), lines=drawn, reads="lag k")]
-    bottom = place.bottom
+    lowest = place
     if share is not None:
-        below = Box(place.left, bottom + BETWEEN, place.right, bottom + BETWEEN + STRIP)
-        parts.append(_strip(layer, lags, share, below))
-        bottom = below.bottom
+        lowest = Box(place.left, place.bottom + BETWEEN, place.right, place.bottom + BETWEEN + STRIP)
+        parts.append(_strip(layer, lags, share, lowest))
     return Figure(
         name="decay",
         title="How much gradient reaches lag k",
-        picture=picture(640.0, bottom + 42, _spoken(layer, lags, profile), *parts),
+        picture=around(_spoken(layer, lags, profile), lowest, *parts),
         reading=_plain(layer, lags, profile, share),
         expert=_expert(layer),
         formula=FORMULA,
@@ -123,7 +121,7 @@ def _slope(layer: Layer) -> str:
 
 def _strip(layer: Layer, lags: np.ndarray, share: np.ndarray, place: Box) -> Markup:
     y = Percent(-0.25, 1.25, place.bottom, place.top)
-    x = Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
+    x = lags_along(place, lags)
     style = layer.style("highway")
     last = f"share {percent(float(share[np.isfinite(share)][-1]))}"
     line = Line(lags, share, style, last, name="highway's share")

@@ -13,8 +13,8 @@ from headgate.report.figure import Figure
 from headgate.report.heatmap import heat, legend
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import box, linear_range, panel, whole_decades
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, box, linear_range, panel, whole_decades
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Lags, Linear, power_of_ten
 
 LOSS, BETWEEN, FILM = 74.0, 26.0, 220.0
@@ -56,8 +56,7 @@ def film(layer: Layer) -> Figure | None:
     return Figure(
         name="film",
         title="Learning to remember",
-        picture=picture(640.0, lower.bottom + 42, f"Gradient by lag over training: its reach goes from lag {first} to "
-                        f"{last}.", *parts),
+        picture=around(f"Gradient by lag over training: its reach goes from lag {first} to {last}.", lower, *parts),
         reading=(
             f"Each column is one moment of training; bright, much gradient arrives from that far back. The line is how "
             f"far a thousandth of it reaches: {first:,} steps at first, {last:,} at the end."

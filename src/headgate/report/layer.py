@@ -110,9 +110,13 @@ class Layer:
         told = self.facts.get("missing") or {}
         return next((str(told[name]) for name in names if name in told), NOT_MEASURED)
 
-    def cost(self, value: float) -> str:
-        """What taking something out cost, in words: a share of the way to chance where chance is known, else loss."""
-        return f"{value:+.3g} in loss" if self.raw_costs else f"{round(100 * value)} % of the way to chance"
+    def cost(self, value: float, raw: bool | None = None) -> str:
+        """What taking something out cost, in words: a share of the way to chance where chance is known, else loss.
+
+        `raw`: whether the value is a difference of losses; None: as the record's ablation is.
+        """
+        raw = self.raw_costs if raw is None else raw
+        return f"{value:+.3g} in loss" if raw else f"{round(100 * value)} % of the way to chance"
 
     @property
     def raw_costs(self) -> bool:

@@ -6,8 +6,8 @@ import numpy as np
 
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
-from headgate.report.panel import BELOW, WIDTH, box, panel, upright
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, box, panel, upright
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Linear, Steps
 from headgate.report.unit_dots import UnitDots, table
 
@@ -55,7 +55,7 @@ def openness(layer: Layer) -> Figure | None:
     return Figure(
         name="openness",
         title="Open long enough, and how often let go",
-        picture=picture(WIDTH, place.bottom + BELOW, "Share of steps each unit is open enough, and lets go.", *parts),
+        picture=around("Share of steps each unit is open enough, and lets go.", place, *parts),
         reading=_plain(layer, enough, resets),
         expert="Above: share of steps at which the unit's own factor exceeds 1 - 1/N, N being the need; usual gates "
         "above 0.9 keep only 9.5 steps. Below: share of steps at which it is under 0.1. Dots as in the saturation "

@@ -55,7 +55,12 @@ def panel(
 
 def alone(spoken: str, place: Box, x: Axis, y: Axis, *content: Markup, **options) -> Markup:
     """A whole picture of the usual width that is one panel; `spoken` says in words what it shows, the rest as there."""
-    return picture(WIDTH, place.bottom + BELOW, spoken, panel(place, x, y, *content, **options))
+    return around(spoken, place, panel(place, x, y, *content, **options))
+
+
+def around(spoken: str, lowest: Box, *parts: Markup) -> Markup:
+    """A whole picture of the usual width; `lowest` is the inside of the chart at its bottom."""
+    return picture(WIDTH, lowest.bottom + BELOW, spoken, *parts)
 
 
 def upright(value: float, words: str, x: Scale, place: Box, kind: str = "marker", *, row: int = 0) -> Markup:
@@ -121,9 +126,9 @@ def linear_range(*arrays: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
     return low - room, high + room
 
 
-def lags_along(lags: np.ndarray, place: Box) -> Lags:
-    """From lag 0 to the last, along a box."""
-    return Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
+def lags_along(place: Box, *grids: np.ndarray) -> Lags:
+    """From lag 0 to the last of any of the grids, along a box."""
+    return Lags(0.0, max(1.0, *(float(lags[-1]) for lags in grids)), place.left, place.right)
 
 
 def span(high: float, place: Box) -> Linear:

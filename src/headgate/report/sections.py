@@ -18,6 +18,7 @@ from headgate.report.layer import NOT_MEASURED, Layer
 from headgate.report.learnable import learnable
 from headgate.report.openness import openness
 from headgate.report.path_river import path_river
+from headgate.report.price import price
 from headgate.report.ridgeline import ridgeline
 from headgate.report.saturation import saturation
 from headgate.report.score import gate_score
@@ -104,6 +105,7 @@ GROUPS: dict[str, tuple[str, tuple[Chart, ...]]] = {
             Chart("lyapunov", "Directions that survive", lyapunov, ("lyapunov", "dynamics")),
             Chart("eigenvalues", "One step's eigenvalues", eigenvalues, ("eigenvalues", "dynamics")),
             Chart("singular", "What a stretch of steps lets through", singular, ("singular_values", "dynamics")),
+            Chart("price", "The price of keeping long", price, ("sensitivity", "timescales", "dynamics")),
         ),
     ),
 }

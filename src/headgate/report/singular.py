@@ -11,8 +11,8 @@ from headgate.report import svg
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import BELOW, WIDTH, box, panel
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, box, panel
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Linear, Powers, Steps
 
 TALL, RIGHT, BETWEEN, RANKS = 230.0, 112.0, 66.0, 84.0
@@ -44,15 +44,14 @@ def singular(layer: Layer) -> Figure | None:
         for k, (n, row) in enumerate(zip(lengths, values, strict=True))
     ]
     parts = [panel(place, Axis(x, "direction"), Axis(y, "singular value"), lines=lines)]
-    bottom = place.bottom
+    lowest = place
     if np.isfinite(ranks).any():
-        below = Box(place.left, bottom + BETWEEN, place.right, bottom + BETWEEN + RANKS)
-        parts.append(_rank_panel(below, lengths, ranks, exact is not False))
-        bottom = below.bottom
+        lowest = Box(place.left, place.bottom + BETWEEN, place.right, place.bottom + BETWEEN + RANKS)
+        parts.append(_rank_panel(lowest, lengths, ranks, exact is not False))
     return Figure(
         name="singular",
         title="What a stretch of steps lets through",
-        picture=picture(WIDTH, bottom + BELOW, "Singular values of the Jacobian product over windows.", *parts),
+        picture=around("Singular values of the Jacobian product over windows.", lowest, *parts),
         reading="Over each window, how strongly each direction of the state comes through. A steep line means that few "
         f"directions are left; a flat one near 1, that all of them are carried.{_said(lengths, ranks)}",
         expert="Singular values of the Jacobian product over windows of several lengths before the last step, the "

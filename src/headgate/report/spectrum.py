@@ -12,8 +12,8 @@ from headgate.report.figure import Figure
 from headgate.report.heatmap import colour, legend
 from headgate.report.layer import Layer
 from headgate.report.lines import Line, level
-from headgate.report.panel import alone, box, linear_range, panel, points, upright
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import alone, around, box, linear_range, panel, points, upright
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Linear, Steps
 
 TALL = 230.0
@@ -141,7 +141,7 @@ def eigenvalues(layer: Layer) -> Figure | None:
     return Figure(
         name="eigenvalues",
         title="One step's eigenvalues",
-        picture=picture(640.0, place.bottom + 42, f"Eigenvalues of the Jacobian at {len(real)} steps.", drawn, bar),
+        picture=around(f"Eigenvalues of the Jacobian at {len(real)} steps.", place, drawn, bar),
         reading=f"Each dot is a way in which one step changes the state. Near the circle, little is lost; {slow} of "
         f"{sizes.shape[1]} are beyond 0.9 at a usual step. A clump near 1 on the right is a memory; dots elsewhere on "
         "the circle turn round and round.",

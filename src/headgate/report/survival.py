@@ -11,10 +11,10 @@ from headgate.report.film import even_lags
 from headgate.report.heatmap import heat, legend
 from headgate.report.horizons import steps
 from headgate.report.layer import Layer
-from headgate.report.panel import panel
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, lags_along, panel
+from headgate.report.plot import Axis, Box
 from headgate.report.pyramid import edges
-from headgate.report.scale import Lags, Linear
+from headgate.report.scale import Linear
 
 TOP, TALL, LEFT, MAP_RIGHT, BARS = 30.0, 300.0, 62.0, 440.0, 84.0
 
@@ -27,7 +27,7 @@ def survival(layer: Layer) -> Figure | None:
     lags, kept, tau = found
     order = np.argsort(-np.nan_to_num(tau, nan=-1.0), kind="stable")
     place = Box(LEFT, TOP, MAP_RIGHT, TOP + TALL)
-    x = Lags(0.0, max(float(lags[-1]), 1.0), place.left, place.right)
+    x = lags_along(place, lags)
     rank = _Ranks(0.0, float(len(tau)), place.top, place.bottom)
     image = heat(kept[order][:, even_lags(lags, layer.detail)], place, 0.0, 1.0, "kept", most=layer.detail)
     parts = [panel(place, Axis(x, "lag k (log axis)"), Axis(rank, "unit, longest-lived first"), image)]
@@ -41,7 +41,7 @@ def survival(layer: Layer) -> Figure | None:
     return Figure(
         name="survival",
         title="Which units are the memory",
-        picture=picture(640.0, place.bottom + 42, f"What units keep over each lag; unit {best} the longest.", *parts),
+        picture=around(f"What units keep over each lag; unit {best} the longest.", place, *parts),
         reading=f"One row a unit; bright, it still holds what it held k steps ago. Unit {best} keeps the longest, "
         f"{steps(tau[best])} steps.{said}",
         expert="S_j(k): mean over starting steps of the product of the unit's own factor over k steps; rows sorted by "

@@ -10,8 +10,8 @@ from headgate.report.figure import Figure
 from headgate.report.film import even_lags, reach
 from headgate.report.heatmap import heat, legend
 from headgate.report.layer import Layer
-from headgate.report.panel import lags_along, panel, span, whole_decades
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, lags_along, panel, span, whole_decades
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Linear, power_of_ten
 from headgate.report.tokens import tokens
 
@@ -41,7 +41,7 @@ def connectivity(layer: Layer) -> Figure | None:
     return Figure(
         name="connectivity",
         title="Which input each loss hangs on",
-        picture=picture(640.0, place.bottom + 42, "Gradient of each followed loss with respect to each input.", *parts)
+        picture=around("Gradient of each followed loss with respect to each input.", place, *parts)
         + tokens(layer),
         reading=f"One row a loss, one column an input; bright, that input would move that loss. The last one hangs "
         f"most on step {peak:,}. A narrow bright edge is a layer that looks only at what it has just read.",
@@ -68,7 +68,7 @@ def sources(layer: Layer) -> Figure | None:
     profile = profile[order]
     place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.6)
     low, high = whole_decades(profile, floor=-12.0, most=2.0)
-    x, y = lags_along(lags, place), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
+    x, y = lags_along(place, lags), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
     cells = profile[_even(steps)][:, even_lags(lags, layer.detail)]
     image = heat(cells, place, low, high, "log10 relative gradient", most=layer.detail)
     bar = Box(place.right + 22, place.top + 40, place.right + 34, place.top + 180)
@@ -82,7 +82,7 @@ def sources(layer: Layer) -> Figure | None:
     return Figure(
         name="sources",
         title="Does every loss reach as far back?",
-        picture=picture(640.0, place.bottom + 42, f"Gradient by lag of {len(steps)} losses, each by itself.", *parts),
+        picture=around(f"Gradient by lag of {len(steps)} losses, each by itself.", place, *parts),
         reading=f"One row a loss, followed by itself; bright, much of its gradient arrives that far back. The line is "
         f"how far a thousandth of it reaches: {far[near]:,.0f} steps from the loss at step {steps[near]:,}, "
         f"{far[most]:,.0f} from that at step {steps[most]:,}. Rows end where the sequence begins.",
@@ -113,7 +113,7 @@ def provenance(layer: Layer) -> Figure | None:
     return Figure(
         name="provenance",
         title="From when the content is",
-        picture=picture(640.0, place.bottom + 42, "Share of what the memory holds by when it was written.", *parts),
+        picture=around("Share of what the memory holds by when it was written.", place, *parts),
         reading=f"Each column is a moment, and tells from when its content is. At the end of the run, half of it is "
         f"younger than {age:,.0f} steps. Long bright rows are moments that were kept.",
         expert="Exact for a memory carried by a factor: c_T is the sum of what was written at s, times the product of "

@@ -11,8 +11,8 @@ from headgate.report import svg
 from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.lines import Line, level
-from headgate.report.panel import BELOW, WIDTH, box, linear_range, panel, upright
-from headgate.report.plot import Axis, Box, picture
+from headgate.report.panel import around, box, linear_range, panel, upright
+from headgate.report.plot import Axis, Box
 from headgate.report.scale import Linear, Nothing, Steps
 
 TALL, RIGHT, BETWEEN, STRIP = 200.0, 96.0, 74.0, 40.0
@@ -23,22 +23,19 @@ def use(layer: Layer) -> Figure | None:
     curve, reset = layer.arrays("use_lags", "use_loss"), _reset(layer)
     if curve is None and reset is None:
         return None
-    parts, bottom = [], 0.0
+    parts, lowest = [], box(TALL, right=RIGHT)
     if curve is not None:
-        place = box(TALL, right=RIGHT)
-        parts.append(_curve(layer, place, *curve))
-        bottom = place.bottom
+        parts.append(_curve(layer, lowest, *curve))
     if reset is not None:
-        top = bottom + BETWEEN if parts else 40.0
-        place = Box(62.0, top, WIDTH - RIGHT, top + STRIP)
-        parts.append(_strip(layer, place, reset))
-        bottom = place.bottom
+        top = lowest.bottom + BETWEEN if parts else lowest.top
+        lowest = Box(lowest.left, top, lowest.right, top + STRIP)
+        parts.append(_strip(layer, lowest, reset))
     used = layer.horizon("used").get("lag")
     said, lost = _enough(used, curve), _lost(layer, reset)
     return Figure(
         name="use",
         title="How much context it uses",
-        picture=picture(WIDTH, bottom + BELOW, f"Loss added by cutting the context: {said} {lost}".strip(), *parts),
+        picture=around(f"Loss added by cutting the context: {said} {lost}".strip(), lowest, *parts),
         reading=f"The model is run again with its memory cut to the last k steps. {said} {lost}".strip(),
         expert="Loss with the state reset k steps before each output, less the loss with the whole context "
         "(Khandelwal et al. 2018); band: bootstrap interval over sequences. Below, once: every state restored to its "
@@ -59,6 +56,12 @@ def _reset(layer: Layer) -> tuple[float, float, float] | None:
     return tuple(math.nan if facts.get(end) is None else float(facts[end]) for end in ("low", "middle", "high"))
 
 
+def _raw(layer: Layer) -> bool:
+    """Whether the reset's effect is a difference of losses; a record that does not say has one unit for all."""
+    unit = (layer.facts.get("reset") or {}).get("unit")
+    return layer.raw_costs if unit is None else unit == "loss"
+
+
 def _curve(layer: Layer, place: Box, lags: np.ndarray, loss: np.ndarray) -> Markup:
     x = Steps(1.0, max(float(lags[-1]), 2.0), place.left, place.right)
     y = Linear(*linear_range(loss, np.zeros(1)), place.bottom, place.top)
@@ -76,7 +79,7 @@ def _curve(layer: Layer, place: Box, lags: np.ndarray, loss: np.ndarray) -> Mark
 def _strip(layer: Layer, place: Box, reset: tuple[float, float, float]) -> Markup:
     """One interval on an axis from no change to as bad as without memory."""
     low, middle, high = reset
-    share = not layer.raw_costs
+    share = not _raw(layer)
     ends = [v for v in (0.0, 1.0 if share else 0.0, *reset) if math.isfinite(v)]
     x = Linear(*linear_range(np.array(ends)), place.left, place.right)
     y = (place.top + place.bottom) / 2
@@ -105,7 +108,7 @@ def _lost(layer: Layer, reset: tuple[float, float, float] | None) -> str:
     low, middle, high = reset
     if low <= 0.0 <= high:
         return "Setting all states back half way shows no effect: what was before is not needed after."
-    return f"Setting all states back once, half way, costs {layer.cost(middle)}."
+    return f"Setting all states back once, half way, costs {layer.cost(middle, _raw(layer))}."
 
 
 def _numbers(
