@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headgate.training.bench_run import Run as Run
     from headgate.training.callback import WatchCallback as WatchCallback
     from headgate.verbs.evaluation import evaluate as evaluate
+    from headgate.verbs.prediction import predict as predict
     from headgate.verbs.training import train as train
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ _HOME = {
     "Run": "headgate.training.bench_run",
     "train": "headgate.verbs.training",
     "evaluate": "headgate.verbs.evaluation",
+    "predict": "headgate.verbs.prediction",
 }
 __all__ = list(_HOME)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.cli._flags import with_settings
+from headgate.cli._metrics import number, words_of
 from headgate.cli._refusal import refusing
 from headgate.training.bench_run import Run
 from headgate.training.processes import outside
@@ -85,11 +86,5 @@ def show(run: Run, console: Console) -> None:
     for name in run.results[parts[-1]]["metrics"]:
         columns = [number(run.results[part]["metrics"].get(name)) for part in parts]
         last = run.results[parts[-1]]
-        words = last["words"].get(name, "mean loss of an answer" if name == "loss" else "")
-        table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words))
+        table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words_of(name, last)))
     console.print(table)
-
-
-def number(value: float | None) -> str:
-    """A metric in a table."""
-    return "-" if value is None else f"{value:.4g}"

@@ -18,6 +18,8 @@ SMALLEST, LARGEST, STEPS, SMOOTH = 1e-5, 1.0, 80, 0.9
 # The sweep ends where the loss is so much larger than the smallest; the rate with the smallest loss is divided by this.
 WORSE, BACK_OFF = 2.0, 8.0
 QUARTER = 0.25
+# Warm-up takes at most one of so many steps.
+LEAST_STEPS = 10
 _MIXED = 1_000_003
 
 
@@ -30,11 +32,13 @@ def at(learning: Learning, step: int, steps: int, drops: int) -> float:
         steps: of all epochs together.
         drops: how often a plateau was met.
     """
-    rate = learning.rate * min(1.0, (step + 1) / (learning.warmup + 1))
+    # Of a short training, warm-up would otherwise be all.
+    warmup = min(learning.warmup, steps // LEAST_STEPS)
+    rate = learning.rate * min(1.0, (step + 1) / (warmup + 1))
     if learning.schedule == "plateau":
         return rate * QUARTER**drops
-    if learning.schedule == "cosine" and step >= learning.warmup:
-        done = (step - learning.warmup) / max(1, steps - learning.warmup)
+    if learning.schedule == "cosine" and step >= warmup:
+        done = (step - warmup) / max(1, steps - warmup)
         return rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
     return rate
 

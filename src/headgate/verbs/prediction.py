@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,12 +22,16 @@ JSON_LINES = ".jsonl"
 STANDARD_INPUT = "standard input"
 
 
-def predict(run: str | Path | Run, data: str | Path | BinaryIO) -> Iterator[dict[str, Any]]:
+Data = str | Path | BinaryIO | Iterable[str | Mapping[str, Any]]
+
+
+def predict(run: str | Path | Run, data: Data) -> Iterator[dict[str, Any]]:
     """Answer every row with a run's best weights.
 
     Args:
         run: its folder.
-        data: a file, a folder, or something open for bytes, such as `sys.stdin.buffer`: JSON lines, or a row a line.
+        data: a file, a folder; something open for bytes, such as `sys.stdin.buffer`, that gives JSON lines or a row a
+            line; or rows: strings, or dicts as JSON lines would have them.
 
     Yields:
         One dict a row, in the rows' order, of JSON types; what was unusual about a row stands under "notes".
@@ -43,9 +48,9 @@ def predict(run: str | Path | Run, data: str | Path | BinaryIO) -> Iterator[dict
 
 
 @contextmanager
-def _files(task: BenchTask, options: Any, data: str | Path | BinaryIO) -> Iterator[list[Path]]:
+def _files(task: BenchTask, options: Any, data: Data) -> Iterator[list[Path]]:
     """Files to read, and messages that call standard input by its name."""
-    if not hasattr(data, "read"):
+    if isinstance(data, (str, Path)):
         splits = find_splits(data)
         yield list(splits.test or splits.train)
         return
@@ -54,15 +59,19 @@ def _files(task: BenchTask, options: Any, data: str | Path | BinaryIO) -> Iterat
         try:
             yield [path]
         except DataError as error:
-            raise DataError(str(error).replace(str(path), STANDARD_INPUT)) from None
+            name = STANDARD_INPUT if hasattr(data, "read") else "the rows"
+            raise DataError(str(error).replace(str(path), name)) from None
 
 
-def _kept(task: BenchTask, options: Any, data: BinaryIO, folder: Path) -> Path:
+def _kept(task: BenchTask, options: Any, data: Any, folder: Path) -> Path:
     """What comes, in a file whose name says what it is."""
     path = folder / f"rows{JSON_LINES}"
     try:
         with path.open("wb") as file:
-            shutil.copyfileobj(data, file)
+            if hasattr(data, "read"):
+                shutil.copyfileobj(data, file)
+            else:
+                file.writelines(_line(row) for row in data)
     except OSError as reason:
         raise DataError(f"{STANDARD_INPUT} cannot be kept ({reason.strerror or reason}).") from None
     with path.open("rb") as file:
@@ -75,3 +84,16 @@ def _kept(task: BenchTask, options: Any, data: BinaryIO, folder: Path) -> Path:
             return named
         path = named
     return path.replace(path.with_suffix(KINDS[0]))
+
+
+def _line(row: str | Mapping[str, Any]) -> bytes:
+    """A row as a line of text, or of JSON.
+
+    Raises:
+        DataError: it is neither a string nor a dict of JSON types.
+    """
+    try:
+        text = " ".join(row.splitlines()) if isinstance(row, str) else json.dumps(dict(row), allow_nan=False)
+    except (TypeError, ValueError) as reason:
+        raise DataError(f"{row!r:.80} is no row ({reason}); give a string, or a dict of JSON types.") from None
+    return f"{text}\n".encode()

@@ -1,0 +1,46 @@
+"""headgate eval: every metric of a trained model, and the baseline's beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headgate.cli._metrics import number, words_of
+from headgate.cli._refusal import refusing
+from headgate.verbs import evaluation
+
+
+def eval(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="A file, or a folder that has one.", show_default="the run's own rows")
+    ] = None,
+    split: Annotated[
+        Literal["test", "validation", "train"], typer.Option(help="Which of the run's rows, or of a folder's files.")
+    ] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> int:
+    """Judge a trained model on rows that it has not seen, beside a trivial baseline."""
+    with refusing():
+        found = evaluation.evaluate(run, data, split)
+    if as_json:
+        print(json.dumps(found, indent=1, allow_nan=False))
+    else:
+        show(found, Console(soft_wrap=True))
+    return 0
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """A line a metric."""
+    table = Table("metric", "model", "baseline", "what it is", box=None, pad_edge=False)
+    for name, value in found["metrics"].items():
+        table.add_row(Text(name), number(value), number(found["baseline"].get(name)), Text(words_of(name, found)))
+    console.print(table)
+    console.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))
+
