@@ -24,7 +24,7 @@ def json_lines(path: str | Path, encoding: str = "utf-8", records: str = "") -> 
     for k, line in enumerate(lines(path, encoding), 1):
         if line.strip():
             place = Place(path, k)
-            value = _parsed(line, place)
+            value = _parsed(line.rstrip(), place)
             if not isinstance(value, dict):
                 raise DataError(f"{place} is {_kind(value)}, but an object was expected, as in {{\"text\": ...}}.")
             yield from _within(value, records, place) if records else [(value, place)]

@@ -163,7 +163,7 @@ def npz_series(path: str | Path, answers: bool = True) -> Iterator[Example]:
 
 def _archive(path: str | Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
             return {name: np.asarray(found[name]) for name in found.files}
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
