@@ -40,6 +40,14 @@ def test_axes(latch):
     np.testing.assert_allclose(latch.loss, 0.0, atol=1e-6)
 
 
+def test_the_effects_on_single_sequences_make_up_the_whole(latch):
+    np.testing.assert_allclose(latch.by_row.mean(-1), latch.effect[..., 1], atol=1e-9)
+    # Answered by another row's value, a sequence is right, or as wrong as 2 squared is beside 1.
+    assert set(latch.by_row[2, 2].round(3)) == {0.0, 4.0}
+    alone = ablate(Latch(), [batch(8, 10), batch(8, 1)], losses, kinds=["shuffle rows"], chance=CHANCE, **EAGER)
+    assert np.isnan(alone["memory.l0"].by_row[:, 0, 10]).all(), "of one row there is nothing to shuffle"
+
+
 def test_a_gate_that_never_moves_costs_exactly_nothing_at_its_mean(latch):
     """The forget gate of the latch's units 0 and 1 is its bias; those of the others, whom nobody reads, are not."""
     for kind in ("mean", "time mean", "shuffle rows", "shuffle time", "freeze"):

@@ -249,7 +249,7 @@ def test_causes_that_share_their_runs_are_what_each_is_alone(batches):
     gates, units = ablate(model, batches, losses, **asked), sweep_units(model, batches, losses, verify=2, **asked)
     for name, record in found.items():
         alone = {"ablation": gates[name].effect, "kill": units[name].kill, "kill_predicted": units[name].predicted}
-        alone |= {"use_lags": use.lags, "use_loss": use.excess}
+        alone |= {"use_lags": use.lags, "use_loss": use.excess, "ablation_rows": gates[name].by_row}
         for key, value in alone.items():
             there = ~np.isnan(record.arrays["kill"]) if key == "kill" else slice(None)
             np.testing.assert_allclose(record.arrays[key][there], value[there], rtol=1e-5, atol=1e-6, err_msg=key)

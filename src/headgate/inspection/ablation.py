@@ -26,7 +26,7 @@ import numpy as np
 from torch import nn
 
 from headgate.graph import trace
-from headgate.inspection.bootstrap import RESAMPLES, Paired, check
+from headgate.inspection.bootstrap import RESAMPLES, SHARE, Paired, check
 from headgate.inspection.holding import KINDS, Condition, Recordings, hold
 from headgate.inspection.override import overridden_cell
 from headgate.inspection.trials import Losses, Place, Trials
@@ -55,6 +55,14 @@ class Ablation:
     loss: np.ndarray
     chance: float | None
     unit: str
+
+    @property
+    def by_row(self) -> np.ndarray:
+        """The effect on each sequence by itself, in `unit`, [gate, kind, N]: its mean over those that were tried is
+        `effect` where all were; NaN where the sequence could not be tried or its loss was infinite."""
+        scale = self.chance - self.loss.mean() if self.unit == SHARE else 1.0
+        found = (self.losses - self.loss) / scale
+        return np.where(np.isfinite(found), found, np.nan)
 
 
 def ablate(

@@ -13,6 +13,7 @@ from headgate.inspection.adjoint import Adjoint
 from headgate.inspection.eigenvalues import eigenvalues
 from headgate.inspection.probes import jacobian_norms, recurrent_bound
 from headgate.inspection.record import Record
+from headgate.inspection.sensitivity import factor_sensitivity
 from headgate.inspection.singular import singular_values
 from headgate.inspection.spectrum import lyapunov
 
@@ -42,6 +43,7 @@ def with_dynamics(adjoint: Adjoint, record: Record, seed: int = 0) -> Record:
         "lyapunov": lambda: _exponents(adjoint, record, seed),
         "singular_values": lambda: _singular(adjoint, row, seed),
         "eigenvalues": lambda: _eigenvalues(adjoint, record, row),
+        "sensitivity": lambda: ({"sensitivity": factor_sensitivity(adjoint, seed=seed)}, {}),
     }
     arrays, facts, missing = dict(record.arrays), dict(record.facts), {}
     for name, make in measurements.items():

@@ -273,7 +273,7 @@ def _caused(
 ) -> Record:
     arrays, facts = dict(record.arrays), dict(record.facts)
     if gates is not None and gates.gates:
-        arrays["ablation"] = gates.effect
+        arrays |= {"ablation": gates.effect, "ablation_rows": gates.by_row}
         facts["ablation_kinds"] = list(gates.kinds)
         facts["ablation_unit"] = gates.unit
     if units is not None:

@@ -100,6 +100,8 @@ ARRAYS: dict[str, Field] = {
     "eigenvalues_real": Field("N5 N6", "of J_t at sampled steps"),
     "eigenvalues_imaginary": Field("N5 N6", "the same"),
     "eigenvalue_steps": Field("N5", "which steps"),
+    # --- the curse of memory (M25)
+    "sensitivity": Field("H", "log10 |dh_T/dlambda_j|, lambda_j a factor added to the unit's own, root mean square"),
     # --- causes (M21, M30)
     "ablation": Field("gate N7 3", "low, middle, high of (L - L0) / (L_chance - L0), by facts['ablation_kinds']"),
     "ablation_rows": Field("gate N7 N11", "that effect on each sequence by itself, in the same unit; NaN if not tried"),
