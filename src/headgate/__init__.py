@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from headgate.report import write_watch_report as write_watch_report
     from headgate.training.bench_run import Run as Run
     from headgate.training.callback import WatchCallback as WatchCallback
+    from headgate.verbs.checking import check as check
+    from headgate.verbs.comparison import compare as compare
     from headgate.verbs.evaluation import evaluate as evaluate
+    from headgate.verbs.exporting import export as export
     from headgate.verbs.prediction import predict as predict
+    from headgate.verbs.pretrained import load as load
+    from headgate.verbs.sampling import sample as sample
     from headgate.verbs.training import train as train
 
 __version__ = "0.1.0"
@@ -54,6 +59,11 @@ _HOME = {
     "train": "headgate.verbs.training",
     "evaluate": "headgate.verbs.evaluation",
     "predict": "headgate.verbs.prediction",
+    "sample": "headgate.verbs.sampling",
+    "check": "headgate.verbs.checking",
+    "export": "headgate.verbs.exporting",
+    "load": "headgate.verbs.pretrained",
+    "compare": "headgate.verbs.comparison",
 }
 __all__ = list(_HOME)
 

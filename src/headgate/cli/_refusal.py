@@ -23,6 +23,8 @@ EXTRAS = {
     "seqeval": "train",
     "torchcrf": "train",
     "sacrebleu": "train",
+    "onnx": "bench",
+    "onnxruntime": "bench",
     "jinja2": "report",
     "markupsafe": "report",
     "latex2mathml": "report",

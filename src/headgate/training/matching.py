@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from headgate.cells import Cell
@@ -32,14 +33,28 @@ def matched_hidden_size(cell: Cell, input_size: int, output_size: int, budget: i
     def count(hidden_size: int) -> int:
         return count_parameters(cell, input_size, hidden_size, output_size)
 
+    return nearest_size(count, budget, cell.name)
+
+
+def nearest_size(count: Callable[[int], int], budget: int, who: str) -> int:
+    """The size from 1 on whose count is nearest to a budget.
+
+    Args:
+        count: of parameters; larger for a larger size.
+        budget: what is aimed at.
+        who: begins the message.
+
+    Raises:
+        ValueError: one unit is already nearer to twice the budget than to the budget, or no size reaches it.
+    """
     if count(1) > 1.5 * budget:
         raise ValueError(
-            f"{cell.name} has {count(1)} parameters with a single unit, but the budget is {budget}; give a larger one."
+            f"{who} has {count(1)} parameters with a single unit, but the budget is {budget}; give a larger one."
         )
     low, high = 1, 2
     while count(high) < budget:
         if high > LARGEST:
-            raise ValueError(f"{cell.name}: no hidden size up to {LARGEST} reaches {budget} parameters.")
+            raise ValueError(f"{who}: no hidden size up to {LARGEST} reaches {budget} parameters.")
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

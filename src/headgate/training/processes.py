@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +82,45 @@ def fit_together(sitting: Sitting) -> None:
             raise content
 
 
+def alone(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+    """A function's value, from a process of its own, and the most memory that it took, in bytes.
+
+    Raises:
+        What the function raises; LearnerDied: the process was killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, torch.get_num_threads(), work, arguments))
+    process.start()
+    theirs.close()
+    pool = [(process, ours)]
+    try:
+        with _passed_on([process]):
+            ((kind, content),) = _answers(pool)
+    finally:
+        ours.close()
+        if process.is_alive():
+            process.terminate()
+        process.join()
+    if kind == "raised":
+        raise content
+    return content
+
+
+def _work(pipe: Connection, threads: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        value = work(*arguments)
+        # Linux counts in KiB, macOS in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        answer: tuple[str, Any] = ("done", (value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit))
+    except (Stopped, ValueError, TypeError, KeyError, OSError, ArithmeticError) as error:
+        answer = ("raised", error)
+    pipe.send(answer)
+
+
 def _answers(pool: list[tuple[Any, Connection]]) -> list[tuple[str, Any]]:
     """What each process says at its end; the first that fails ends the waiting."""
     waiting, answers = [pipe for _, pipe in pool], []
@@ -110,7 +151,7 @@ def _learn(pipe: Connection, sitting: Sitting, rank: int, world: int, port: int,
         join()
         fit(sitting, rank, world)
         answer: tuple[str, Any] = ("done", None)
-    except (Stopped, ValueError, OSError, ArithmeticError) as error:
+    except (Stopped, ValueError, TypeError, KeyError, OSError, ArithmeticError) as error:
         answer = ("raised", error)
     pipe.send(answer)
     distributed.destroy_process_group()

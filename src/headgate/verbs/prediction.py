@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import torch
+from torch import nn
 
 from headgate.data import DataError, find_splits
-from headgate.tasks.bench_task import BenchTask
+from headgate.tasks.bench_task import BenchTask, Encoding
 from headgate.training.bench_run import Run
 
 # What standard input may be; the first that a task can read, unless its first line is JSON.
@@ -22,14 +23,23 @@ JSON_LINES = ".jsonl"
 STANDARD_INPUT = "standard input"
 
 
+class Trained(Protocol):
+    """A trained model, from wherever."""
+
+    task: BenchTask
+    options: Any
+    encoding: Encoding
+    network: nn.Module
+
+
 Data = str | Path | BinaryIO | Iterable[str | Mapping[str, Any]]
 
 
-def predict(run: str | Path | Run, data: Data) -> Iterator[dict[str, Any]]:
+def predict(run: str | Path | Run | Trained, data: Data) -> Iterator[dict[str, Any]]:
     """Answer every row with a run's best weights.
 
     Args:
-        run: its folder.
+        run: its folder, or a `Model` from `headgate.load`.
         data: a file, a folder; something open for bytes, such as `sys.stdin.buffer`, that gives JSON lines or a row a
             line; or rows: strings, or dicts as JSON lines would have them.
 
@@ -40,11 +50,12 @@ def predict(run: str | Path | Run, data: Data) -> Iterator[dict[str, Any]]:
         DataError: the data cannot be used.
         ValueError: no run, or a damaged one.
     """
-    run = run if isinstance(run, Run) else Run.load(run)
-    network = run.network()
-    with torch.no_grad(), _files(run.task, run.options, data) as paths:
-        examples = run.task.read(paths, run.options, answers=False)
-        yield from run.task.predict(network, examples, run.encoding, run.options)
+    found = Run.load(run) if isinstance(run, (str, Path)) else run
+    network = found.network() if isinstance(found, Run) else found.network
+    task, options = found.task, found.options
+    with torch.no_grad(), _files(task, options, data) as paths:
+        examples = task.read(paths, options, answers=False)
+        yield from task.predict(network, examples, found.encoding, options)
 
 
 @contextmanager
