@@ -13,7 +13,7 @@ from headgate.report.figure import Figure
 from headgate.report.layer import Layer
 from headgate.report.panel import around, linear_range, panel, points
 from headgate.report.plot import Axis, Box, picture
-from headgate.report.scale import Linear
+from headgate.report.scale import Linear, two_decimals
 
 LEFT, TOP, CELL_WIDTH, CELL_HEIGHT = 62.0, 62.0, 140.0, 58.0
 MEANINGS = {
@@ -129,20 +129,14 @@ def _cell(interval: np.ndarray, place: Box, low: float, high: float, number: str
     hollow = " hollow" if start <= 0.0 <= end else ""
     if math.isfinite(start) and math.isfinite(end):
         shown.append(svg.line(x(start), y, x(end), y, class_=f"whisker {number}"))
-        shown.append(svg.text(place.left + 40, y - 14, f"{_two(start)} to {_two(end)}", class_="note"))
+        shown.append(svg.text(place.left + 40, y - 14, f"{two_decimals(start)} to {two_decimals(end)}", class_="note"))
     if middle > high:  # beyond the axis: an arrow at its end
         at = place.right
         head = [(at - 7, y - 6), (at + 3, y), (at - 7, y + 6)]
         shown.append(svg.path(head, closed=True, class_=f"fill {number}"))
     else:
         shown.append(svg.element("circle", cx=x(middle), cy=y, r=5.0, class_=f"dot {number}{hollow}"))
-    return svg.group(*shown, svg.text(place.left, y - 14, _two(middle), class_="big"))
-
-
-def _two(value: float) -> str:
-    """Two decimals; there is no minus zero."""
-    text = f"{value:.2f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return svg.group(*shown, svg.text(place.left, y - 14, two_decimals(middle), class_="big"))
 
 
 def _extremes(layer: Layer, effect: np.ndarray, gates: list[str], kinds: list[str]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from headgate.report.lines import Line
 from headgate.report.panel import WIDTH, alone, around, box, lags_along, panel, whole_decades
 from headgate.report.plot import Axis, Box, frame, picture
 from headgate.report.ridgeline import places_of, quantile_of
-from headgate.report.scale import Linear, Logit, Nothing, Percent, Powers, Steps, timescale
+from headgate.report.scale import Linear, Logit, Nothing, Percent, Powers, Steps, timescale, two_decimals
 
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 KINDS = ("shuffle rows", "mean", "shuffle time", "zero")
@@ -76,6 +76,8 @@ def _measures(layers: Sequence[Layer]) -> list[tuple[str, list[float | None], bo
         shares = [_number(layer.at_lag("highway_share", last)) for layer in layers]
         found.append((f"highway's share at lag {last}", shares, False))
     found.append(("factor a step", [_number((layer.facts.get("decay") or {}).get("rate")) for layer in layers], False))
+    resets = [_number((layer.facts.get("reset") or {}).get("middle")) for layer in layers]
+    found.append(("cost of setting all states back half way", resets, False))
     found.append(("loss", [_number((layer.facts.get("loss") or {}).get("value")) for layer in layers], False))
     return found
 
@@ -263,7 +265,8 @@ def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
         parts.append(svg.text(place.left - 10, y + 4, words, class_=f"label {hue}", text_anchor="end"))
         parts.append(svg.line(x(low), y, x(high), y, class_=f"whisker {hue}"))
         parts.append(svg.element("circle", cx=x(middle), cy=y, r=5.0, class_=f"dot {hue}{hollow}"))
-        parts.append(svg.text(place.right + 10, y + 4, f"{middle:.2f} ({low:.2f} to {high:.2f})", class_="note"))
+        said = f"{two_decimals(middle)} ({two_decimals(low)} to {two_decimals(high)})"
+        parts.append(svg.text(place.right + 10, y + 4, said, class_="note"))
     return Figure(
         name="ablation",
         title=f"What the loss loses without each gate ({kind})",

@@ -46,7 +46,7 @@ def price(layer: Layer) -> Figure | None:
         picture=around("Sensitivity of the output to each unit's factor, by time scale.", place, drawn, key),
         reading="The longer a unit keeps, the more steps add up, and the more sharply the last output hangs on the "
         f"factor by which it keeps: from {magnitude(low)} to {magnitude(high)} here, most of all unit {most} with "
-        f"{tau[most]:.3g} steps. Such a unit is learnt with small steps only. Dashed: how that grows in the simplest "
+        f"{tau[most]:.3g} steps. Its weights bear small steps of learning only. Dashed: how that grows in the simplest "
         "memory.",
         expert="Root mean square over rows of |dh_T/dlambda_j|, lambda_j being added to the unit's own factor at every "
         "step, by random cotangents. Dashed: the law of one linear unit driven by white noise (Zucchet & Orvieto "

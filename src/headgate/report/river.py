@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from headgate.inspection.record import Record
 from headgate.report.river_colours import variables
-from headgate.report.river_data import FORMATS, UNIT_BYTES, Missing, Steps, as_base64, as_script, packed, steps_of
+from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of, units_that_fit
 from headgate.report.river_layout import GEOMETRY
 from headgate.report.river_scene import Scene
 from headgate.report.river_static import draw, format_of
@@ -33,10 +33,10 @@ def river(records: Sequence[Record]) -> Markup:
     Raises:
         Missing: none of the records holds arrows; the sentence says why.
     """
-    found, reasons = [], []
+    found, reasons, units = [], [], units_that_fit(records)
     for record in records:
         try:
-            found.append(steps_of(record, UNIT_BYTES // len(records)))
+            found.append(steps_of(record, units))
         except Missing as reason:
             reasons.append(str(reason))
     if not found:

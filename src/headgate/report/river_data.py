@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,8 @@ MISSING = {"i2": -32768, "u1": 255, "i1": -128}
 # below has no entry that is not rounded to zero.
 FORMATS = {"float64": -323.607, "float32": -45.155, "bfloat16": -40.338, "float16": -7.526}
 HIGHWAY, READOUT = "highway", "readout"
-# What single units may take of a page, in bytes before they are written as text; fewer of them fit into a long run.
-UNIT_BYTES = 320_000
+# What single units may take of a page, in bytes before they are written as text; fewer of them fit into long runs.
+UNIT_BYTES = 640_000
 
 
 class Missing(ValueError):
@@ -45,8 +46,20 @@ class Steps:
     arrays: dict[str, np.ndarray]
 
 
-def steps_of(record: Record, unit_bytes: int = UNIT_BYTES) -> Steps:
-    """Pick out of a Record what the picture shows; of single units, as many as fit.
+def units_that_fit(records: Sequence[Record], room: int = UNIT_BYTES) -> int:
+    """How many single units of each record a page has room for."""
+    # Norms take a byte, shares, the gradient and the unit's factor two.
+    each = [
+        (len(record.arrays["top_units"]), int(record.facts["steps"]) * (3 * len(record.facts["paths"]) + 4))
+        for record in records
+        if "top_units" in record.arrays
+    ]
+    most = max((count for count, _ in each), default=0)
+    return next(k for k in range(most, -1, -1) if sum(min(k, count) * size for count, size in each) <= room)
+
+
+def steps_of(record: Record, units: int | None = None) -> Steps:
+    """Pick out of a Record what the picture shows; of single units at most so many, or all that fit.
 
     Raises:
         Missing: the Record holds no arrows, or none of them is a number.
@@ -77,19 +90,19 @@ def steps_of(record: Record, unit_bytes: int = UNIT_BYTES) -> Steps:
     for name in ("arrow_norm", "arrow_share", "arrow_cosine"):
         if name in arrays:
             arrays[name] = arrays[name][kept]
-    units = _units(record, arrays, kept, turn, unit_bytes)
-    about = _facts(record, drawn, gates, arrays, T) | ({"top_units": units} if units else {})
+    there = len(record.arrays.get("top_units", ()))
+    shown = _units(record, arrays, kept, turn, units_that_fit([record]) if units is None else units)
+    about = _facts(record, drawn, gates, arrays, T) | {"top_units": shown, "units_left_out": bool(there and not shown)}
     return Steps(about, arrays)
 
 
-def _units(record: Record, arrays: dict[str, np.ndarray], kept: list[int], turn: int, room: int) -> list[int]:
-    """The units with the largest parts of the gradient, those that fit; their arrows are put among the arrays."""
+def _units(record: Record, arrays: dict[str, np.ndarray], kept: list[int], turn: int, most: int) -> list[int]:
+    """The units with the largest parts of the gradient; their arrows are put among the arrays."""
     names = ("top_units", "unit_gradient", "unit_arrow_norm", "unit_arrow_share")
     if not all(name in record.arrays for name in names):
         return []
     T = len(arrays["gradient_norm"])
-    # Norms take a byte, shares, the gradient and the unit's factor two.
-    count = min(len(record.arrays["top_units"]), room // (T * (3 * len(kept) + 4)))
+    count = min(len(record.arrays["top_units"]), most)
     if not count:
         return []
     own, norm, share = (np.asarray(record.arrays[name], float)[:count, ..., ::turn] for name in names[1:])

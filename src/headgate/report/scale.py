@@ -144,6 +144,12 @@ def magnitude(value: float, digits: int = 1) -> str:
     return power if mantissa == "1" else f"{mantissa}{NO_BREAK}{TIMES}{NO_BREAK}{power}"
 
 
+def two_decimals(value: float) -> str:
+    """As it says; there is no minus zero."""
+    text = f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
 def percent(share: float) -> str:
     """A share in whole percent; there is no minus zero."""
     return f"{round(100 * share)}{NO_BREAK}%"

@@ -78,14 +78,12 @@ def sources(layer: Layer) -> Figure | None:
     parts = [panel(place, Axis(x, "lag k: steps back from that loss (log axis)"), Axis(y, "loss at time step"), image,
                    over=edge),
              legend(bar, power_of_ten(round(low)), power_of_ten(round(high)), "")]  # fmt: skip
-    near, most = int(far.argmin()), int(far.argmax())
     return Figure(
         name="sources",
         title="Does every loss reach as far back?",
         picture=around(f"Gradient by lag of {len(steps)} losses, each by itself.", place, *parts),
         reading=f"One row a loss, followed by itself; bright, much of its gradient arrives that far back. The line is "
-        f"how far a thousandth of it reaches: {far[near]:,.0f} steps from the loss at step {steps[near]:,}, "
-        f"{far[most]:,.0f} from that at step {steps[most]:,}. Rows end where the sequence begins.",
+        f"how far a thousandth of it reaches: {_reaches(far, steps)}. Rows end where the sequence begins.",
         expert="log10 r_s(k) of each source s, median over rows; their mean in the logarithm is the middle of the "
         "decay. Summed over s, as a backward pass of the whole loss does it, none of this can be seen.",
         formula=r"r_s(k)=\operatorname{median}_b\frac{\lVert\partial\ell_s/\partial m_{s-k}\rVert}"
@@ -124,6 +122,16 @@ def provenance(layer: Layer) -> Figure | None:
         numbers=[[f"{pieces[r]:.0f}", *(power(values[r, k]) for k in _shown(len(pieces), 16))]
                  for r in _shown(len(pieces), 32)],
     )  # fmt: skip
+
+
+def _reaches(far: np.ndarray, steps: np.ndarray) -> str:
+    near, most = int(far.argmin()), int(far.argmax())
+    if far[near] == far[most]:
+        return f"{far[most]:,.0f} steps from every loss"
+    return (
+        f"{far[near]:,.0f} steps from the loss at step {steps[near]:,}, {far[most]:,.0f} from that at step "
+        f"{steps[most]:,}"
+    )
 
 
 def _followed(layer: Layer, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -176,7 +176,7 @@ function howToRead(steps, { wording, direction, cut }) {
       ? `Forward: share of ${memory} at the cursor that was written at each step, wₛ = iₛ ∏ fₘ; ${over}.`
       : `Time runs to the right. What the memory ${memory} holds at the cursor, by when it was written: the stream swells where something was added that is still there.`;
   }
-  const some = steps.units ? ` Only ${steps.chosen()}: strengths are relative to the whole gradient at the loss, shares to ${steps.units.length > 1 ? "their" : "its"} own part; the ports' levels are means of all units.` : "";
+  const some = steps.units ? ` Only ${steps.chosen()}: strengths are relative to the whole gradient at the loss, shares to ${steps.units.length > 1 ? "their" : "its"} own part; the ports' levels are means of all units.` : steps.facts.units_left_out ? " Single units are left out of so long a page." : "";
   const cutting = cut ? ` ${cut} is cut: totals are measured without it; the other streams shrink with the total, since their own shares were not measured.` : "";
   if (expert) {
     const dam = steps.keep ? ` Water: geometric mean of the factor of ${memory}${keeps ? `, dams: mean ${keeps}` : ""}; bundles: its product.` : "";
