@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from headgate.tasks.loading import Buckets
 from headgate.tasks.settings import Layers, Learning
 
 PREDICTED_AT_ONCE = 64
+SIGN_BYTES = 4  # of a character's number, int32
 
 
 class Tag(BenchTask):
@@ -142,19 +143,19 @@ def collate(rows: Sequence[Row]) -> Batch:
         lengths, and "spelling" [T, B]: which of these a word is.
     """
     batch = padded([{name: row[name] for name in row if name not in ("letters", "characters")} for row in rows])
-    parts = [np.split(row["characters"], np.cumsum(row["letters"])[:-1]) for row in rows]
-    numbers: dict[bytes, int] = {}
-    which = torch.zeros_like(batch["words"], dtype=torch.long)
-    spelled: list[torch.Tensor] = []
-    for k, words in enumerate(parts):
-        for t, word in enumerate(words):
-            number = numbers.setdefault(word.tobytes(), len(numbers))
-            if number == len(spelled):
-                spelled.append(torch.from_numpy(np.array(word)))
-            which[t, k] = number
-    batch["spelled"] = nn.utils.rnn.pad_sequence(spelled)
-    batch["spelled_lengths"] = torch.tensor([len(word) for word in spelled])
-    return batch | {"spelling": which}
+    known: dict[bytes, int] = {}
+    which = [torch.tensor([known.setdefault(word, len(known)) for word in _words(row)]) for row in rows]
+    lengths = np.array([len(word) // SIGN_BYTES for word in known])
+    spelled = np.zeros((len(known), lengths.max()), np.int32)
+    spelled[np.arange(lengths.max()) < lengths[:, None]] = np.frombuffer(b"".join(known), np.int32)
+    batch |= {"spelled": torch.from_numpy(spelled.T.copy()), "spelled_lengths": torch.from_numpy(lengths)}
+    return batch | {"spelling": nn.utils.rnn.pad_sequence(which)}
+
+
+def _words(row: Row) -> list[bytes]:
+    """The spelling of each word of a row."""
+    raw, ends = np.asarray(row["characters"]).tobytes(), np.cumsum(row["letters"]) * SIGN_BYTES
+    return [raw[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
 def _rows(batch: Batch, name: str) -> Iterator[torch.Tensor]:
