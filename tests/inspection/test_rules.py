@@ -42,6 +42,11 @@ SIDES = {
         (-0.001, ("VANISHING", "bad")),
         0.001,
     ),
+    "vanishing-by-a-small-cut": (
+        lambda x: rules.vanishing(-8, 90, cut=(0.05, 0.1, 0.2), nothing=x),
+        (0.06, ("VANISHING", "bad")),
+        0.04,
+    ),
     "vanishing-by-a-cut": (
         lambda x: rules.vanishing(-8, 90, 0.1, 0.162, gain=(0.05, 0.062, 0.1), cut=(x, 0.1, 0.2)),
         (-0.001, ("VANISHING", "bad")),
@@ -146,6 +151,11 @@ def test_vanishing_needs_the_loss_to_confirm_it():
 def test_use_is_shown_before_it_is_said():
     assert levels(rules.remembers(-1, 100, 90, cut=FREE)) == ("COULD REMEMBER", "note")
     unknown = rules.remembers(-1, 100, 90, cut=(math.nan, 5.0, math.nan))
+    small = rules.remembers(-1, 100, 90, cut=COSTS, nothing=0.15)
+    assert levels(small) == ("COULD REMEMBER", "note") and "the loss is no worse beyond doubt" in small.text
+    untaught = rules.remembers(-1, 100, 90, cut=COSTS, gain=FREE)
+    assert levels(untaught) == ("COULD REMEMBER", "note") and "not better than without memory" in untaught.text
+    assert levels(rules.remembers(-1, 100, 90, cut=COSTS, gain=COSTS)) == ("REMEMBERS", "good")
     assert levels(unknown) == ("COULD REMEMBER", "note") and "of one sequence nothing tells" in unknown.text
 
 

@@ -33,7 +33,7 @@ def record(**changes) -> Record:
         "gates": list(GATES),
         "loss": {"value": 0.5, "chance": 1.0},
         "lyapunov": {"largest": -0.01},
-        "horizons": {"trainable": {"measured": K - 1}},
+        "horizons": {"trainable": {"measured": K - 1}, "used": {"allowed": 0.05}},
         "truncation": None,
         "ablation_kinds": ["mean", "zero", "shuffle rows"],
         "ablation_unit": SHARE,
@@ -70,7 +70,7 @@ def profile(slope: float, last: int = K) -> np.ndarray:
 
 
 def dead_from(lag: int) -> dict:
-    return {"horizons": {"trainable": {"measured": K - 1, "dead": lag}}}
+    return {"horizons": {"trainable": {"measured": K - 1, "dead": lag}, "used": {"allowed": 0.05}}}
 
 
 SHORT = np.full(H, 10.0)
@@ -110,6 +110,10 @@ CASES = {
                                      {"VANISHING": "warn"}),
     "weak, without chance, used": ({**WEAK, "loss": {"value": 1.0, "chance": None}}, {}),
     "can, but does not": (UNUSED, {"COULD REMEMBER": "note"}),
+    "can, and uses next to nothing of it": ({"use_loss": np.array([NEEDED, (0.04, 0.06, 0.08), FREE, FREE])},
+                                            {"COULD REMEMBER": "note"}),
+    "can, and has learnt nothing": ({"loss": LUCKY}, {"COULD REMEMBER": "note"}),
+    "can, and has learnt a little": ({"loss": SURE}, {"REMEMBERS": "good"}),
     "can, of one sequence": (ONE_ROW, {"COULD REMEMBER": "note"}),
     "can, not tried": (NOT_RUN, {"COULD REMEMBER": "note"}),
     "can, not tried there": ({"use_lags": np.array([1, 49, 51, 101])}, {"COULD REMEMBER": "note"}),
@@ -127,8 +131,9 @@ CASES = {
     "decorative, where nothing was learnt": ({**held(FREE, FREE), "ablation_unit": LOSS}, {"REMEMBERS": "good"}),
     "exactly nothing at the need": ({"lag_profile": profile(-0.01, 49), "loss": WORSE}, {"VANISHING": "bad"}),
     "too short for the need": ({"lag_profile": profile(-0.01, 49), "loss": WORSE,
-                                "horizons": {"trainable": {"measured": 49}}}, {}),
-    "a record of earlier days": ({"lag_profile": profile(-0.01, 49), "loss": WORSE, "horizons": {"trainable": {}}}, {}),
+                                "horizons": {"trainable": {"measured": 49}, "used": {}}}, {}),
+    "a record of earlier days": ({"lag_profile": profile(-0.01, 49), "loss": WORSE,
+                                  "horizons": {"trainable": {}, "used": {}}}, {}),
     "short": ({"timescales": SHORT, "rest_profile": -LAGS / 10}, {"SHORT MEMORY BY DESIGN": "warn"}),
     "short, the highway alone": ({"timescales": SHORT, "rest_profile": np.full(K, np.nan)},
                                  {"SHORT MEMORY BY DESIGN": "warn"}),

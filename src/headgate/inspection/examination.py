@@ -16,7 +16,7 @@ from torch import nn
 from headgate.inspection.ablation import Ablation, gates_held
 from headgate.inspection.bootstrap import LOSS, Paired
 from headgate.inspection.capture import Watch, watch
-from headgate.inspection.context import StateReset, UseCurve, reset_half_way, used
+from headgate.inspection.context import WITHIN, StateReset, UseCurve, reset_half_way, used
 from headgate.inspection.dynamics import with_dynamics
 from headgate.inspection.holding import Recordings
 from headgate.inspection.measure import NO_GATES
@@ -283,7 +283,7 @@ def _caused(
             facts["triage"] = triage_facts(facts["gates"], *spread, units, timescales=arrays.get("timescales"))
     if use is not None:
         arrays |= {"use_lags": use.lags, "use_loss": use.excess}
-        found = {"lag": use.used, "at_least": False, "share": 0.01, "rule": use.rule}
+        found = {"lag": use.used, "at_least": False, "share": WITHIN, "allowed": use.allowed, "rule": use.rule}
     else:
         found = {"missing": missing["use"]}
     if reset is not None:

@@ -30,6 +30,8 @@ TALLEC = "Tallec & Ollivier 2018; Mahto et al. 2021"
 AICHER = "Aicher, Foti & Fox 2019"
 VOGT = "Vogt et al. 2020"
 ARITHMETIC = "arithmetic of the number format"
+# The use of what the task needs, and how much of it counts as none.
+COST, NOTHING = "95% interval of what a memory of N steps costs", "a hundredth of what was learnt"
 # Words and rule where a gradient has vanished and no loss says whether that hurts.
 UNJUDGED = "; whether that hurts cannot be told without a loss and a baseline.", ", with nothing to judge the loss by"
 
@@ -80,6 +82,7 @@ def vanishing(
     *,
     gain: Interval | None = None,
     cut: Interval | None = None,
+    nothing: float = 0.0,
 ) -> Verdict | None:
     """Little gradient reaches the lag that the task needs, and the loss shows it.
 
@@ -100,10 +103,11 @@ def vanishing(
         baseline: loss of the best answer that needs no memory (chance).
         gain: baseline - loss over sequences; None or NaN ends: no interval can be told.
         cut: what the loss rises by if the memory reaches `needs_lag` steps and no further; None: not measured.
+        nothing: so much of that counts as no use, a hundredth of what was learnt.
     """
     if needs_lag is None or not at_need < math.log10(limits.weak):
         return None
-    tried = [_by_chance(loss, baseline, gain, limits), _by_cut(needs_lag, cut)]
+    tried = [_by_chance(loss, baseline, gain, limits), _by_cut(needs_lag, cut, nothing)]
     judged = [one for one in tried if one is not None]
     failed = [(words, rule) for better, words, rule in judged if not better]
     if judged and not failed:
@@ -135,11 +139,11 @@ def _by_chance(
     return better, words + alone, rule
 
 
-def _by_cut(needs_lag: int, cut: Interval | None) -> tuple[bool, str, str] | None:
+def _by_cut(needs_lag: int, cut: Interval | None, nothing: float) -> tuple[bool, str, str] | None:
     if not known(cut):
         return None
     words = f", and without what is {needs_lag} steps back or more the loss is no worse beyond doubt."
-    return cut[0] > 0, words, " and 95% interval of what a memory of N steps costs not above 0"
+    return cut[0] > nothing, words, f" and {COST} not above {NOTHING}"
 
 
 def exploding(
@@ -265,30 +269,38 @@ def remembers(
     stored: float | None,
     needs_lag: int | None,
     limits: Thresholds = DEFAULTS,
+    *,
     cut: Interval | None = None,
+    nothing: float = 0.0,
+    gain: Interval | None = None,
 ) -> Verdict | None:
     """What the task needs can be stored, can be trained, and is used: without it the loss is worse.
 
     A gradient is no memory, and a memory need not be read: none of the three horizons follows from another. So that it
-    could be stored and trained is a note, COULD REMEMBER, as long as nothing shows its use.
+    could be stored and trained is a note, COULD REMEMBER, as long as nothing shows its use: the cut has to cost more
+    than what counts as nothing, since any change of an untrained network's state moves its loss a little, one way or
+    the other; and where chance is known, there has to be something learnt that could hang on it.
 
     Args:
         at_need: log10 r(needs_lag).
         stored: longest time scale of the memory, steps; None for a cell without a highway.
         needs_lag: how far back the task reaches; None: unknown, so nothing is said.
-        cut: what the loss rises by if the memory reaches `needs_lag` steps and no further; None: not measured.
+        cut, nothing, gain: as for `vanishing`.
     """
     if needs_lag is None or stored is None or not (at_need >= math.log10(limits.weak) and stored >= needs_lag):
         return None
     number = f"r({needs_lag}) = {power(at_need)}, longest time scale {steps_of(stored)}"
     rule = f"r(N) >= {power(math.log10(limits.weak))} and longest time scale >= N"
     could = f"The memory holds {steps_of(stored)} and gradient reaches lag {needs_lag}, which the task needs"
-    if known(cut) and cut[0] > 0:
+    learnt = not known(gain) or gain[0] > 0
+    if known(cut) and cut[0] > nothing and learnt:
         text = f"{could}, and without what is that far back the loss is worse."
         number += f", a memory of {needs_lag} steps costs {interval_in_words(cut)}"
-        rule += ", and 95% interval of what a memory of N steps costs above 0"
+        rule += f", and {COST} above {NOTHING}, of a loss better than chance"
         return Verdict("REMEMBERS", "good", text, number, rule, f"{AUTOTRAINER}; {TALLEC}; {KHANDELWAL}")
     why = "but without what is that far back the loss is no worse beyond doubt"
+    if not learnt:
+        why = "but the loss is not better than without memory beyond doubt"
     if not known(cut):
         why = "whether it uses it was not measured" if cut is None else "of one sequence nothing tells whether it does"
     return Verdict("COULD REMEMBER", "note", f"{could}; {why}.", number, rule, f"{AUTOTRAINER}; {TALLEC}")

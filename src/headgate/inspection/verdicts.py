@@ -39,9 +39,7 @@ def _on_gradients(record: Record, limits: Thresholds) -> list[Verdict | None]:
     largest = np.where(np.isnan(arrays["largest_entry"]) & (lags <= _reach(record)), -np.inf, arrays["largest_entry"])
     return [
         rules.gradient_dead(lags, largest, facts["floor"], facts["dtype"], need),
-        rules.vanishing(
-            at_need, need, loss.get("value"), loss.get("chance"), limits, gain=_gain(loss), cut=_cut(record, need)
-        ),
+        rules.vanishing(at_need, need, loss.get("value"), loss.get("chance"), limits, **_use(record)),
         rules.exploding(
             growth=float(profile[highest]),
             at_lag=int(lags[highest]),
@@ -74,7 +72,7 @@ def _on_memory(record: Record, limits: Thresholds) -> list[Verdict | None]:
     return [
         *found,
         rules.short_memory(timescales, need, None if np.isnan(rest) else rest, limits),
-        rules.remembers(arrives, stored, need, limits, _cut(record, need)),
+        rules.remembers(arrives, stored, need, limits, **_use(record)),
     ]
 
 
@@ -104,18 +102,18 @@ def _held(record: Record, gate: int, kind: str) -> rules.Interval | None:
     return tuple(map(float, record.arrays["ablation"][gate, kinds.index(kind)]))
 
 
-def _gain(loss: dict[str, Any]) -> rules.Interval | None:
-    """How much better than chance the loss is; None where chance is unknown or one sequence gives no interval."""
-    ends = [(loss.get("gain") or {}).get(end) for end in ("low", "middle", "high")]
-    return None if None in ends else tuple(ends)
-
-
-def _cut(record: Record, need: int | None) -> rules.Interval | None:
-    """What a memory of just so many steps costs, in the loss's own unit; None where that was not tried."""
+def _use(record: Record) -> dict[str, Any]:
+    """How much better than chance the loss is, and what a memory of just so many steps as the task needs costs, which
+    lacks what it needs; in the loss's own unit, None where that is not known or one sequence gives no interval."""
+    facts, need = record.facts, record.facts.get("needs_lag")
+    told = facts.get("loss", {}).get("gain") or {}
+    gain = tuple(told.get(end) for end in ("low", "middle", "high"))
+    found = {"gain": None if None in gain else gain}
     if need is None or "use_lags" not in record.arrays:
-        return None
+        return found
     at = np.flatnonzero(record.arrays["use_lags"] == need)
-    return tuple(map(float, record.arrays["use_loss"][at[0]])) if len(at) else None
+    cut = tuple(map(float, record.arrays["use_loss"][at[0]])) if len(at) else None
+    return found | {"cut": cut, "nothing": facts["horizons"]["used"].get("allowed", 0.0)}
 
 
 def _at(record: Record, values: np.ndarray, lag: int | None) -> float:
