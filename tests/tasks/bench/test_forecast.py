@@ -258,6 +258,24 @@ def distance(run):
     return torch.stack(errors[:-1]).mean(0)
 
 
+def test_details_add_up_to_the_metrics(tmp_path):
+    run = Run(tmp_path, long_table(tmp_path, holes=True), head="mse")
+    found, base = run.metrics(), TASK.baseline(run.batches(), run.encoding, run.options)
+    details = TASK.details(run.network, run.batches(), run.encoding, run.options)
+    json.dumps(details, allow_nan=False)
+    assert list(details["by_target"]) == ["y", "z"] and len(details["by_step"]) == 3
+    counts = [sum(float(batch["future_seen"][:, :, d].sum()) for batch in run.batches()) for d in range(2)]
+    each = [part["mae"] for part in details["by_target"].values()]
+    assert np.average(each, weights=counts) == pytest.approx(found["mae"])
+    assert base["loss"] == base["standardised_mse"] and found["loss"] == pytest.approx(found["standardised_mse"])
+
+
+def test_few_windows_are_learned_from_for_longer():
+    few, many = (TASK.defaults({"windows": count})[1] for count in (300, 8521))
+    assert few.batch_size < many.batch_size and few.epochs > many.epochs and few.patience > many.patience
+    assert many == TASK.learning
+
+
 def test_mutants_of_the_network_are_caught(tmp_path):
     """A linear path that starts a step too late is no seasonal naive forecast."""
     run = Run(tmp_path, long_table(tmp_path))

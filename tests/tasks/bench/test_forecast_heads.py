@@ -151,8 +151,8 @@ def test_metrics_agree_with_other_libraries():
     found = measured(forecast, truth, seen, scale)
     y, f = scale.original(truth)[seen], scale.original(forecast)[seen]
     expected = {
-        "mse_standardised": sklearn.mean_squared_error(truth[seen], forecast[seen]),
-        "mae_standardised": sklearn.mean_absolute_error(truth[seen], forecast[seen]),
+        "standardised_mse": sklearn.mean_squared_error(truth[seen], forecast[seen]),
+        "standardised_mae": sklearn.mean_absolute_error(truth[seen], forecast[seen]),
         "mae": sklearn.mean_absolute_error(y, f),
         "rmse": sklearn.root_mean_squared_error(y, f),
         "smape": 100 * torchmetrics.symmetric_mean_absolute_percentage_error(torch.tensor(f), torch.tensor(y)).item(),
@@ -170,7 +170,7 @@ def test_metrics_by_hand():
     sums.add_errors(forecast, truth, np.ones((3, 1, 1), bool), one)
     found = sums.means()
     assert found["mae"] == pytest.approx(2) and found["mase"] == pytest.approx(1)
-    assert found["rmse"] == pytest.approx((20 / 3) ** 0.5) and found["mse_standardised"] == pytest.approx(5 / 3)
+    assert found["rmse"] == pytest.approx((20 / 3) ** 0.5) and found["standardised_mse"] == pytest.approx(5 / 3)
     assert found["smape"] == pytest.approx(200 * (2 / 22 + 4 / 36) / 3)
     unknown = Rescale(one.shift, one.size, np.full((1, 1), np.nan))
     sums = Sums()

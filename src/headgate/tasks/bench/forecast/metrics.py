@@ -12,8 +12,8 @@ from headgate.tasks.bench_task import Batch, Metric
 
 METRICS = {
     "loss": Metric("mean loss of a value, by which the best model is chosen", higher_is_better=False),
-    "mse_standardised": Metric("mean squared error, in standard deviations of the training part", False),
-    "mae_standardised": Metric("mean absolute error, in standard deviations of the training part", False),
+    "standardised_mse": Metric("mean squared error, in standard deviations of the training part", False),
+    "standardised_mae": Metric("mean absolute error, in standard deviations of the training part", False),
     "mae": Metric("mean absolute error, in the data's units", False),
     "rmse": Metric("root of the mean squared error, in the data's units", False),
     "smape": Metric("symmetric mean absolute percentage error, 0 to 200", False),
@@ -24,7 +24,7 @@ METRICS = {
 NAIVE = "naive_"
 METRICS |= {
     NAIVE + name: Metric(f"{name} of repeating the last value", False)
-    for name in ("mse_standardised", "mae_standardised", "mae", "rmse", "smape", "mase", "crps")
+    for name in ("standardised_mse", "standardised_mae", "mae", "rmse", "smape", "mase", "crps")
 }
 
 
@@ -52,8 +52,8 @@ class Sums:
             scale: of the batch's rows.
         """
         apart = np.abs(forecast - truth)
-        self.add("mse_standardised", apart**2, seen)
-        self.add("mae_standardised", apart, seen)
+        self.add("standardised_mse", apart**2, seen)
+        self.add("standardised_mae", apart, seen)
         errors = apart * scale.size
         self.add("mae", errors, seen)
         self.add("squared", errors**2, seen)
@@ -83,6 +83,10 @@ class Rescale:
     def of(cls, batch: Batch) -> Rescale:
         """That of a batch."""
         return cls(*(as_array(batch[name]) for name in ("shift", "size", "naive_error")))
+
+    def of_target(self, d: int) -> Rescale:
+        """That of one target alone, [B, 1]."""
+        return Rescale(self.shift[:, d : d + 1], self.size[:, d : d + 1], self.naive[:, d : d + 1])
 
     def original(self, standardised: np.ndarray) -> np.ndarray:
         """[..., B, D] in original units."""

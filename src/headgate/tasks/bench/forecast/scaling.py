@@ -13,7 +13,7 @@ from headgate.data import DataError, Example
 from headgate.data.example import Place
 from headgate.data.times import Frequency, calendar, calendar_names
 from headgate.tasks.bench.forecast.options import Options
-from headgate.tasks.bench.forecast.series import Series
+from headgate.tasks.bench.forecast.series import Series, first_origin
 
 Encoding = dict[str, Any]
 
@@ -89,7 +89,7 @@ def learn(examples: Iterable[Example], options: Options) -> Encoding:
     moments: dict[str, np.ndarray] = {}
     categories: dict[str, Counter] = {}
     frequencies: Counter[Frequency] = Counter()
-    roles, missing = None, False
+    roles, missing, windows = None, False, 0
     for example in examples:
         series: Series = example.input
         if series.name in series_scales:
@@ -105,6 +105,8 @@ def learn(examples: Iterable[Example], options: Options) -> Encoding:
             elif value is not None:
                 moments[column] = moments.get(column, np.zeros(3)) + _sums(np.array([value]))
         values = np.stack([series.values[name] for name in roles.targets], 1)
+        first = first_origin(series.end, options.lookback, options.horizon)
+        windows += max(0, series.end - options.horizon - first + 1)
         missing |= bool(np.isnan(values).any())
         _refuse_no_counts(values, roles.targets, options, example.place)
         season = options.season or series.frequency.season
@@ -124,6 +126,7 @@ def learn(examples: Iterable[Example], options: Options) -> Encoding:
         "lookback": options.lookback,
         "horizon": options.horizon,
         "missing": missing,
+        "windows": windows,
         "series": series_scales,
         "typical": _typical(series_scales),
     }

@@ -102,6 +102,11 @@ def read_series(paths: Sequence[Path], options: Options) -> Iterator[Example]:
         yield from _by_series(rows, roles)
 
 
+def first_origin(steps: int, lookback: int, horizon: int) -> int:
+    """The first origin in a series of its own: after a whole look-back, or half the history where none is that long."""
+    return lookback if steps >= lookback + horizon else max(1, (steps - horizon + 1) // 2)
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Columns of a table, parsed; `own` marks rows of the table itself, not of a file of future values."""

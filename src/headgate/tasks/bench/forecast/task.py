@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from headgate.tasks.bench.forecast.network import Forecaster
 from headgate.tasks.bench.forecast.options import Options
 from headgate.tasks.bench.forecast.predicting import predict
 from headgate.tasks.bench.forecast.roles import KNOWN, SERIES, TARGET, TIMES, find_roles
-from headgate.tasks.bench.forecast.series import Series, read_series
+from headgate.tasks.bench.forecast.series import Series, first_origin, read_series
 from headgate.tasks.bench.forecast.splitting import part
-from headgate.tasks.bench.forecast.windows import Windows, first_origin
+from headgate.tasks.bench.forecast.windows import Windows
 from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Row, RowLosses
 from headgate.tasks.settings import Layers, Learning
 
+# Training rows, windows, up to which data are small: batches are then too, and epochs more.
+FEW_WINDOWS = 4000
+SMALL_BATCH = 16
+# Steps that learning should have, if so many epochs make them.
+STEPS, MOST_EPOCHS = 1000, 40
 # Rows that are looked at to tell whether a file is meant for this task.
 LOOKED_AT = 200
 
@@ -133,6 +139,15 @@ class Forecast(BenchTask):
 
     # --- learning and judging
 
+    def defaults(self, encoding: Encoding) -> tuple[Layers, Learning]:
+        """Smaller batches and more epochs for few windows: ten epochs of a hundred teach nothing."""
+        windows = encoding["windows"]
+        batch = self.learning.batch_size if windows > FEW_WINDOWS else SMALL_BATCH
+        epochs = STEPS * batch // max(1, windows)
+        epochs = min(MOST_EPOCHS, max(self.learning.epochs, epochs))
+        patience = max(self.learning.patience, epochs // 4)
+        return self.layers, replace(self.learning, batch_size=batch, epochs=epochs, patience=patience)
+
     def network(self, encoding: Encoding, options: Options, layers: Layers) -> Forecaster:
         """See `Forecaster`."""
         widths = scaling.Widths.of(encoding)
@@ -179,8 +194,31 @@ class Forecast(BenchTask):
         return sums.means()
 
     def baseline(self, batches: Iterable[Batch], encoding: Encoding, options: Options) -> dict[str, float]:
-        """Of the seasonal naive forecast; under `naive_...` of repeating the last value."""
-        return metrics.of_baselines(batches)
+        """Of the seasonal naive forecast, with its loss if that is an error; under `naive_...` of the last value."""
+        found = metrics.of_baselines(batches)
+        errors = {"mse": "standardised_mse", "mae": "standardised_mae"}
+        return found | ({"loss": found[errors[options.head]]} if found and options.head in errors else {})
+
+    @torch.no_grad()
+    def details(
+        self, network: Forecaster, batches: Iterable[Batch], encoding: Encoding, options: Options
+    ) -> dict[str, Any]:
+        """Metrics by target, whose units may differ, and by step of the horizon."""
+        by_target = {name: metrics.Sums() for name in encoding["targets"]}
+        by_step = [metrics.Sums() for _ in range(encoding["horizon"])]
+        for batch in batches:
+            raw, units = network(batch)
+            scale, truth = metrics.Rescale.of(batch), metrics.as_array(batch["future"])
+            seen, point = metrics.as_array(batch["future_seen"]) > 0, metrics.as_array(network.head.point(raw, units))
+            for d, sums in enumerate(by_target.values()):
+                only = slice(d, d + 1)
+                sums.add_errors(point[..., only], truth[..., only], seen[..., only], scale.of_target(d))
+            for step, sums in enumerate(by_step):
+                sums.add_errors(point[step], truth[step], seen[step], scale)
+        return {
+            "by_target": {name: sums.means() for name, sums in by_target.items()},
+            "by_step": [sums.means() for sums in by_step],
+        }
 
     def predict(
         self, network: nn.Module, examples: Iterable[Example], encoding: Encoding, options: Options

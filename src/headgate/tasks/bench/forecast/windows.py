@@ -15,11 +15,6 @@ from headgate.tasks.loading import ABSENT
 ROUNDS = 4
 
 
-def first_origin(steps: int, lookback: int, horizon: int) -> int:
-    """The first origin in a series of its own: after a whole look-back, or half the history where none is that long."""
-    return lookback if steps >= lookback + horizon else max(1, (steps - horizon + 1) // 2)
-
-
 def shuffled(places: np.ndarray, count: int, seed: int, epoch: int) -> np.ndarray:
     """Where places go in a shuffled order of `count`, found one by one: a Feistel network that walks its cycles.
 
