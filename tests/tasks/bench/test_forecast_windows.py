@@ -77,6 +77,8 @@ def test_a_series_is_cut_by_time_and_reads_back(tmp_path):
     assert [len(next(TASK.part([example], s, MISSING, shares, LEARNING)).input) for s in SPLITS] == [30, 22, 22]
     alone = next(TASK.part([example], "validation", ("validation",), opts, LEARNING)).input
     assert len(alone) - alone.start == 12 and alone.times[-1] == example.input.times[-1]
+    with pytest.raises(DataError, match=r"room for a part for test .* of 3 steps \(the longest has 60\)"):
+        list(TASK.part([example], "test", MISSING, replace(opts, split="30/10/2"), LEARNING))
     with pytest.raises(DataError, match="has 60 steps, but split='50/10/5' needs 65"):
         list(TASK.part([example], "train", MISSING, replace(opts, split="50/10/5"), LEARNING))
 

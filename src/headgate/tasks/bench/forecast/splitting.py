@@ -19,17 +19,24 @@ def part(
     """The part of each series that is for a split; see `BenchTask.part`. Series without room for one are left out.
 
     Raises:
-        DataError: a series is shorter than a split that was given in steps.
+        DataError: a series is shorter than a split that was given in steps, or none has room for this part.
     """
+    longest, place, found = 0, None, False
     for example in examples:
         series: Series = example.input
+        longest, place = max(longest, series.end), place or example.place
         bounds = _bounds(series.end, missing, options, learning, example)
         first, last = bounds.get(split, (0, 0))
         if last - first < (options.horizon if split != "train" else 1):
             continue
         season = options.season or series.frequency.season
-        begin = max(0, first - max(options.lookback, season))
+        begin, found = max(0, first - max(options.lookback, season)), True
         yield replace(example, input=series.cut(begin, last, first))
+    if place is not None and not found:
+        raise DataError(
+            f"{place}: no series has room for a part for {split} with one forecast of {options.horizon} steps (the "
+            f"longest has {longest}); give a smaller --horizon, another --split, or longer series."
+        )
 
 
 def _bounds(
