@@ -18,6 +18,7 @@ from headgate.report.plot import Axis, Box
 from headgate.report.scale import Lags, Linear, power_of_ten
 
 LOSS, BETWEEN, FILM = 74.0, 26.0, 220.0
+LISTED = 64
 FORMULA = r"\log_{10} r(k)\ \text{at each training step},\qquad H_{10^{-3}}=\max\{k:\ r(k)\ge 10^{-3}\}"
 
 
@@ -70,9 +71,15 @@ def film(layer: Layer) -> Figure | None:
         numbers=[
             [f"{step:.0f}", "" if loss is None else f"{loss[k]:.4g}", f"{far[k]:.0f}",
              *(power(frames[k, at]) for at in _shown(lags))]
-            for k, step in enumerate(steps)
+            for k, step in ((k, steps[k]) for k in even_looks(steps, LISTED))
         ],
     )  # fmt: skip
+
+
+def even_looks(steps: np.ndarray, most: int) -> list[int]:
+    """Of many looks, those nearest to so many moments even in training steps, each once."""
+    moments = np.linspace(steps[0], steps[-1], most)
+    return np.unique(np.abs(steps[None] - moments[:, None]).argmin(1)).tolist()
 
 
 def resampled(steps: np.ndarray, frames: np.ndarray, lags: np.ndarray, most: int) -> np.ndarray:

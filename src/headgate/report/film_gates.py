@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from headgate.report import svg
 from headgate.report.figure import Figure
+from headgate.report.film import even_looks
 from headgate.report.heatmap import heat
 from headgate.report.layer import Layer
 from headgate.report.panel import panel
@@ -16,7 +17,7 @@ from headgate.report.scale import Linear, Logit, timescale
 
 WIDTH, LEFT, RIGHT, GAP = 1120.0, 72.0, 16.0, 26.0
 HEAD, TALL, HIGH, ROOM = 34.0, 210.0, 44.0, 78.0
-MOST_ACROSS, MOST_RIDGES, ROWS = 4, 16, 48
+MOST_ACROSS, MOST_RIDGES, MOST_POINTS, ROWS = 4, 16, 160, 48
 QUANTILES = (0.1, 0.5, 0.9)
 
 
@@ -31,7 +32,7 @@ def film_gates(layer: Layer) -> Figure | None:
         return None
     across = min(MOST_ACROSS, len(shown))
     wide = min(340.0, (WIDTH - LEFT - RIGHT - GAP * (across - 1)) / across)
-    moments = ridges_at(steps)
+    moments = even_looks(steps, MOST_RIDGES)
     parts, bottom = [], 0.0
     for number, k in enumerate(shown):
         left, top = LEFT + (number % across) * (wide + GAP), HEAD + HIGH + (number // across) * (HIGH + TALL + ROOM)
@@ -39,7 +40,7 @@ def film_gates(layer: Layer) -> Figure | None:
         parts.append(_gate(layer, layer.gates[k], place, steps, shares[:, k], edges, moments, number % across == 0))
         bottom = place.bottom
     names = [layer.gates[k] for k in shown]
-    middles = {layer.gates[k]: [quantile_of(shares[at, k], edges, 0.5) for at in range(len(steps))] for k in shown}
+    middles = {layer.gates[k]: [quantile_of(shares[at, k], edges, 0.5) for at in (0, -1)] for k in shown}
     said = _said(layer, middles)
     return Figure(
         name="film_gates",
@@ -61,12 +62,6 @@ def film_gates(layer: Layer) -> Figure | None:
     )  # fmt: skip
 
 
-def ridges_at(steps: np.ndarray, most: int = MOST_RIDGES) -> list[int]:
-    """Which looks get a ridge: the nearest to moments even in training steps, each once."""
-    moments = np.linspace(steps[0], steps[-1], most)
-    return np.unique(np.abs(steps[None] - moments[:, None]).argmin(1)).tolist()
-
-
 def _gate(
     layer: Layer,
     name: str,
@@ -83,7 +78,9 @@ def _gate(
     second = {value: timescale(value) for value, _ in x.ticks() if value >= 0.5} if keeps else None
     number = layer.style(name).split()[0]
     ridges = [_ridge(shares[at], edges, x, y(float(steps[at])), number, at == moments[-1]) for at in moments]
-    line = [(x(quantile_of(shares[at], edges, 0.5)), y(float(steps[at]))) for at in range(len(steps))]
+    line = [
+        (x(quantile_of(shares[at], edges, 0.5)), y(float(steps[at]))) for at in even_looks(steps, MOST_POINTS)
+    ]  # fmt: skip
     words = "value; below, the steps it keeps" if keeps else "value"
     heading = svg.text(place.left, place.top - HIGH - 8, f"{name} (keeps the memory)" if keeps else name,
                        class_=f"label {number}")  # fmt: skip
