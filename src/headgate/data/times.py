@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -235,7 +236,9 @@ def _as_dates(text: pl.Series) -> tuple[str, pl.Series, bool] | None:
     if not len(held):
         return None
     sample = held.head(SAMPLE).to_list()
-    alike = {form: sum(shape.fullmatch(cell) is not None for cell in sample) for form, shape in _shapes().items()}
+    # Cells that differ in their digits alone look alike.
+    looks = Counter(re.sub(r"\d", "0", cell) for cell in sample)
+    alike = {f: sum(looks[look] for look in looks if shape.fullmatch(look)) for f, shape in _shapes().items()}
     likely = [form for form, count in alike.items() if count > len(sample) / 2]
     found = [(form, _parsed(text, form)) for form in likely]
     found = [(form, parsed) for form, parsed in found if parsed.is_not_null().mean() > 0.5]
