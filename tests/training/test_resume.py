@@ -17,7 +17,7 @@ from training import sittings, tiny_task
 
 from headgate.training import checkpoint, keeper, lesson, rate
 from headgate.training.bench_run import Run
-from headgate.training.fit import Stopped
+from headgate.training.children import Stopped
 from headgate.verbs.training import train
 
 KILLS, SEED = 20, 5

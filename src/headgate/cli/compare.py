@@ -31,6 +31,7 @@ def compare(
     validation: Annotated[Path | None, typer.Option(help="A file to choose the best model by.")] = None,
     test: Annotated[Path | None, typer.Option(help="A file to judge it by at the end.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Training time that is enough for a run.")] = None,
+    watch: Annotated[bool, typer.Option(help="Look at the layers' memory; without, there is no horizon.")] = True,
     settings: dict[str, Any] | None = None,
 ) -> int:
     """Train several cells on your own data, several seeds each: scores, time, memory and horizons side by side."""
@@ -47,6 +48,7 @@ def compare(
                 validation=validation,
                 test=test,
                 minutes=minutes,
+                watch=watch,
                 say=lambda sentence: console.print(Text(sentence)),
                 **(settings or {}),
             )

@@ -24,6 +24,7 @@ from headgate.tasks.settings import Learning
 from headgate.training import checkpoint
 from headgate.training.bench_run import EVENTS, Run
 from headgate.training.callback import WatchCallback
+from headgate.training.children import Stopped
 from headgate.training.keeper import Keeper
 from headgate.training.lesson import Lesson
 from headgate.training.progress import Bar
@@ -49,10 +50,6 @@ QUIET = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.rank_zero",
 )
-
-
-class Stopped(KeyboardInterrupt):
-    """Training was interrupted and can go on; the message says how."""
 
 
 @dataclass(frozen=True)

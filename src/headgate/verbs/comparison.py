@@ -16,11 +16,11 @@ from headgate.inspection import Record
 from headgate.tasks.bench_task import BenchTask
 from headgate.training import atomic
 from headgate.training.bench_run import RECORDS, Run, as_json
+from headgate.training.children import alone
 from headgate.training.fields import Chosen, sort_out
 from headgate.training.fit import start
 from headgate.training.matching import nearest_size
 from headgate.training.preparing import guess, prepare
-from headgate.training.processes import alone
 from headgate.training.run_config import find_task
 from headgate.verbs.training import train
 
@@ -41,6 +41,7 @@ def compare(
     validation: str | Path | None = None,
     test: str | Path | None = None,
     minutes: float | None = None,
+    watch: bool = True,
     say: Callable[[str], None] = lambda sentence: None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def compare(
             nobody stops early; "time": the same units, and nobody trains longer than the first cell did on average.
         out: a new folder: a run for every cell and seed, results.json, table.md.
         minutes: of training that are enough for any run.
+        watch: look at the layers of every run; without, there is no horizon.
         say: told what is done, a sentence at a time.
 
     Returns:
@@ -79,8 +81,8 @@ def compare(
         files = {"validation": validation, "test": test}
         results = []
         for seed, place in places.items():
-            given = own | files | {"seed": seed, "minutes": limit, "out": place, "progress": False}
-            results.append(_facts(*alone(_train, data, asked.name, given)))
+            given = own | files | {"seed": seed, "minutes": limit, "out": place, "watch": watch}
+            results.append(_facts(*alone(_train, data, asked.name, given | {"progress": False})))
             say(f"{cell}, seed {seed}: {asked.score} {results[-1]['score']:.4g}, {results[-1]['seconds']:.1f} s.")
         found[cell] = {"hidden_size": results[0]["hidden_size"], "parameters": results[0]["parameters"]}
         found[cell] |= {name: summary([one[name] for one in results]) for name in NAMES}

@@ -217,7 +217,7 @@ def _say_score(run: Run, part: str, say: Say) -> None:
 def _say_rows(say: Say, splits: Splits, prepared: Prepared) -> None:
     rows = ", ".join(f"{len(store):,} for {part}" for part, store in prepared.stores.items())
     held = [part for part in ("validation", "test") if not getattr(splits, part) and part in prepared.stores]
-    say(f"Rows: {rows}{f' (held out: {chr(32).join(held)})' if held else ''}.")
+    say(f"Rows: {rows}" + (f" (held out: {', '.join(held)})." if held else "."))
 
 
 def _sitting(folder: Path, prepared: Prepared, config: RunConfig) -> Sitting:
