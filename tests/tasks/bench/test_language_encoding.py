@@ -14,6 +14,7 @@ from headgate.data import DataError
 from headgate.data.corpus import Passage
 from headgate.data.example import Place
 from headgate.tasks.bench.language import TASK, encoding
+from headgate.tasks.bench.language import tally as tally_
 from headgate.tasks.bench.language.options import UNITS, Options
 from headgate.tasks.bench.language.tally import Bigrams, Tally
 from headgate.tasks.bench.language.units import units_of
@@ -140,6 +141,15 @@ def test_pairs_are_counted_across_passages():
     assert tally.pairs == together.pairs == {(3, 1): 2, (1, 1): 1, (1, 3): 1}
     named = tally.named({1: 5}, unknown=0, size=6)
     assert named == {"counts": [2, 0, 0, 0, 0, 3], "pairs": [[0, 5, 5], [5, 0, 5], [2, 1, 1]]}
+
+
+def test_too_many_pairs_are_not_kept(monkeypatch):
+    monkeypatch.setattr(tally_, "MOST_COUNTED", 3)
+    found = Tally()
+    for part in ([1, 2, 3, 4], [5], [6]):
+        found.add(np.asarray(part))
+    assert found.pairs is None and found.named({}, 0, 1)["pairs"] is None
+    assert sum(found.units.values()) == 6
 
 
 def kneser_ney(pairs: Counter, V: int, v: int, w: int) -> float:

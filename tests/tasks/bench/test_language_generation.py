@@ -40,6 +40,8 @@ def by_hand(network, encoding, text):
 def test_the_same_seed_gives_the_same_text_and_another_another(model):
     texts = ["".join(generate(*model, "To", 60, seed=seed)) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 60
+    asked = {"prompt": "To", "length": 60, "seed": 1, "top_p": 1.0}
+    assert "".join(TASK.sample(*model, Options(), **asked)) == texts[0]
 
 
 def test_temperature_zero_takes_the_likeliest(model):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # Pairs are dropped where there are more: while counting, and in what is kept with a model.
-MOST_COUNTED = 4_000_000
+MOST_COUNTED = 500_000
 MOST_KEPT = 300_000
 
 
@@ -17,8 +17,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.units: dict[int, int] = {}
-        self.pairs: dict[tuple[int, int], int] | None = {}
+        # By first * 2**32 + second: there may be many, and a number is smaller than a tuple.
+        self._pairs: dict[int, int] | None = {}
         self._last: int | None = None
+
+    @property
+    def pairs(self) -> dict[tuple[int, int], int] | None:
+        """How often each pair came; None where there are too many."""
+        return None if self._pairs is None else {divmod(pair, 2**32): n for pair, n in self._pairs.items()}
 
     def add(self, numbers: np.ndarray) -> None:
         """Go on with these units, [units]; any numbers from 0 to 2**32."""
@@ -26,15 +32,12 @@ class Tally:
             return
         numbers = numbers.astype(np.uint64)
         _add(self.units, numbers)
-        if self.pairs is not None:
+        if self._pairs is not None:
             before = numbers[:-1] if self._last is None else np.concatenate([[np.uint64(self._last)], numbers[:-1]])
             after = numbers[len(numbers) - len(before) :]
-            values, counts = np.unique((before << np.uint64(32)) | after, return_counts=True)
-            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                pair = divmod(value, 2**32)
-                self.pairs[pair] = self.pairs.get(pair, 0) + count
-            if len(self.pairs) > MOST_COUNTED:
-                self.pairs = None
+            _add(self._pairs, (before << np.uint64(32)) | after)
+            if len(self._pairs) > MOST_COUNTED:
+                self._pairs = None
         self._last = int(numbers[-1])
 
     def named(self, names: Mapping[int, int], unknown: int, size: int) -> dict[str, Any]:
@@ -56,7 +59,7 @@ class Tally:
         for (first, second), count in (self.pairs or {}).items():
             pair = names.get(first, unknown), names.get(second, unknown)
             pairs[pair] = pairs.get(pair, 0) + count
-        kept = self.pairs is not None and len(pairs) <= MOST_KEPT
+        kept = self._pairs is not None and len(pairs) <= MOST_KEPT
         order = sorted(pairs)
         columns = [[p[0] for p in order], [p[1] for p in order], [pairs[p] for p in order]]
         return {"counts": units, "pairs": columns if kept else None}

@@ -13,6 +13,7 @@ from headgate.data import Example, Store
 from headgate.data.corpus import held_out_end, passages, text_lines
 from headgate.tasks.bench.language import encoding as encoded
 from headgate.tasks.bench.language import scores
+from headgate.tasks.bench.language.generation import Sample, generate
 from headgate.tasks.bench.language.looking import describe, fits
 from headgate.tasks.bench.language.network import LanguageModel
 from headgate.tasks.bench.language.options import Options
@@ -101,6 +102,10 @@ class Language(BenchTask):
     ) -> Iterator[dict[str, Any]]:
         """See `predict` of the module prediction."""
         return predict(network, examples, encoding)
+
+    def sample(self, network: nn.Module, encoding: Encoding, options: Options, **asked: Any) -> Sample:
+        """Text out of a trained network; see `generate` for what can be asked."""
+        return generate(network, encoding, **asked)
 
     def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
         """Units and the layers' states to the scores of what follows, and the states after it."""
