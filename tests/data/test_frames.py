@@ -48,7 +48,10 @@ def test_words_for_nothing_are_missing(tmp_path, cell):
     np.testing.assert_array_equal(frame.numbers("b"), [np.nan, 5.0])
 
 
-@pytest.mark.parametrize(("cell", "word"), [("7 apples", "no number"), ("1.2.3", "no number"), ("inf", "infinite")])
+WRONG = {"7 apples": "no number", "1.2.3": "no number", "inf": "infinite", "1e200": "too large"}
+
+
+@pytest.mark.parametrize(("cell", "word"), WRONG.items())
 def test_a_cell_that_is_no_number_is_named(tmp_path, cell, word):
     path = written(tmp_path, f"ds,load\n2024-01-01,1\n\n2024-01-02,{cell}\n2024-01-03,3\n")
     with pytest.raises(DataError, match=rf"table.csv, line 4, column load: .*{word}"):

@@ -118,6 +118,13 @@ def test_a_month_end_stays_one():
     assert written(Frequency("date", "month", 1).after(start, 1)[0], "date", True) == "2024-02-29"
 
 
+def test_times_at_the_end_of_what_can_be_written():
+    last = np.datetime64("9999-12-31", "us").astype(np.int64)
+    assert written(Frequency("date", "month end", 1).after(last, 1)[0], "date", True) == "10000-01-31"
+    far = np.array([0.0, 1.0, 1e90])
+    assert infer_frequency(far, "number").unit == "row"
+
+
 def test_calendar():
     hourly = Frequency("date", "microsecond", DAY // 24)
     assert calendar_names(hourly) == ["day", "week", "year"]

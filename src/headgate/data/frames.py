@@ -18,6 +18,8 @@ from headgate.data.tables import Table, open_table
 MISSING = ("", "na", "n/a", "nan", "null", "none", "nil", "-", "?", "#n/a")
 # Numbers are told from text by the larger part of a column's cells.
 MOSTLY = 0.5
+# Squares of numbers up to here, and sums of them, are finite.
+LARGEST = 1e100
 # Cells become columns so many rows at a time, since lists of Python's strings are large.
 CHUNK = 20_000
 LONGEST_SHOWN = 40
@@ -63,7 +65,7 @@ class Frame:
         """A column as float64, NaN where a cell is missing, [rows].
 
         Raises:
-            DataError: a cell is no number, or an infinite one; said with line and column.
+            DataError: a cell is no number, or one beyond LARGEST; said with line and column.
         """
         cells = self.table[name]
         empty, cast = _empty(cells), self._cast(name)
@@ -75,9 +77,11 @@ class Frame:
                 "value is missing."
             )
         values = cast.set(empty, None).fill_null(float("nan")).to_numpy()
-        if np.isinf(values).any():
-            row = int(np.isinf(values).argmax())
-            raise DataError(f"{self.place(row, name)}: {shown(cells[row])} is infinite; a finite number was expected.")
+        large = np.abs(values) > LARGEST
+        if large.any():
+            row = int(large.argmax())
+            size = "infinite" if np.isinf(values[row]) else "too large"
+            raise DataError(f"{self.place(row, name)}: {shown(cells[row])} is {size}; numbers go up to {LARGEST:g}.")
         return values.astype(np.float64)
 
     def text(self, name: str) -> pl.Series:

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -36,6 +35,7 @@ SIGNS |= dict.fromkeys(("%m", "%d", "%H", "%I", "%M", "%S"), r"\d{1,2}")
 SAMPLE = 50
 # So many times as many steps as rows at most: more gaps than that, and rows are taken as they follow one another.
 SPARSEST = 3
+MOST_STEPS = 2**53
 # Rows from which a week without its weekend counts as a week of five days.
 ENOUGH_FOR_WEEKS = 6
 
@@ -78,6 +78,8 @@ class Frequency:
         counted = self._units(values)
         steps = (counted - counted[0]) / self.size
         whole = np.rint(steps)
+        if np.abs(whole).max() > MOST_STEPS:
+            return None
         return whole.astype(np.int64) if np.abs(steps - whole).max(initial=0) < 1e-6 else None
 
     def after(self, last: float, count: int) -> np.ndarray:
@@ -326,8 +328,9 @@ def _business(values: np.ndarray, gaps: np.ndarray) -> Frequency | None:
 
 
 def _months_after(value: int, months: int, at_end: bool) -> int:
-    moment = datetime.fromtimestamp(value // MICROSECONDS, UTC)
-    first = np.datetime64(f"{moment:%Y-%m}", "M") + months
-    last_day = int(((first + 1).astype("datetime64[D]") - 1).astype(np.int64))
-    day = int(first.astype("datetime64[D]").astype(np.int64)) + moment.day - 1
-    return (last_day if at_end else min(day, last_day)) * DAY + value % DAY
+    day = np.datetime64(value // DAY, "D")
+    month = day.astype("datetime64[M]")
+    first = (month + months).astype("datetime64[D]")
+    last = (month + months + 1).astype("datetime64[D]") - 1
+    moved = last if at_end else min(first + (day - month.astype("datetime64[D]")), last)
+    return int(moved.astype(np.int64)) * DAY + value % DAY
