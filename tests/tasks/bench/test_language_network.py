@@ -68,6 +68,13 @@ def test_dropout_is_locked_unless_told_otherwise(tmp_path):
     assert_close(dropped[kept], 2 * plain[kept])
 
 
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_dropout_has_to_be_a_share(tmp_path, dropout):
+    _, encoding, _ = prepared(tmp_path)
+    with pytest.raises(ValueError, match=f"dropout={dropout}"):
+        made(encoding, dropout=dropout)
+
+
 @pytest.mark.parametrize("cell", ["lstm", "reset_before_gru"])
 def test_dropped_weights_are_dropped_for_a_batch_and_kept_in_the_layer(tmp_path, cell):
     _, encoding, store = prepared(tmp_path, steps=16)

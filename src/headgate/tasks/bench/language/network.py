@@ -36,11 +36,13 @@ class LanguageModel(nn.Module):
         layers: settings; the dropout is that of the outputs of every layer.
 
     Raises:
-        ValueError: an embedding of another size than the outputs, which are to share weights.
+        ValueError: a dropout out of range; an embedding of another size than the outputs, which are to share weights.
     """
 
     def __init__(self, size: int, counts: Any, characters: bool, options: Options, layers: Layers) -> None:
         super().__init__()
+        if not 0 <= layers.dropout < 1:
+            raise ValueError(f"dropout={layers.dropout} came, but a share from 0 to below 1 was expected.")
         self.options, self.dropout = options, layers.dropout
         self.tied = options.tied == "yes" or (options.tied == "auto" and not characters)
         width = options.embedding_size or (None if self.tied else CHARACTERS_IN if characters else layers.hidden_size)

@@ -146,7 +146,8 @@ class Pieces:
         return len(self._subwords)
 
     def measured(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        return self._subwords.measured(text)
+        # Half of a surrogate pair, as a terminal may hand over, is no text to the library.
+        return self._subwords.measured(text.encode("utf-8", "replace").decode("utf-8"))
 
     def strange(self, text: str) -> list[str]:
         return []
