@@ -77,7 +77,7 @@ def trained(folder, examples, options=Options(word_dropout=0.05, rare_dropout=0.
         ("a.conll", "Anna\tB-per\nlives\tO\n\nYork\tB-loc\n"),
         ("b.txt", "Anna B-per\nlives O\n \nYork B-loc\n"),
         ("c.annotated", "Anna\tB-per\nlives\tO\n\t\nYork\tB-loc\n"),
-        ("d.json", '[{"tokens": ["Anna", "lives"], "tags": ["B-per", "O"]}, {"words": ["York"], "ner_tags": ["B-loc"]}]'),
+        ("d.json", '[{"tokens": ["Anna", "lives"], "tags": ["B-per", "O"]}, {"words": ["York"], "labels": ["B-loc"]}]'),
     ],
 )
 def test_forms_of_tags(tmp_path, name, content):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-POOLINGS = ("last", "mean", "max", "attention")
-CLASS_WEIGHTS = ("none", "balanced")
-HEADERS = ("guess", "yes", "no")
+Pooling = Literal["last", "mean", "max", "attention"]
+ClassWeights = Literal["none", "balanced"]
+Header = Literal["guess", "yes", "no"]
 
 
-def _option(default: object, help: str, choices: tuple[str, ...] = ()) -> object:
-    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Options:
     label_column: str = _option("", "column of the label; guessed where empty (a path in JSON: services.0)")
     label_separator: str = _option("", "what stands between the labels of a row; makes the task multi-label")
     records: str = _option("", "path to the rows inside JSON, as in turns; a row also has the fields of what holds it")
-    header: str = _option("guess", "whether a table's first line names its columns", HEADERS)
+    header: Header = field(default="guess", metadata={"help": "whether a table's first line names its columns"})
     id_column: str = _option("", "column that says which series a row of a long table belongs to; guessed where empty")
     time_column: str = _option("", "column that orders the rows of a series; guessed where empty")
     channels: str = _option("", "columns of a table of series that are read, with commas; all numbers where empty")
@@ -35,15 +36,17 @@ class Options:
     largest_vocabulary: int = _option(50_000, "at most so many words")
     embedding_size: int = _option(128, "numbers a word is embedded in")
     word_dropout: float = _option(0.1, "share of words that training replaces by the unknown word")
-    frame: int = _option(0, "steps of a series that are read as one; 0 chooses, so that few series have over 128")
+    frame: int = _option(0, "steps of a series that are read as one; 0 chooses, so that few series have over 48")
     bidirectional: bool = _option(True, "read from both ends")
-    pooling: str = _option("max", "how the outputs of all steps become one", POOLINGS)
-    class_weights: str = _option("none", "of labels in the loss; balanced: rare ones count more", CLASS_WEIGHTS)
+    pooling: Pooling = field(default="max", metadata={"help": "how the outputs of all steps become one"})
+    class_weights: ClassWeights = field(
+        default="none", metadata={"help": "of labels in the loss; balanced: rare ones count more"}
+    )
     label_smoothing: float = _option(0.0, "share of the answer that is spread over all labels in training")
 
     def __post_init__(self) -> None:
-        known = {"pooling": POOLINGS, "class_weights": CLASS_WEIGHTS, "header": HEADERS}
-        for name, choices in known.items():
+        known = {"pooling": Pooling, "class_weights": ClassWeights, "header": Header}
+        for name, choices in ((name, get_args(kind)) for name, kind in known.items()):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")
         for name, least in {"smallest_count": 1, "largest_vocabulary": 1, "embedding_size": 1, "frame": 0}.items():
