@@ -40,7 +40,7 @@ class Options:
     weight_drop: float = _option(0.0, "share of the recurrent weights that are left out of a batch")
     activation: float = _option(0.0, "AR: adds this times the mean square of the last layer's outputs")
     slowness: float = _option(0.0, "TAR: adds this times the mean square of their changes from step to step")
-    dynamic_rate: float = _option(0.0, "of eval: go on learning from what was just scored, at this rate (0: do not)")
+    dynamic_rate: float = _option(0.0, "of eval: go on learning from what was scored, at this rate, as 0.3 (0: do not)")
     dynamic_decay: float = _option(0.02, "with it: share by which a step returns to what was trained")
     dynamic_steps: int = _option(20, "with it: units between two steps")
 
