@@ -132,7 +132,7 @@ def _ts_values(parts: list[str], place: Place) -> np.ndarray:
 
 INPUTS, TARGETS, LENGTHS = ("x", "X", "data", "series"), ("y", "Y", "labels", "label", "target"), ("lengths", "length")
 _UNREADABLE = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, MemoryError, RuntimeError)
-_UNREADABLE += (SyntaxError, TypeError, OverflowError, struct.error, NotImplementedError)
+_UNREADABLE += (SyntaxError, TypeError, OverflowError, struct.error)
 
 
 def npz_series(path: str | Path, answers: bool = True) -> Iterator[Example]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
-def _option(default: object, help: str) -> object:
+def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
