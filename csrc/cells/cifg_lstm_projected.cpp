@@ -110,6 +110,68 @@ void cifg_lstm_projected_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void cifg_lstm_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void cifg_lstm_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 8, 5) {
+    const V along_highway = HG_ONCE(7);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V kept_tanh = HG_READ(3);
+      const V gate_g = HG_READ(4);
+      const V old_c = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = gate_o * v1;
+      const V v3 = dv_1 * v2;
+      const V v4 = d_c + v3;
+      const V v5 = gate_g - old_c;
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v6 = gate_i * gate_f;
+      const V v7 = v5 * v6;
+      const V v8 = v4 * v7;
+      const V v9 = gate_g * gate_g;
+      const V v10 = number<V>(1.0) - v9;
+      const V v11 = gate_i * v10;
+      const V v12 = v4 * v11;
+      const V v13 = number<V>(1.0) - gate_o;
+      const V v14 = gate_o * v13;
+      const V v15 = kept_tanh * v14;
+      const V v16 = dv_1 * v15;
+      const V v17 = v4 * gate_f;
+      const V v18 = along_highway * v17;
+      HG_STORE(0, v8);
+      HG_STORE(1, v12);
+      HG_STORE(2, v16);
+      HG_STORE(3, v18);
+      HG_STORE(4, v4);
+    }
+  }
+}
+
+template <class V>
+void cifg_lstm_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -118,3 +180,6 @@ HG_EXPORT(cifg_lstm_projected_forward_1)
 HG_EXPORT(cifg_lstm_projected_backward_0)
 HG_EXPORT_BY_TWOS(cifg_lstm_projected_backward_1)
 HG_EXPORT(cifg_lstm_projected_backward_2)
+HG_EXPORT(cifg_lstm_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(cifg_lstm_projected_adjoint_1)
+HG_EXPORT(cifg_lstm_projected_adjoint_2)

@@ -107,9 +107,69 @@ void greff_cifg_backward_1(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void greff_cifg_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 10, 6) {
+    const V along_highway = HG_ONCE(8);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V d_h = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V kept_tanh = HG_READ(3);
+      const V p_o = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V old_c = HG_READ(6);
+      const V gate_i = HG_READ(7);
+      const V p_i = HG_READ(9);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = gate_o * v1;
+      const V v3 = number<V>(1.0) - gate_o;
+      const V v4 = gate_o * v3;
+      const V v5 = kept_tanh * v4;
+      const V v6 = v5 * p_o;
+      const V v7 = v2 + v6;
+      const V v8 = d_h * v7;
+      const V v9 = d_c + v8;
+      const V v10 = gate_g - old_c;
+      const V gate_f = number<V>(1.0) - gate_i;
+      const V v11 = gate_i * gate_f;
+      const V v12 = v10 * v11;
+      const V v13 = v9 * v12;
+      const V v14 = gate_g * gate_g;
+      const V v15 = number<V>(1.0) - v14;
+      const V v16 = gate_i * v15;
+      const V v17 = v9 * v16;
+      const V v18 = d_h * v5;
+      const V v19 = v12 * p_i;
+      const V v20 = gate_f + v19;
+      const V v21 = v9 * v20;
+      const V v22 = along_highway * v21;
+      HG_STORE(0, v13);
+      HG_STORE(1, v17);
+      HG_STORE(2, v18);
+      HG_STORE(3, v22);
+      HG_STORE(4, d_h);
+      HG_STORE(5, v9);
+    }
+  }
+}
+
+template <class V>
+void greff_cifg_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
 HG_EXPORT_BY_TWOS(greff_cifg_forward_0)
 HG_EXPORT_BY_TWOS(greff_cifg_backward_0)
 HG_EXPORT(greff_cifg_backward_1)
+HG_EXPORT_BY_TWOS(greff_cifg_adjoint_0)
+HG_EXPORT(greff_cifg_adjoint_1)

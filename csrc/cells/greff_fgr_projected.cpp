@@ -187,6 +187,108 @@ void greff_fgr_projected_backward_3(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void greff_fgr_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void greff_fgr_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 15, 9) {
+    const V along_highway = HG_ONCE(12);
+    HG_UNITS {
+      const V d_i = HG_READ(0);
+      const V d_c = HG_READ(1);
+      const V d_o = HG_READ(2);
+      const V dv_4 = HG_READ(3);
+      const V kept_tanh = HG_READ(4);
+      const V new_o = HG_READ(5);
+      const V p_o = HG_READ(6);
+      const V gate_g = HG_READ(7);
+      const V new_i = HG_READ(8);
+      const V d_f = HG_READ(9);
+      const V old_c = HG_READ(10);
+      const V new_f = HG_READ(11);
+      const V p_f = HG_READ(13);
+      const V p_i = HG_READ(14);
+      const V v0 = dv_4 * kept_tanh;
+      const V v1 = d_o + v0;
+      const V v2 = number<V>(1.0) - new_o;
+      const V v3 = new_o * v2;
+      const V v4 = v3 * p_o;
+      const V v5 = v1 * v4;
+      const V v6 = d_c + v5;
+      const V v7 = kept_tanh * kept_tanh;
+      const V v8 = number<V>(1.0) - v7;
+      const V v9 = new_o * v8;
+      const V v10 = dv_4 * v9;
+      const V v11 = v6 + v10;
+      const V v12 = v11 * gate_g;
+      const V v13 = d_i + v12;
+      const V v14 = number<V>(1.0) - new_i;
+      const V v15 = new_i * v14;
+      const V v16 = v13 * v15;
+      const V v17 = v11 * old_c;
+      const V v18 = d_f + v17;
+      const V v19 = number<V>(1.0) - new_f;
+      const V v20 = new_f * v19;
+      const V v21 = v18 * v20;
+      const V v22 = gate_g * gate_g;
+      const V v23 = number<V>(1.0) - v22;
+      const V v24 = new_i * v23;
+      const V v25 = v11 * v24;
+      const V v26 = v1 * v3;
+      const V v27 = v20 * p_f;
+      const V v28 = v18 * v27;
+      const V v29 = v15 * p_i;
+      const V v30 = v13 * v29;
+      const V v31 = v28 + v30;
+      const V v32 = v11 * new_f;
+      const V v33 = v31 + v32;
+      const V v34 = along_highway * v33;
+      HG_STORE(0, v16);
+      HG_STORE(1, v21);
+      HG_STORE(2, v25);
+      HG_STORE(3, v26);
+      HG_STORE(4, v34);
+      HG_STORE(5, v11);
+      HG_STORE(6, v13);
+      HG_STORE(7, v18);
+      HG_STORE(8, v1);
+    }
+  }
+}
+
+template <class V>
+void greff_fgr_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 3, 3) {
+    HG_UNITS {
+      const V dw_1 = HG_READ(0);
+      const V dw_2 = HG_READ(1);
+      const V dw_3 = HG_READ(2);
+      HG_STORE(0, dw_1);
+      HG_STORE(1, dw_2);
+      HG_STORE(2, dw_3);
+    }
+  }
+}
+
+template <class V>
+void greff_fgr_projected_adjoint_3(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -196,3 +298,7 @@ HG_EXPORT(greff_fgr_projected_backward_0)
 HG_EXPORT_BY_TWOS(greff_fgr_projected_backward_1)
 HG_EXPORT(greff_fgr_projected_backward_2)
 HG_EXPORT(greff_fgr_projected_backward_3)
+HG_EXPORT(greff_fgr_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(greff_fgr_projected_adjoint_1)
+HG_EXPORT(greff_fgr_projected_adjoint_2)
+HG_EXPORT(greff_fgr_projected_adjoint_3)

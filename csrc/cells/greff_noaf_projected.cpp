@@ -137,6 +137,79 @@ void greff_noaf_projected_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void greff_noaf_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void greff_noaf_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 12, 6) {
+    const V along_highway = HG_ONCE(9);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V new_c = HG_READ(3);
+      const V p_o = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V old_c = HG_READ(7);
+      const V gate_f = HG_READ(8);
+      const V p_i = HG_READ(10);
+      const V p_f = HG_READ(11);
+      const V v0 = number<V>(1.0) - gate_o;
+      const V v1 = gate_o * v0;
+      const V v2 = new_c * v1;
+      const V v3 = v2 * p_o;
+      const V v4 = gate_o + v3;
+      const V v5 = dv_1 * v4;
+      const V v6 = d_c + v5;
+      const V v7 = number<V>(1.0) - gate_i;
+      const V v8 = gate_i * v7;
+      const V v9 = gate_g * v8;
+      const V v10 = v6 * v9;
+      const V v11 = number<V>(1.0) - gate_f;
+      const V v12 = gate_f * v11;
+      const V v13 = old_c * v12;
+      const V v14 = v6 * v13;
+      const V v15 = gate_g * gate_g;
+      const V v16 = number<V>(1.0) - v15;
+      const V v17 = gate_i * v16;
+      const V v18 = v6 * v17;
+      const V v19 = dv_1 * v2;
+      const V v20 = v9 * p_i;
+      const V v21 = v20 + gate_f;
+      const V v22 = v13 * p_f;
+      const V v23 = v21 + v22;
+      const V v24 = v6 * v23;
+      const V v25 = along_highway * v24;
+      HG_STORE(0, v10);
+      HG_STORE(1, v14);
+      HG_STORE(2, v18);
+      HG_STORE(3, v19);
+      HG_STORE(4, v25);
+      HG_STORE(5, v6);
+    }
+  }
+}
+
+template <class V>
+void greff_noaf_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -145,3 +218,6 @@ HG_EXPORT(greff_noaf_projected_forward_1)
 HG_EXPORT(greff_noaf_projected_backward_0)
 HG_EXPORT_BY_TWOS(greff_noaf_projected_backward_1)
 HG_EXPORT(greff_noaf_projected_backward_2)
+HG_EXPORT(greff_noaf_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(greff_noaf_projected_adjoint_1)
+HG_EXPORT(greff_noaf_projected_adjoint_2)

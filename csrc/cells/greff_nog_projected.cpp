@@ -120,6 +120,72 @@ void greff_nog_projected_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void greff_nog_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void greff_nog_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 10, 5) {
+    const V along_highway = HG_ONCE(7);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V kept_tanh = HG_READ(2);
+      const V gate_g = HG_READ(3);
+      const V gate_i = HG_READ(4);
+      const V old_c = HG_READ(5);
+      const V gate_f = HG_READ(6);
+      const V p_i = HG_READ(8);
+      const V p_f = HG_READ(9);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = dv_1 * v1;
+      const V v3 = d_c + v2;
+      const V v4 = number<V>(1.0) - gate_i;
+      const V v5 = gate_i * v4;
+      const V v6 = gate_g * v5;
+      const V v7 = v3 * v6;
+      const V v8 = number<V>(1.0) - gate_f;
+      const V v9 = gate_f * v8;
+      const V v10 = old_c * v9;
+      const V v11 = v3 * v10;
+      const V v12 = gate_g * gate_g;
+      const V v13 = number<V>(1.0) - v12;
+      const V v14 = gate_i * v13;
+      const V v15 = v3 * v14;
+      const V v16 = v6 * p_i;
+      const V v17 = v16 + gate_f;
+      const V v18 = v10 * p_f;
+      const V v19 = v17 + v18;
+      const V v20 = v3 * v19;
+      const V v21 = along_highway * v20;
+      HG_STORE(0, v7);
+      HG_STORE(1, v11);
+      HG_STORE(2, v15);
+      HG_STORE(3, v21);
+      HG_STORE(4, v3);
+    }
+  }
+}
+
+template <class V>
+void greff_nog_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -128,3 +194,6 @@ HG_EXPORT(greff_nog_projected_forward_1)
 HG_EXPORT(greff_nog_projected_backward_0)
 HG_EXPORT_BY_TWOS(greff_nog_projected_backward_1)
 HG_EXPORT(greff_nog_projected_backward_2)
+HG_EXPORT(greff_nog_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(greff_nog_projected_adjoint_1)
+HG_EXPORT(greff_nog_projected_adjoint_2)

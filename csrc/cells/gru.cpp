@@ -86,9 +86,62 @@ void gru_backward_1(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void gru_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 6, 5) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V gate_z = HG_READ(1);
+      const V gate_n = HG_READ(2);
+      const V U_n = HG_READ(3);
+      const V gate_r = HG_READ(4);
+      const V old_h = HG_READ(5);
+      const V v0 = number<V>(1.0) - gate_z;
+      const V v1 = gate_n * gate_n;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      const V v4 = v3 * U_n;
+      const V v5 = number<V>(1.0) - gate_r;
+      const V v6 = gate_r * v5;
+      const V v7 = v4 * v6;
+      const V v8 = d_h * v7;
+      const V v9 = old_h - gate_n;
+      const V v10 = gate_z * v0;
+      const V v11 = v9 * v10;
+      const V v12 = d_h * v11;
+      const V v13 = d_h * v3;
+      const V v14 = v3 * gate_r;
+      const V v15 = d_h * v14;
+      HG_STORE(0, v8);
+      HG_STORE(1, v12);
+      HG_STORE(2, v13);
+      HG_STORE(3, v15);
+      HG_STORE(4, d_h);
+    }
+  }
+}
+
+template <class V>
+void gru_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    const V along_highway = HG_ONCE(0);
+    HG_UNITS {
+      const V d_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V dw_0 = HG_READ(3);
+      const V v0 = d_h * gate_z;
+      const V v1 = along_highway * v0;
+      const V v2 = v1 + dw_0;
+      HG_STORE(0, v2);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
 HG_EXPORT_BY_TWOS(gru_forward_0)
 HG_EXPORT_BY_TWOS(gru_backward_0)
 HG_EXPORT_BY_TWOS(gru_backward_1)
+HG_EXPORT_BY_TWOS(gru_adjoint_0)
+HG_EXPORT_BY_TWOS(gru_adjoint_1)

@@ -482,6 +482,321 @@ void layer_norm_gru_backward_3(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void layer_norm_gru_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 21, 3) {
+    const V kept_mean = HG_ONCE(5);
+    const V kept_sqrt = HG_ONCE(6);
+    const V kept_mean0 = HG_ONCE(10);
+    const V kept_sqrt0 = HG_ONCE(11);
+    const V v32 = number<V>(0.5) / kept_sqrt0;
+    const V v52 = number<V>(0.5) / kept_sqrt;
+    V sum_1{};
+    V sum_2{};
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V gate_z = HG_READ(1);
+      const V gate_n = HG_READ(2);
+      const V p_u_n = HG_READ(3);
+      const V U_n = HG_READ(4);
+      const V gate_r = HG_READ(7);
+      const V p_w_r = HG_READ(8);
+      const V x_r = HG_READ(9);
+      const V p_w_n = HG_READ(12);
+      const V x_n = HG_READ(13);
+      const V old_h = HG_READ(14);
+      const V p_w_z = HG_READ(15);
+      const V x_z = HG_READ(16);
+      const V p_u_r = HG_READ(17);
+      const V U_r = HG_READ(18);
+      const V p_u_z = HG_READ(19);
+      const V U_z = HG_READ(20);
+      const V v0 = number<V>(1.0) - gate_z;
+      const V v1 = gate_n * gate_n;
+      const V v2 = number<V>(1.0) - v1;
+      const V v3 = v0 * v2;
+      const V v4 = U_n - kept_mean;
+      const V v5 = v4 / kept_sqrt;
+      const V v6 = p_u_n * v5;
+      const V v7 = v3 * v6;
+      const V v8 = number<V>(1.0) - gate_r;
+      const V v9 = gate_r * v8;
+      const V v10 = v7 * v9;
+      const V v11 = v10 * p_w_r;
+      const V v12 = x_r - kept_mean0;
+      const V v13 = v12 / kept_sqrt0;
+      const V v14 = v13 / kept_sqrt0;
+      const V v15 = v11 * v14;
+      const V v16 = -v15;
+      const V v17 = v3 * p_w_n;
+      const V v18 = x_n - kept_mean0;
+      const V v19 = v18 / kept_sqrt0;
+      const V v20 = v19 / kept_sqrt0;
+      const V v21 = v17 * v20;
+      const V v22 = v16 - v21;
+      const V v23 = old_h - gate_n;
+      const V v24 = gate_z * v0;
+      const V v25 = v23 * v24;
+      const V v26 = v25 * p_w_z;
+      const V v27 = x_z - kept_mean0;
+      const V v28 = v27 / kept_sqrt0;
+      const V v29 = v28 / kept_sqrt0;
+      const V v30 = v26 * v29;
+      const V v31 = v22 - v30;
+      const V v33 = v31 * v32;
+      const V v34 = d_h * v33;
+      const V v35 = v3 * gate_r;
+      const V v36 = v35 * p_u_n;
+      const V v37 = v5 / kept_sqrt;
+      const V v38 = v36 * v37;
+      const V v39 = -v38;
+      const V v40 = v10 * p_u_r;
+      const V v41 = U_r - kept_mean;
+      const V v42 = v41 / kept_sqrt;
+      const V v43 = v42 / kept_sqrt;
+      const V v44 = v40 * v43;
+      const V v45 = v39 - v44;
+      const V v46 = v25 * p_u_z;
+      const V v47 = U_z - kept_mean;
+      const V v48 = v47 / kept_sqrt;
+      const V v49 = v48 / kept_sqrt;
+      const V v50 = v46 * v49;
+      const V v51 = v45 - v50;
+      const V v53 = v51 * v52;
+      const V v54 = d_h * v53;
+      HG_STORE(0, d_h);
+      HG_ADD(sum_1, v34);
+      HG_ADD(sum_2, v54);
+    }
+    HG_ADDED(1, sum_1);
+    HG_ADDED(2, sum_2);
+  }
+}
+
+template <class V>
+void layer_norm_gru_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 23, 4) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_mean1 = HG_ONCE(3);
+    const V kept_mean2 = HG_ONCE(11);
+    const V kept_sqrt = HG_ONCE(12);
+    const V kept_sqrt0 = HG_ONCE(15);
+    const V v0 = kept_mean / number<V>(3.0);
+    const V v1 = kept_mean0 / number<V>(3.0);
+    const V v26 = number<V>(1.0) / kept_sqrt0;
+    const V v53 = number<V>(1.0) / kept_sqrt;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS {
+      const V x_r = HG_READ(2);
+      const V x_z = HG_READ(4);
+      const V x_n = HG_READ(5);
+      const V d_h = HG_READ(6);
+      const V gate_z = HG_READ(7);
+      const V gate_n = HG_READ(8);
+      const V p_u_n = HG_READ(9);
+      const V U_n = HG_READ(10);
+      const V gate_r = HG_READ(13);
+      const V p_w_r = HG_READ(14);
+      const V p_w_n = HG_READ(16);
+      const V old_h = HG_READ(17);
+      const V p_w_z = HG_READ(18);
+      const V U_r = HG_READ(19);
+      const V U_z = HG_READ(20);
+      const V p_u_r = HG_READ(21);
+      const V p_u_z = HG_READ(22);
+      const V v2 = x_r - kept_mean1;
+      const V v3 = v2 + v2;
+      const V v4 = v0 * v3;
+      const V v5 = -v4;
+      const V v6 = x_z - kept_mean1;
+      const V v7 = v6 + v6;
+      const V v8 = v0 * v7;
+      const V v9 = v5 - v8;
+      const V v10 = x_n - kept_mean1;
+      const V v11 = v10 + v10;
+      const V v12 = v0 * v11;
+      const V v13 = v9 - v12;
+      const V v14 = number<V>(1.0) - gate_z;
+      const V v15 = gate_n * gate_n;
+      const V v16 = number<V>(1.0) - v15;
+      const V v17 = v14 * v16;
+      const V v18 = U_n - kept_mean2;
+      const V v19 = v18 / kept_sqrt;
+      const V v20 = p_u_n * v19;
+      const V v21 = v17 * v20;
+      const V v22 = number<V>(1.0) - gate_r;
+      const V v23 = gate_r * v22;
+      const V v24 = v21 * v23;
+      const V v25 = v24 * p_w_r;
+      const V v27 = v25 * v26;
+      const V v28 = -v27;
+      const V v29 = v17 * p_w_n;
+      const V v30 = v29 * v26;
+      const V v31 = v28 - v30;
+      const V v32 = old_h - gate_n;
+      const V v33 = gate_z * v14;
+      const V v34 = v32 * v33;
+      const V v35 = v34 * p_w_z;
+      const V v36 = v35 * v26;
+      const V v37 = v31 - v36;
+      const V v38 = d_h * v37;
+      const V v39 = v13 + v38;
+      const V v40 = U_r - kept_mean2;
+      const V v41 = v40 + v40;
+      const V v42 = v1 * v41;
+      const V v43 = -v42;
+      const V v44 = U_z - kept_mean2;
+      const V v45 = v44 + v44;
+      const V v46 = v1 * v45;
+      const V v47 = v43 - v46;
+      const V v48 = v18 + v18;
+      const V v49 = v1 * v48;
+      const V v50 = v47 - v49;
+      const V v51 = v17 * gate_r;
+      const V v52 = v51 * p_u_n;
+      const V v54 = v52 * v53;
+      const V v55 = -v54;
+      const V v56 = v24 * p_u_r;
+      const V v57 = v56 * v53;
+      const V v58 = v55 - v57;
+      const V v59 = v34 * p_u_z;
+      const V v60 = v59 * v53;
+      const V v61 = v58 - v60;
+      const V v62 = d_h * v61;
+      const V v63 = v50 + v62;
+      HG_ADD(sum_2, v39);
+      HG_ADD(sum_3, v63);
+    }
+    HG_STORE_ONCE(0, v0);
+    HG_STORE_ONCE(1, v1);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_gru_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 25, 6) {
+    const V kept_div = HG_ONCE(0);
+    const V kept_mean = HG_ONCE(2);
+    const V kept_mean0 = HG_ONCE(8);
+    const V kept_sqrt = HG_ONCE(9);
+    const V kept_sqrt0 = HG_ONCE(12);
+    const V kept_mean1 = HG_ONCE(13);
+    const V kept_div0 = HG_ONCE(19);
+    const V kept_mean2 = HG_ONCE(22);
+    const V v15 = number<V>(1.0) / kept_sqrt0;
+    const V v19 = kept_mean1 / number<V>(3.0);
+    const V v44 = number<V>(1.0) / kept_sqrt;
+    const V v48 = kept_mean2 / number<V>(3.0);
+    HG_UNITS {
+      const V x_r = HG_READ(1);
+      const V d_h = HG_READ(3);
+      const V gate_z = HG_READ(4);
+      const V gate_n = HG_READ(5);
+      const V p_u_n = HG_READ(6);
+      const V U_n = HG_READ(7);
+      const V gate_r = HG_READ(10);
+      const V p_w_r = HG_READ(11);
+      const V x_z = HG_READ(14);
+      const V old_h = HG_READ(15);
+      const V p_w_z = HG_READ(16);
+      const V x_n = HG_READ(17);
+      const V p_w_n = HG_READ(18);
+      const V U_r = HG_READ(20);
+      const V p_u_r = HG_READ(21);
+      const V U_z = HG_READ(23);
+      const V p_u_z = HG_READ(24);
+      const V v0 = x_r - kept_mean;
+      const V v1 = v0 + v0;
+      const V v2 = kept_div * v1;
+      const V v3 = number<V>(1.0) - gate_z;
+      const V v4 = gate_n * gate_n;
+      const V v5 = number<V>(1.0) - v4;
+      const V v6 = v3 * v5;
+      const V v7 = U_n - kept_mean0;
+      const V v8 = v7 / kept_sqrt;
+      const V v9 = p_u_n * v8;
+      const V v10 = v6 * v9;
+      const V v11 = number<V>(1.0) - gate_r;
+      const V v12 = gate_r * v11;
+      const V v13 = v10 * v12;
+      const V v14 = v13 * p_w_r;
+      const V v16 = v14 * v15;
+      const V v17 = d_h * v16;
+      const V v18 = v2 + v17;
+      const V v20 = v18 + v19;
+      const V v21 = x_z - kept_mean;
+      const V v22 = v21 + v21;
+      const V v23 = kept_div * v22;
+      const V v24 = old_h - gate_n;
+      const V v25 = gate_z * v3;
+      const V v26 = v24 * v25;
+      const V v27 = v26 * p_w_z;
+      const V v28 = v27 * v15;
+      const V v29 = d_h * v28;
+      const V v30 = v23 + v29;
+      const V v31 = v30 + v19;
+      const V v32 = x_n - kept_mean;
+      const V v33 = v32 + v32;
+      const V v34 = kept_div * v33;
+      const V v35 = v6 * p_w_n;
+      const V v36 = v35 * v15;
+      const V v37 = d_h * v36;
+      const V v38 = v34 + v37;
+      const V v39 = v38 + v19;
+      const V v40 = U_r - kept_mean0;
+      const V v41 = v40 + v40;
+      const V v42 = kept_div0 * v41;
+      const V v43 = v13 * p_u_r;
+      const V v45 = v43 * v44;
+      const V v46 = d_h * v45;
+      const V v47 = v42 + v46;
+      const V v49 = v47 + v48;
+      const V v50 = U_z - kept_mean0;
+      const V v51 = v50 + v50;
+      const V v52 = kept_div0 * v51;
+      const V v53 = v26 * p_u_z;
+      const V v54 = v53 * v44;
+      const V v55 = d_h * v54;
+      const V v56 = v52 + v55;
+      const V v57 = v56 + v48;
+      const V v58 = v7 + v7;
+      const V v59 = kept_div0 * v58;
+      const V v60 = v6 * gate_r;
+      const V v61 = v60 * p_u_n;
+      const V v62 = v61 * v44;
+      const V v63 = d_h * v62;
+      const V v64 = v59 + v63;
+      const V v65 = v64 + v48;
+      HG_STORE(0, v20);
+      HG_STORE(1, v31);
+      HG_STORE(2, v39);
+      HG_STORE(3, v49);
+      HG_STORE(4, v57);
+      HG_STORE(5, v65);
+    }
+  }
+}
+
+template <class V>
+void layer_norm_gru_adjoint_3(const hg_tile& tile) {
+  HG_PASS(tile, 4, 1) {
+    const V along_highway = HG_ONCE(0);
+    HG_UNITS {
+      const V d_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V dw_0 = HG_READ(3);
+      const V v0 = d_h * gate_z;
+      const V v1 = along_highway * v0;
+      const V v2 = v1 + dw_0;
+      HG_STORE(0, v2);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -493,3 +808,7 @@ HG_EXPORT_BY_TWOS(layer_norm_gru_backward_0)
 HG_EXPORT_BY_TWOS(layer_norm_gru_backward_1)
 HG_EXPORT_BY_TWOS(layer_norm_gru_backward_2)
 HG_EXPORT_BY_TWOS(layer_norm_gru_backward_3)
+HG_EXPORT_BY_TWOS(layer_norm_gru_adjoint_0)
+HG_EXPORT_BY_TWOS(layer_norm_gru_adjoint_1)
+HG_EXPORT_BY_TWOS(layer_norm_gru_adjoint_2)
+HG_EXPORT_BY_TWOS(layer_norm_gru_adjoint_3)

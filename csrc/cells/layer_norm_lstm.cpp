@@ -761,6 +761,467 @@ void layer_norm_lstm_backward_5(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void layer_norm_lstm_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 2) {
+    const V kept_mean = HG_ONCE(5);
+    const V kept_sqrt = HG_ONCE(6);
+    const V v8 = number<V>(0.5) / kept_sqrt;
+    V sum_1{};
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V gate_o = HG_READ(1);
+      const V kept_tanh = HG_READ(2);
+      const V p_gain_c = HG_READ(3);
+      const V new_c = HG_READ(4);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = gate_o * v1;
+      const V v3 = v2 * p_gain_c;
+      const V v4 = new_c - kept_mean;
+      const V v5 = v4 / kept_sqrt;
+      const V v6 = v5 / kept_sqrt;
+      const V v7 = v3 * v6;
+      const V v9 = v7 * v8;
+      const V v10 = d_h * v9;
+      const V v11 = -v10;
+      HG_STORE(0, d_h);
+      HG_ADD(sum_1, v11);
+    }
+    HG_ADDED(1, sum_1);
+  }
+}
+
+template <class V>
+void layer_norm_lstm_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 8, 2) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(2);
+    const V kept_sqrt = HG_ONCE(7);
+    const V v8 = number<V>(1.0) / kept_sqrt;
+    V sum_1{};
+    HG_UNITS {
+      const V new_c = HG_READ(1);
+      const V d_h = HG_READ(3);
+      const V gate_o = HG_READ(4);
+      const V kept_tanh = HG_READ(5);
+      const V p_gain_c = HG_READ(6);
+      const V v0 = new_c - kept_mean0;
+      const V v1 = v0 + v0;
+      const V v2 = kept_mean * v1;
+      const V v3 = -v2;
+      const V v4 = kept_tanh * kept_tanh;
+      const V v5 = number<V>(1.0) - v4;
+      const V v6 = gate_o * v5;
+      const V v7 = v6 * p_gain_c;
+      const V v9 = v7 * v8;
+      const V v10 = d_h * v9;
+      const V v11 = v3 - v10;
+      HG_ADD(sum_1, v11);
+    }
+    HG_STORE_ONCE(0, kept_mean);
+    HG_ADDED(1, sum_1);
+  }
+}
+
+template <class V>
+void layer_norm_lstm_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 35, 4) {
+    const V along_highway = HG_ONCE(0);
+    const V kept_mean = HG_ONCE(2);
+    const V kept_mean0 = HG_ONCE(4);
+    const V kept_sqrt = HG_ONCE(9);
+    const V kept_mean1 = HG_ONCE(10);
+    const V kept_mean2 = HG_ONCE(16);
+    const V kept_sqrt0 = HG_ONCE(17);
+    const V kept_mean3 = HG_ONCE(27);
+    const V kept_sqrt1 = HG_ONCE(28);
+    const V v8 = number<V>(1.0) / kept_sqrt;
+    const V v42 = number<V>(0.5) / kept_sqrt0;
+    const V v74 = number<V>(0.5) / kept_sqrt1;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS {
+      const V d_c = HG_READ(1);
+      const V new_c = HG_READ(3);
+      const V d_h = HG_READ(5);
+      const V gate_o = HG_READ(6);
+      const V kept_tanh = HG_READ(7);
+      const V p_gain_c = HG_READ(8);
+      const V gate_f = HG_READ(11);
+      const V gate_i = HG_READ(12);
+      const V gate_g = HG_READ(13);
+      const V p_w_g = HG_READ(14);
+      const V x_g = HG_READ(15);
+      const V p_w_i = HG_READ(18);
+      const V x_i = HG_READ(19);
+      const V old_c = HG_READ(20);
+      const V p_w_f = HG_READ(21);
+      const V x_f = HG_READ(22);
+      const V p_w_o = HG_READ(23);
+      const V x_o = HG_READ(24);
+      const V p_u_g = HG_READ(25);
+      const V U_g = HG_READ(26);
+      const V p_u_i = HG_READ(29);
+      const V U_i = HG_READ(30);
+      const V p_u_f = HG_READ(31);
+      const V U_f = HG_READ(32);
+      const V p_u_o = HG_READ(33);
+      const V U_o = HG_READ(34);
+      const V v0 = new_c - kept_mean0;
+      const V v1 = v0 + v0;
+      const V v2 = kept_mean * v1;
+      const V v3 = d_c + v2;
+      const V v4 = kept_tanh * kept_tanh;
+      const V v5 = number<V>(1.0) - v4;
+      const V v6 = gate_o * v5;
+      const V v7 = v6 * p_gain_c;
+      const V v9 = v7 * v8;
+      const V v10 = d_h * v9;
+      const V v11 = v3 + v10;
+      const V v12 = v11 + kept_mean1;
+      const V v13 = v12 * gate_f;
+      const V v14 = along_highway * v13;
+      const V v15 = gate_g * gate_g;
+      const V v16 = number<V>(1.0) - v15;
+      const V v17 = gate_i * v16;
+      const V v18 = v17 * p_w_g;
+      const V v19 = x_g - kept_mean2;
+      const V v20 = v19 / kept_sqrt0;
+      const V v21 = v20 / kept_sqrt0;
+      const V v22 = v18 * v21;
+      const V v23 = -v22;
+      const V v24 = number<V>(1.0) - gate_i;
+      const V v25 = gate_i * v24;
+      const V v26 = gate_g * v25;
+      const V v27 = v26 * p_w_i;
+      const V v28 = x_i - kept_mean2;
+      const V v29 = v28 / kept_sqrt0;
+      const V v30 = v29 / kept_sqrt0;
+      const V v31 = v27 * v30;
+      const V v32 = v23 - v31;
+      const V v33 = number<V>(1.0) - gate_f;
+      const V v34 = gate_f * v33;
+      const V v35 = old_c * v34;
+      const V v36 = v35 * p_w_f;
+      const V v37 = x_f - kept_mean2;
+      const V v38 = v37 / kept_sqrt0;
+      const V v39 = v38 / kept_sqrt0;
+      const V v40 = v36 * v39;
+      const V v41 = v32 - v40;
+      const V v43 = v41 * v42;
+      const V v44 = v12 * v43;
+      const V v45 = number<V>(1.0) - gate_o;
+      const V v46 = gate_o * v45;
+      const V v47 = kept_tanh * v46;
+      const V v48 = v47 * p_w_o;
+      const V v49 = x_o - kept_mean2;
+      const V v50 = v49 / kept_sqrt0;
+      const V v51 = v50 / kept_sqrt0;
+      const V v52 = v48 * v51;
+      const V v53 = v52 * v42;
+      const V v54 = d_h * v53;
+      const V v55 = v44 - v54;
+      const V v56 = v17 * p_u_g;
+      const V v57 = U_g - kept_mean3;
+      const V v58 = v57 / kept_sqrt1;
+      const V v59 = v58 / kept_sqrt1;
+      const V v60 = v56 * v59;
+      const V v61 = -v60;
+      const V v62 = v26 * p_u_i;
+      const V v63 = U_i - kept_mean3;
+      const V v64 = v63 / kept_sqrt1;
+      const V v65 = v64 / kept_sqrt1;
+      const V v66 = v62 * v65;
+      const V v67 = v61 - v66;
+      const V v68 = v35 * p_u_f;
+      const V v69 = U_f - kept_mean3;
+      const V v70 = v69 / kept_sqrt1;
+      const V v71 = v70 / kept_sqrt1;
+      const V v72 = v68 * v71;
+      const V v73 = v67 - v72;
+      const V v75 = v73 * v74;
+      const V v76 = v12 * v75;
+      const V v77 = v47 * p_u_o;
+      const V v78 = U_o - kept_mean3;
+      const V v79 = v78 / kept_sqrt1;
+      const V v80 = v79 / kept_sqrt1;
+      const V v81 = v77 * v80;
+      const V v82 = v81 * v74;
+      const V v83 = d_h * v82;
+      const V v84 = v76 - v83;
+      HG_STORE(0, v14);
+      HG_STORE(1, v12);
+      HG_ADD(sum_2, v55);
+      HG_ADD(sum_3, v84);
+    }
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_lstm_adjoint_3(const hg_tile& tile) {
+  HG_PASS(tile, 30, 4) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_mean1 = HG_ONCE(3);
+    const V kept_sqrt = HG_ONCE(11);
+    const V kept_mean2 = HG_ONCE(21);
+    const V kept_sqrt0 = HG_ONCE(26);
+    const V v0 = kept_mean / number<V>(4.0);
+    const V v1 = kept_mean0 / number<V>(4.0);
+    const V v22 = number<V>(1.0) / kept_sqrt;
+    const V v63 = number<V>(1.0) / kept_sqrt0;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS {
+      const V x_i = HG_READ(2);
+      const V x_f = HG_READ(4);
+      const V x_g = HG_READ(5);
+      const V x_o = HG_READ(6);
+      const V kept_add = HG_READ(7);
+      const V gate_i = HG_READ(8);
+      const V gate_g = HG_READ(9);
+      const V p_w_g = HG_READ(10);
+      const V p_w_i = HG_READ(12);
+      const V old_c = HG_READ(13);
+      const V gate_f = HG_READ(14);
+      const V p_w_f = HG_READ(15);
+      const V d_h = HG_READ(16);
+      const V kept_tanh = HG_READ(17);
+      const V gate_o = HG_READ(18);
+      const V p_w_o = HG_READ(19);
+      const V U_i = HG_READ(20);
+      const V U_f = HG_READ(22);
+      const V U_g = HG_READ(23);
+      const V U_o = HG_READ(24);
+      const V p_u_g = HG_READ(25);
+      const V p_u_i = HG_READ(27);
+      const V p_u_f = HG_READ(28);
+      const V p_u_o = HG_READ(29);
+      const V v2 = x_i - kept_mean1;
+      const V v3 = v2 + v2;
+      const V v4 = v0 * v3;
+      const V v5 = -v4;
+      const V v6 = x_f - kept_mean1;
+      const V v7 = v6 + v6;
+      const V v8 = v0 * v7;
+      const V v9 = v5 - v8;
+      const V v10 = x_g - kept_mean1;
+      const V v11 = v10 + v10;
+      const V v12 = v0 * v11;
+      const V v13 = v9 - v12;
+      const V v14 = x_o - kept_mean1;
+      const V v15 = v14 + v14;
+      const V v16 = v0 * v15;
+      const V v17 = v13 - v16;
+      const V v18 = gate_g * gate_g;
+      const V v19 = number<V>(1.0) - v18;
+      const V v20 = gate_i * v19;
+      const V v21 = v20 * p_w_g;
+      const V v23 = v21 * v22;
+      const V v24 = -v23;
+      const V v25 = number<V>(1.0) - gate_i;
+      const V v26 = gate_i * v25;
+      const V v27 = gate_g * v26;
+      const V v28 = v27 * p_w_i;
+      const V v29 = v28 * v22;
+      const V v30 = v24 - v29;
+      const V v31 = number<V>(1.0) - gate_f;
+      const V v32 = gate_f * v31;
+      const V v33 = old_c * v32;
+      const V v34 = v33 * p_w_f;
+      const V v35 = v34 * v22;
+      const V v36 = v30 - v35;
+      const V v37 = kept_add * v36;
+      const V v38 = v17 + v37;
+      const V v39 = number<V>(1.0) - gate_o;
+      const V v40 = gate_o * v39;
+      const V v41 = kept_tanh * v40;
+      const V v42 = v41 * p_w_o;
+      const V v43 = v42 * v22;
+      const V v44 = d_h * v43;
+      const V v45 = v38 - v44;
+      const V v46 = U_i - kept_mean2;
+      const V v47 = v46 + v46;
+      const V v48 = v1 * v47;
+      const V v49 = -v48;
+      const V v50 = U_f - kept_mean2;
+      const V v51 = v50 + v50;
+      const V v52 = v1 * v51;
+      const V v53 = v49 - v52;
+      const V v54 = U_g - kept_mean2;
+      const V v55 = v54 + v54;
+      const V v56 = v1 * v55;
+      const V v57 = v53 - v56;
+      const V v58 = U_o - kept_mean2;
+      const V v59 = v58 + v58;
+      const V v60 = v1 * v59;
+      const V v61 = v57 - v60;
+      const V v62 = v20 * p_u_g;
+      const V v64 = v62 * v63;
+      const V v65 = -v64;
+      const V v66 = v27 * p_u_i;
+      const V v67 = v66 * v63;
+      const V v68 = v65 - v67;
+      const V v69 = v33 * p_u_f;
+      const V v70 = v69 * v63;
+      const V v71 = v68 - v70;
+      const V v72 = kept_add * v71;
+      const V v73 = v61 + v72;
+      const V v74 = v41 * p_u_o;
+      const V v75 = v74 * v63;
+      const V v76 = d_h * v75;
+      const V v77 = v73 - v76;
+      HG_ADD(sum_2, v45);
+      HG_ADD(sum_3, v77);
+    }
+    HG_STORE_ONCE(0, v0);
+    HG_STORE_ONCE(1, v1);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_lstm_adjoint_4(const hg_tile& tile) {
+  HG_PASS(tile, 32, 8) {
+    const V kept_div = HG_ONCE(0);
+    const V kept_mean = HG_ONCE(2);
+    const V kept_sqrt = HG_ONCE(7);
+    const V kept_mean0 = HG_ONCE(8);
+    const V kept_div0 = HG_ONCE(20);
+    const V kept_mean1 = HG_ONCE(22);
+    const V kept_sqrt0 = HG_ONCE(24);
+    const V kept_mean2 = HG_ONCE(25);
+    const V v7 = number<V>(1.0) / kept_sqrt;
+    const V v11 = kept_mean0 / number<V>(4.0);
+    const V v50 = number<V>(1.0) / kept_sqrt0;
+    const V v54 = kept_mean2 / number<V>(4.0);
+    HG_UNITS {
+      const V x_i = HG_READ(1);
+      const V kept_add = HG_READ(3);
+      const V gate_g = HG_READ(4);
+      const V gate_i = HG_READ(5);
+      const V p_w_i = HG_READ(6);
+      const V x_f = HG_READ(9);
+      const V old_c = HG_READ(10);
+      const V gate_f = HG_READ(11);
+      const V p_w_f = HG_READ(12);
+      const V x_g = HG_READ(13);
+      const V p_w_g = HG_READ(14);
+      const V x_o = HG_READ(15);
+      const V d_h = HG_READ(16);
+      const V kept_tanh = HG_READ(17);
+      const V gate_o = HG_READ(18);
+      const V p_w_o = HG_READ(19);
+      const V U_i = HG_READ(21);
+      const V p_u_i = HG_READ(23);
+      const V U_f = HG_READ(26);
+      const V p_u_f = HG_READ(27);
+      const V U_g = HG_READ(28);
+      const V p_u_g = HG_READ(29);
+      const V U_o = HG_READ(30);
+      const V p_u_o = HG_READ(31);
+      const V v0 = x_i - kept_mean;
+      const V v1 = v0 + v0;
+      const V v2 = kept_div * v1;
+      const V v3 = number<V>(1.0) - gate_i;
+      const V v4 = gate_i * v3;
+      const V v5 = gate_g * v4;
+      const V v6 = v5 * p_w_i;
+      const V v8 = v6 * v7;
+      const V v9 = kept_add * v8;
+      const V v10 = v2 + v9;
+      const V v12 = v10 + v11;
+      const V v13 = x_f - kept_mean;
+      const V v14 = v13 + v13;
+      const V v15 = kept_div * v14;
+      const V v16 = number<V>(1.0) - gate_f;
+      const V v17 = gate_f * v16;
+      const V v18 = old_c * v17;
+      const V v19 = v18 * p_w_f;
+      const V v20 = v19 * v7;
+      const V v21 = kept_add * v20;
+      const V v22 = v15 + v21;
+      const V v23 = v22 + v11;
+      const V v24 = x_g - kept_mean;
+      const V v25 = v24 + v24;
+      const V v26 = kept_div * v25;
+      const V v27 = gate_g * gate_g;
+      const V v28 = number<V>(1.0) - v27;
+      const V v29 = gate_i * v28;
+      const V v30 = v29 * p_w_g;
+      const V v31 = v30 * v7;
+      const V v32 = kept_add * v31;
+      const V v33 = v26 + v32;
+      const V v34 = v33 + v11;
+      const V v35 = x_o - kept_mean;
+      const V v36 = v35 + v35;
+      const V v37 = kept_div * v36;
+      const V v38 = number<V>(1.0) - gate_o;
+      const V v39 = gate_o * v38;
+      const V v40 = kept_tanh * v39;
+      const V v41 = v40 * p_w_o;
+      const V v42 = v41 * v7;
+      const V v43 = d_h * v42;
+      const V v44 = v37 + v43;
+      const V v45 = v44 + v11;
+      const V v46 = U_i - kept_mean1;
+      const V v47 = v46 + v46;
+      const V v48 = kept_div0 * v47;
+      const V v49 = v5 * p_u_i;
+      const V v51 = v49 * v50;
+      const V v52 = kept_add * v51;
+      const V v53 = v48 + v52;
+      const V v55 = v53 + v54;
+      const V v56 = U_f - kept_mean1;
+      const V v57 = v56 + v56;
+      const V v58 = kept_div0 * v57;
+      const V v59 = v18 * p_u_f;
+      const V v60 = v59 * v50;
+      const V v61 = kept_add * v60;
+      const V v62 = v58 + v61;
+      const V v63 = v62 + v54;
+      const V v64 = U_g - kept_mean1;
+      const V v65 = v64 + v64;
+      const V v66 = kept_div0 * v65;
+      const V v67 = v29 * p_u_g;
+      const V v68 = v67 * v50;
+      const V v69 = kept_add * v68;
+      const V v70 = v66 + v69;
+      const V v71 = v70 + v54;
+      const V v72 = U_o - kept_mean1;
+      const V v73 = v72 + v72;
+      const V v74 = kept_div0 * v73;
+      const V v75 = v40 * p_u_o;
+      const V v76 = v75 * v50;
+      const V v77 = d_h * v76;
+      const V v78 = v74 + v77;
+      const V v79 = v78 + v54;
+      HG_STORE(0, v12);
+      HG_STORE(1, v23);
+      HG_STORE(2, v34);
+      HG_STORE(3, v45);
+      HG_STORE(4, v55);
+      HG_STORE(5, v63);
+      HG_STORE(6, v71);
+      HG_STORE(7, v79);
+    }
+  }
+}
+
+template <class V>
+void layer_norm_lstm_adjoint_5(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -776,3 +1237,9 @@ HG_EXPORT_BY_TWOS(layer_norm_lstm_backward_2)
 HG_EXPORT_BY_TWOS(layer_norm_lstm_backward_3)
 HG_EXPORT_BY_TWOS(layer_norm_lstm_backward_4)
 HG_EXPORT(layer_norm_lstm_backward_5)
+HG_EXPORT_BY_TWOS(layer_norm_lstm_adjoint_0)
+HG_EXPORT_BY_TWOS(layer_norm_lstm_adjoint_1)
+HG_EXPORT_BY_TWOS(layer_norm_lstm_adjoint_2)
+HG_EXPORT_BY_TWOS(layer_norm_lstm_adjoint_3)
+HG_EXPORT_BY_TWOS(layer_norm_lstm_adjoint_4)
+HG_EXPORT(layer_norm_lstm_adjoint_5)

@@ -241,6 +241,153 @@ void layer_norm_rnn_backward_3(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void layer_norm_rnn_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 10, 3) {
+    const V kept_mean = HG_ONCE(4);
+    const V kept_sqrt = HG_ONCE(5);
+    const V kept_mean0 = HG_ONCE(8);
+    const V kept_sqrt0 = HG_ONCE(9);
+    const V v7 = number<V>(0.5) / kept_sqrt;
+    const V v16 = number<V>(0.5) / kept_sqrt0;
+    V sum_1{};
+    V sum_2{};
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V new_h = HG_READ(1);
+      const V p_w_h = HG_READ(2);
+      const V x_h = HG_READ(3);
+      const V p_u_h = HG_READ(6);
+      const V U_h = HG_READ(7);
+      const V v0 = new_h * new_h;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = v1 * p_w_h;
+      const V v3 = x_h - kept_mean;
+      const V v4 = v3 / kept_sqrt;
+      const V v5 = v4 / kept_sqrt;
+      const V v6 = v2 * v5;
+      const V v8 = v6 * v7;
+      const V v9 = d_h * v8;
+      const V v10 = -v9;
+      const V v11 = v1 * p_u_h;
+      const V v12 = U_h - kept_mean0;
+      const V v13 = v12 / kept_sqrt0;
+      const V v14 = v13 / kept_sqrt0;
+      const V v15 = v11 * v14;
+      const V v17 = v15 * v16;
+      const V v18 = d_h * v17;
+      const V v19 = -v18;
+      HG_STORE(0, d_h);
+      HG_ADD(sum_1, v10);
+      HG_ADD(sum_2, v19);
+    }
+    HG_ADDED(1, sum_1);
+    HG_ADDED(2, sum_2);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 12, 4) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_mean1 = HG_ONCE(3);
+    const V kept_sqrt = HG_ONCE(7);
+    const V kept_mean2 = HG_ONCE(9);
+    const V kept_sqrt0 = HG_ONCE(11);
+    const V v7 = number<V>(1.0) / kept_sqrt;
+    const V v16 = number<V>(1.0) / kept_sqrt0;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS {
+      const V x_h = HG_READ(2);
+      const V d_h = HG_READ(4);
+      const V new_h = HG_READ(5);
+      const V p_w_h = HG_READ(6);
+      const V U_h = HG_READ(8);
+      const V p_u_h = HG_READ(10);
+      const V v0 = x_h - kept_mean1;
+      const V v1 = v0 + v0;
+      const V v2 = kept_mean * v1;
+      const V v3 = -v2;
+      const V v4 = new_h * new_h;
+      const V v5 = number<V>(1.0) - v4;
+      const V v6 = v5 * p_w_h;
+      const V v8 = v6 * v7;
+      const V v9 = d_h * v8;
+      const V v10 = v3 - v9;
+      const V v11 = U_h - kept_mean2;
+      const V v12 = v11 + v11;
+      const V v13 = kept_mean0 * v12;
+      const V v14 = -v13;
+      const V v15 = v5 * p_u_h;
+      const V v17 = v15 * v16;
+      const V v18 = d_h * v17;
+      const V v19 = v14 - v18;
+      HG_ADD(sum_2, v10);
+      HG_ADD(sum_3, v19);
+    }
+    HG_STORE_ONCE(0, kept_mean);
+    HG_STORE_ONCE(1, kept_mean0);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void layer_norm_rnn_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 14, 2) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(2);
+    const V kept_sqrt = HG_ONCE(6);
+    const V kept_mean1 = HG_ONCE(7);
+    const V kept_mean2 = HG_ONCE(8);
+    const V kept_mean3 = HG_ONCE(10);
+    const V kept_sqrt0 = HG_ONCE(12);
+    const V kept_mean4 = HG_ONCE(13);
+    const V v6 = number<V>(1.0) / kept_sqrt;
+    const V v15 = number<V>(1.0) / kept_sqrt0;
+    HG_UNITS {
+      const V x_h = HG_READ(1);
+      const V d_h = HG_READ(3);
+      const V new_h = HG_READ(4);
+      const V p_w_h = HG_READ(5);
+      const V U_h = HG_READ(9);
+      const V p_u_h = HG_READ(11);
+      const V v0 = x_h - kept_mean0;
+      const V v1 = v0 + v0;
+      const V v2 = kept_mean * v1;
+      const V v3 = new_h * new_h;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v4 * p_w_h;
+      const V v7 = v5 * v6;
+      const V v8 = d_h * v7;
+      const V v9 = v2 + v8;
+      const V v10 = v9 + kept_mean1;
+      const V v11 = U_h - kept_mean3;
+      const V v12 = v11 + v11;
+      const V v13 = kept_mean2 * v12;
+      const V v14 = v4 * p_u_h;
+      const V v16 = v14 * v15;
+      const V v17 = d_h * v16;
+      const V v18 = v13 + v17;
+      const V v19 = v18 + kept_mean4;
+      HG_STORE(0, v10);
+      HG_STORE(1, v19);
+    }
+  }
+}
+
+template <class V>
+void layer_norm_rnn_adjoint_3(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -252,3 +399,7 @@ HG_EXPORT_BY_TWOS(layer_norm_rnn_backward_0)
 HG_EXPORT_BY_TWOS(layer_norm_rnn_backward_1)
 HG_EXPORT_BY_TWOS(layer_norm_rnn_backward_2)
 HG_EXPORT(layer_norm_rnn_backward_3)
+HG_EXPORT_BY_TWOS(layer_norm_rnn_adjoint_0)
+HG_EXPORT_BY_TWOS(layer_norm_rnn_adjoint_1)
+HG_EXPORT_BY_TWOS(layer_norm_rnn_adjoint_2)
+HG_EXPORT(layer_norm_rnn_adjoint_3)

@@ -118,6 +118,73 @@ void lstm_projected_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void lstm_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void lstm_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 9, 6) {
+    const V along_highway = HG_ONCE(8);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V kept_tanh = HG_READ(3);
+      const V gate_g = HG_READ(4);
+      const V gate_i = HG_READ(5);
+      const V old_c = HG_READ(6);
+      const V gate_f = HG_READ(7);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = gate_o * v1;
+      const V v3 = dv_1 * v2;
+      const V v4 = d_c + v3;
+      const V v5 = number<V>(1.0) - gate_i;
+      const V v6 = gate_i * v5;
+      const V v7 = gate_g * v6;
+      const V v8 = v4 * v7;
+      const V v9 = number<V>(1.0) - gate_f;
+      const V v10 = gate_f * v9;
+      const V v11 = old_c * v10;
+      const V v12 = v4 * v11;
+      const V v13 = gate_g * gate_g;
+      const V v14 = number<V>(1.0) - v13;
+      const V v15 = gate_i * v14;
+      const V v16 = v4 * v15;
+      const V v17 = number<V>(1.0) - gate_o;
+      const V v18 = gate_o * v17;
+      const V v19 = kept_tanh * v18;
+      const V v20 = dv_1 * v19;
+      const V v21 = v4 * gate_f;
+      const V v22 = along_highway * v21;
+      HG_STORE(0, v8);
+      HG_STORE(1, v12);
+      HG_STORE(2, v16);
+      HG_STORE(3, v20);
+      HG_STORE(4, v22);
+      HG_STORE(5, v4);
+    }
+  }
+}
+
+template <class V>
+void lstm_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -126,3 +193,6 @@ HG_EXPORT(lstm_projected_forward_1)
 HG_EXPORT(lstm_projected_backward_0)
 HG_EXPORT_BY_TWOS(lstm_projected_backward_1)
 HG_EXPORT(lstm_projected_backward_2)
+HG_EXPORT(lstm_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(lstm_projected_adjoint_1)
+HG_EXPORT(lstm_projected_adjoint_2)

@@ -143,6 +143,82 @@ void peephole_lstm_projected_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void peephole_lstm_projected_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 1, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      HG_STORE(0, d_h);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void peephole_lstm_projected_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 12, 6) {
+    const V along_highway = HG_ONCE(9);
+    HG_UNITS {
+      const V d_c = HG_READ(0);
+      const V dv_1 = HG_READ(1);
+      const V gate_o = HG_READ(2);
+      const V kept_tanh = HG_READ(3);
+      const V p_o = HG_READ(4);
+      const V gate_g = HG_READ(5);
+      const V gate_i = HG_READ(6);
+      const V old_c = HG_READ(7);
+      const V gate_f = HG_READ(8);
+      const V p_i = HG_READ(10);
+      const V p_f = HG_READ(11);
+      const V v0 = kept_tanh * kept_tanh;
+      const V v1 = number<V>(1.0) - v0;
+      const V v2 = gate_o * v1;
+      const V v3 = number<V>(1.0) - gate_o;
+      const V v4 = gate_o * v3;
+      const V v5 = kept_tanh * v4;
+      const V v6 = v5 * p_o;
+      const V v7 = v2 + v6;
+      const V v8 = dv_1 * v7;
+      const V v9 = d_c + v8;
+      const V v10 = number<V>(1.0) - gate_i;
+      const V v11 = gate_i * v10;
+      const V v12 = gate_g * v11;
+      const V v13 = v9 * v12;
+      const V v14 = number<V>(1.0) - gate_f;
+      const V v15 = gate_f * v14;
+      const V v16 = old_c * v15;
+      const V v17 = v9 * v16;
+      const V v18 = gate_g * gate_g;
+      const V v19 = number<V>(1.0) - v18;
+      const V v20 = gate_i * v19;
+      const V v21 = v9 * v20;
+      const V v22 = dv_1 * v5;
+      const V v23 = v12 * p_i;
+      const V v24 = v23 + gate_f;
+      const V v25 = v16 * p_f;
+      const V v26 = v24 + v25;
+      const V v27 = v9 * v26;
+      const V v28 = along_highway * v27;
+      HG_STORE(0, v13);
+      HG_STORE(1, v17);
+      HG_STORE(2, v21);
+      HG_STORE(3, v22);
+      HG_STORE(4, v28);
+      HG_STORE(5, v9);
+    }
+  }
+}
+
+template <class V>
+void peephole_lstm_projected_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -151,3 +227,6 @@ HG_EXPORT(peephole_lstm_projected_forward_1)
 HG_EXPORT(peephole_lstm_projected_backward_0)
 HG_EXPORT_BY_TWOS(peephole_lstm_projected_backward_1)
 HG_EXPORT(peephole_lstm_projected_backward_2)
+HG_EXPORT(peephole_lstm_projected_adjoint_0)
+HG_EXPORT_BY_TWOS(peephole_lstm_projected_adjoint_1)
+HG_EXPORT(peephole_lstm_projected_adjoint_2)

@@ -42,9 +42,35 @@ void relu_rnn_backward_1(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void relu_rnn_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 2, 2) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V new_h = HG_READ(1);
+      const V v0 = positive(new_h);
+      const V v1 = d_h * v0;
+      HG_STORE(0, v1);
+      HG_STORE(1, d_h);
+    }
+  }
+}
+
+template <class V>
+void relu_rnn_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 1, 1) {
+    HG_UNITS {
+      const V dw_0 = HG_READ(0);
+      HG_STORE(0, dw_0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
 HG_EXPORT(relu_rnn_forward_0)
 HG_EXPORT(relu_rnn_backward_0)
 HG_EXPORT(relu_rnn_backward_1)
+HG_EXPORT(relu_rnn_adjoint_0)
+HG_EXPORT(relu_rnn_adjoint_1)

@@ -108,6 +108,68 @@ void reset_before_gru_backward_2(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void reset_before_gru_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 4, 3) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V old_h = HG_READ(1);
+      const V gate_n = HG_READ(2);
+      const V gate_z = HG_READ(3);
+      const V v0 = old_h - gate_n;
+      const V v1 = number<V>(1.0) - gate_z;
+      const V v2 = gate_z * v1;
+      const V v3 = v0 * v2;
+      const V v4 = d_h * v3;
+      const V v5 = gate_n * gate_n;
+      const V v6 = number<V>(1.0) - v5;
+      const V v7 = v1 * v6;
+      const V v8 = d_h * v7;
+      HG_STORE(0, v4);
+      HG_STORE(1, v8);
+      HG_STORE(2, d_h);
+    }
+  }
+}
+
+template <class V>
+void reset_before_gru_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 4, 2) {
+    HG_UNITS {
+      const V dv_1 = HG_READ(0);
+      const V old_h = HG_READ(1);
+      const V gate_r = HG_READ(2);
+      const V dw_1 = HG_READ(3);
+      const V v0 = number<V>(1.0) - gate_r;
+      const V v1 = gate_r * v0;
+      const V v2 = old_h * v1;
+      const V v3 = dv_1 * v2;
+      HG_STORE(0, v3);
+      HG_STORE(1, dw_1);
+    }
+  }
+}
+
+template <class V>
+void reset_before_gru_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 6, 1) {
+    const V along_highway = HG_ONCE(0);
+    HG_UNITS {
+      const V d_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V dw_0 = HG_READ(3);
+      const V dw_1 = HG_READ(4);
+      const V gate_r = HG_READ(5);
+      const V v0 = d_h * gate_z;
+      const V v1 = along_highway * v0;
+      const V v2 = dw_1 * gate_r;
+      const V v3 = dw_0 + v2;
+      const V v4 = v1 + v3;
+      HG_STORE(0, v4);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -116,3 +178,6 @@ HG_EXPORT_BY_TWOS(reset_before_gru_forward_1)
 HG_EXPORT_BY_TWOS(reset_before_gru_backward_0)
 HG_EXPORT_BY_TWOS(reset_before_gru_backward_1)
 HG_EXPORT_BY_TWOS(reset_before_gru_backward_2)
+HG_EXPORT_BY_TWOS(reset_before_gru_adjoint_0)
+HG_EXPORT_BY_TWOS(reset_before_gru_adjoint_1)
+HG_EXPORT_BY_TWOS(reset_before_gru_adjoint_2)

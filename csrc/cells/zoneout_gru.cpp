@@ -99,9 +99,71 @@ void zoneout_gru_backward_1(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void zoneout_gru_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 7, 5) {
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V m_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V gate_n = HG_READ(3);
+      const V U_n = HG_READ(4);
+      const V gate_r = HG_READ(5);
+      const V old_h = HG_READ(6);
+      const V v0 = number<V>(1.0) - m_h;
+      const V v1 = number<V>(1.0) - gate_z;
+      const V v2 = v0 * v1;
+      const V v3 = gate_n * gate_n;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v2 * v4;
+      const V v6 = v5 * U_n;
+      const V v7 = number<V>(1.0) - gate_r;
+      const V v8 = gate_r * v7;
+      const V v9 = v6 * v8;
+      const V v10 = d_h * v9;
+      const V v11 = v0 * old_h;
+      const V v12 = v0 * gate_n;
+      const V v13 = v11 - v12;
+      const V v14 = gate_z * v1;
+      const V v15 = v13 * v14;
+      const V v16 = d_h * v15;
+      const V v17 = d_h * v5;
+      const V v18 = v5 * gate_r;
+      const V v19 = d_h * v18;
+      HG_STORE(0, v10);
+      HG_STORE(1, v16);
+      HG_STORE(2, v17);
+      HG_STORE(3, v19);
+      HG_STORE(4, d_h);
+    }
+  }
+}
+
+template <class V>
+void zoneout_gru_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 5, 1) {
+    const V along_highway = HG_ONCE(0);
+    HG_UNITS {
+      const V d_h = HG_READ(1);
+      const V m_h = HG_READ(2);
+      const V gate_z = HG_READ(3);
+      const V dw_0 = HG_READ(4);
+      const V v0 = number<V>(1.0) - m_h;
+      const V v1 = v0 * gate_z;
+      const V v2 = v1 + m_h;
+      const V v3 = d_h * v2;
+      const V v4 = along_highway * v3;
+      const V v5 = v4 + dw_0;
+      HG_STORE(0, v5);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
 HG_EXPORT_BY_TWOS(zoneout_gru_forward_0)
 HG_EXPORT_BY_TWOS(zoneout_gru_backward_0)
 HG_EXPORT_BY_TWOS(zoneout_gru_backward_1)
+HG_EXPORT_BY_TWOS(zoneout_gru_adjoint_0)
+HG_EXPORT_BY_TWOS(zoneout_gru_adjoint_1)

@@ -501,6 +501,340 @@ void zoneout_layer_norm_gru_backward_3(const hg_tile& tile) {
   }
 }
 
+template <class V>
+void zoneout_layer_norm_gru_adjoint_0(const hg_tile& tile) {
+  HG_PASS(tile, 22, 3) {
+    const V kept_mean = HG_ONCE(6);
+    const V kept_sqrt = HG_ONCE(7);
+    const V kept_mean0 = HG_ONCE(11);
+    const V kept_sqrt0 = HG_ONCE(12);
+    const V v36 = number<V>(0.5) / kept_sqrt0;
+    const V v56 = number<V>(0.5) / kept_sqrt;
+    V sum_1{};
+    V sum_2{};
+    HG_UNITS {
+      const V d_h = HG_READ(0);
+      const V m_h = HG_READ(1);
+      const V gate_z = HG_READ(2);
+      const V gate_n = HG_READ(3);
+      const V p_u_n = HG_READ(4);
+      const V U_n = HG_READ(5);
+      const V gate_r = HG_READ(8);
+      const V p_w_r = HG_READ(9);
+      const V x_r = HG_READ(10);
+      const V p_w_n = HG_READ(13);
+      const V x_n = HG_READ(14);
+      const V old_h = HG_READ(15);
+      const V p_w_z = HG_READ(16);
+      const V x_z = HG_READ(17);
+      const V p_u_r = HG_READ(18);
+      const V U_r = HG_READ(19);
+      const V p_u_z = HG_READ(20);
+      const V U_z = HG_READ(21);
+      const V v0 = number<V>(1.0) - m_h;
+      const V v1 = number<V>(1.0) - gate_z;
+      const V v2 = v0 * v1;
+      const V v3 = gate_n * gate_n;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v2 * v4;
+      const V v6 = U_n - kept_mean;
+      const V v7 = v6 / kept_sqrt;
+      const V v8 = p_u_n * v7;
+      const V v9 = v5 * v8;
+      const V v10 = number<V>(1.0) - gate_r;
+      const V v11 = gate_r * v10;
+      const V v12 = v9 * v11;
+      const V v13 = v12 * p_w_r;
+      const V v14 = x_r - kept_mean0;
+      const V v15 = v14 / kept_sqrt0;
+      const V v16 = v15 / kept_sqrt0;
+      const V v17 = v13 * v16;
+      const V v18 = -v17;
+      const V v19 = v5 * p_w_n;
+      const V v20 = x_n - kept_mean0;
+      const V v21 = v20 / kept_sqrt0;
+      const V v22 = v21 / kept_sqrt0;
+      const V v23 = v19 * v22;
+      const V v24 = v18 - v23;
+      const V v25 = v0 * old_h;
+      const V v26 = v0 * gate_n;
+      const V v27 = v25 - v26;
+      const V v28 = gate_z * v1;
+      const V v29 = v27 * v28;
+      const V v30 = v29 * p_w_z;
+      const V v31 = x_z - kept_mean0;
+      const V v32 = v31 / kept_sqrt0;
+      const V v33 = v32 / kept_sqrt0;
+      const V v34 = v30 * v33;
+      const V v35 = v24 - v34;
+      const V v37 = v35 * v36;
+      const V v38 = d_h * v37;
+      const V v39 = v5 * gate_r;
+      const V v40 = v39 * p_u_n;
+      const V v41 = v7 / kept_sqrt;
+      const V v42 = v40 * v41;
+      const V v43 = -v42;
+      const V v44 = v12 * p_u_r;
+      const V v45 = U_r - kept_mean;
+      const V v46 = v45 / kept_sqrt;
+      const V v47 = v46 / kept_sqrt;
+      const V v48 = v44 * v47;
+      const V v49 = v43 - v48;
+      const V v50 = v29 * p_u_z;
+      const V v51 = U_z - kept_mean;
+      const V v52 = v51 / kept_sqrt;
+      const V v53 = v52 / kept_sqrt;
+      const V v54 = v50 * v53;
+      const V v55 = v49 - v54;
+      const V v57 = v55 * v56;
+      const V v58 = d_h * v57;
+      HG_STORE(0, d_h);
+      HG_ADD(sum_1, v38);
+      HG_ADD(sum_2, v58);
+    }
+    HG_ADDED(1, sum_1);
+    HG_ADDED(2, sum_2);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_gru_adjoint_1(const hg_tile& tile) {
+  HG_PASS(tile, 24, 4) {
+    const V kept_mean = HG_ONCE(0);
+    const V kept_mean0 = HG_ONCE(1);
+    const V kept_mean1 = HG_ONCE(3);
+    const V kept_mean2 = HG_ONCE(12);
+    const V kept_sqrt = HG_ONCE(13);
+    const V kept_sqrt0 = HG_ONCE(16);
+    const V v0 = kept_mean / number<V>(3.0);
+    const V v1 = kept_mean0 / number<V>(3.0);
+    const V v28 = number<V>(1.0) / kept_sqrt0;
+    const V v57 = number<V>(1.0) / kept_sqrt;
+    V sum_2{};
+    V sum_3{};
+    HG_UNITS {
+      const V x_r = HG_READ(2);
+      const V x_z = HG_READ(4);
+      const V x_n = HG_READ(5);
+      const V d_h = HG_READ(6);
+      const V m_h = HG_READ(7);
+      const V gate_z = HG_READ(8);
+      const V gate_n = HG_READ(9);
+      const V p_u_n = HG_READ(10);
+      const V U_n = HG_READ(11);
+      const V gate_r = HG_READ(14);
+      const V p_w_r = HG_READ(15);
+      const V p_w_n = HG_READ(17);
+      const V old_h = HG_READ(18);
+      const V p_w_z = HG_READ(19);
+      const V U_r = HG_READ(20);
+      const V U_z = HG_READ(21);
+      const V p_u_r = HG_READ(22);
+      const V p_u_z = HG_READ(23);
+      const V v2 = x_r - kept_mean1;
+      const V v3 = v2 + v2;
+      const V v4 = v0 * v3;
+      const V v5 = -v4;
+      const V v6 = x_z - kept_mean1;
+      const V v7 = v6 + v6;
+      const V v8 = v0 * v7;
+      const V v9 = v5 - v8;
+      const V v10 = x_n - kept_mean1;
+      const V v11 = v10 + v10;
+      const V v12 = v0 * v11;
+      const V v13 = v9 - v12;
+      const V v14 = number<V>(1.0) - m_h;
+      const V v15 = number<V>(1.0) - gate_z;
+      const V v16 = v14 * v15;
+      const V v17 = gate_n * gate_n;
+      const V v18 = number<V>(1.0) - v17;
+      const V v19 = v16 * v18;
+      const V v20 = U_n - kept_mean2;
+      const V v21 = v20 / kept_sqrt;
+      const V v22 = p_u_n * v21;
+      const V v23 = v19 * v22;
+      const V v24 = number<V>(1.0) - gate_r;
+      const V v25 = gate_r * v24;
+      const V v26 = v23 * v25;
+      const V v27 = v26 * p_w_r;
+      const V v29 = v27 * v28;
+      const V v30 = -v29;
+      const V v31 = v19 * p_w_n;
+      const V v32 = v31 * v28;
+      const V v33 = v30 - v32;
+      const V v34 = v14 * old_h;
+      const V v35 = v14 * gate_n;
+      const V v36 = v34 - v35;
+      const V v37 = gate_z * v15;
+      const V v38 = v36 * v37;
+      const V v39 = v38 * p_w_z;
+      const V v40 = v39 * v28;
+      const V v41 = v33 - v40;
+      const V v42 = d_h * v41;
+      const V v43 = v13 + v42;
+      const V v44 = U_r - kept_mean2;
+      const V v45 = v44 + v44;
+      const V v46 = v1 * v45;
+      const V v47 = -v46;
+      const V v48 = U_z - kept_mean2;
+      const V v49 = v48 + v48;
+      const V v50 = v1 * v49;
+      const V v51 = v47 - v50;
+      const V v52 = v20 + v20;
+      const V v53 = v1 * v52;
+      const V v54 = v51 - v53;
+      const V v55 = v19 * gate_r;
+      const V v56 = v55 * p_u_n;
+      const V v58 = v56 * v57;
+      const V v59 = -v58;
+      const V v60 = v26 * p_u_r;
+      const V v61 = v60 * v57;
+      const V v62 = v59 - v61;
+      const V v63 = v38 * p_u_z;
+      const V v64 = v63 * v57;
+      const V v65 = v62 - v64;
+      const V v66 = d_h * v65;
+      const V v67 = v54 + v66;
+      HG_ADD(sum_2, v43);
+      HG_ADD(sum_3, v67);
+    }
+    HG_STORE_ONCE(0, v0);
+    HG_STORE_ONCE(1, v1);
+    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_gru_adjoint_2(const hg_tile& tile) {
+  HG_PASS(tile, 26, 6) {
+    const V kept_div = HG_ONCE(0);
+    const V kept_mean = HG_ONCE(2);
+    const V kept_mean0 = HG_ONCE(9);
+    const V kept_sqrt = HG_ONCE(10);
+    const V kept_sqrt0 = HG_ONCE(13);
+    const V kept_mean1 = HG_ONCE(14);
+    const V kept_div0 = HG_ONCE(20);
+    const V kept_mean2 = HG_ONCE(23);
+    const V v17 = number<V>(1.0) / kept_sqrt0;
+    const V v21 = kept_mean1 / number<V>(3.0);
+    const V v48 = number<V>(1.0) / kept_sqrt;
+    const V v52 = kept_mean2 / number<V>(3.0);
+    HG_UNITS {
+      const V x_r = HG_READ(1);
+      const V d_h = HG_READ(3);
+      const V m_h = HG_READ(4);
+      const V gate_z = HG_READ(5);
+      const V gate_n = HG_READ(6);
+      const V p_u_n = HG_READ(7);
+      const V U_n = HG_READ(8);
+      const V gate_r = HG_READ(11);
+      const V p_w_r = HG_READ(12);
+      const V x_z = HG_READ(15);
+      const V old_h = HG_READ(16);
+      const V p_w_z = HG_READ(17);
+      const V x_n = HG_READ(18);
+      const V p_w_n = HG_READ(19);
+      const V U_r = HG_READ(21);
+      const V p_u_r = HG_READ(22);
+      const V U_z = HG_READ(24);
+      const V p_u_z = HG_READ(25);
+      const V v0 = x_r - kept_mean;
+      const V v1 = v0 + v0;
+      const V v2 = kept_div * v1;
+      const V v3 = number<V>(1.0) - m_h;
+      const V v4 = number<V>(1.0) - gate_z;
+      const V v5 = v3 * v4;
+      const V v6 = gate_n * gate_n;
+      const V v7 = number<V>(1.0) - v6;
+      const V v8 = v5 * v7;
+      const V v9 = U_n - kept_mean0;
+      const V v10 = v9 / kept_sqrt;
+      const V v11 = p_u_n * v10;
+      const V v12 = v8 * v11;
+      const V v13 = number<V>(1.0) - gate_r;
+      const V v14 = gate_r * v13;
+      const V v15 = v12 * v14;
+      const V v16 = v15 * p_w_r;
+      const V v18 = v16 * v17;
+      const V v19 = d_h * v18;
+      const V v20 = v2 + v19;
+      const V v22 = v20 + v21;
+      const V v23 = x_z - kept_mean;
+      const V v24 = v23 + v23;
+      const V v25 = kept_div * v24;
+      const V v26 = v3 * old_h;
+      const V v27 = v3 * gate_n;
+      const V v28 = v26 - v27;
+      const V v29 = gate_z * v4;
+      const V v30 = v28 * v29;
+      const V v31 = v30 * p_w_z;
+      const V v32 = v31 * v17;
+      const V v33 = d_h * v32;
+      const V v34 = v25 + v33;
+      const V v35 = v34 + v21;
+      const V v36 = x_n - kept_mean;
+      const V v37 = v36 + v36;
+      const V v38 = kept_div * v37;
+      const V v39 = v8 * p_w_n;
+      const V v40 = v39 * v17;
+      const V v41 = d_h * v40;
+      const V v42 = v38 + v41;
+      const V v43 = v42 + v21;
+      const V v44 = U_r - kept_mean0;
+      const V v45 = v44 + v44;
+      const V v46 = kept_div0 * v45;
+      const V v47 = v15 * p_u_r;
+      const V v49 = v47 * v48;
+      const V v50 = d_h * v49;
+      const V v51 = v46 + v50;
+      const V v53 = v51 + v52;
+      const V v54 = U_z - kept_mean0;
+      const V v55 = v54 + v54;
+      const V v56 = kept_div0 * v55;
+      const V v57 = v30 * p_u_z;
+      const V v58 = v57 * v48;
+      const V v59 = d_h * v58;
+      const V v60 = v56 + v59;
+      const V v61 = v60 + v52;
+      const V v62 = v9 + v9;
+      const V v63 = kept_div0 * v62;
+      const V v64 = v8 * gate_r;
+      const V v65 = v64 * p_u_n;
+      const V v66 = v65 * v48;
+      const V v67 = d_h * v66;
+      const V v68 = v63 + v67;
+      const V v69 = v68 + v52;
+      HG_STORE(0, v22);
+      HG_STORE(1, v35);
+      HG_STORE(2, v43);
+      HG_STORE(3, v53);
+      HG_STORE(4, v61);
+      HG_STORE(5, v69);
+    }
+  }
+}
+
+template <class V>
+void zoneout_layer_norm_gru_adjoint_3(const hg_tile& tile) {
+  HG_PASS(tile, 5, 1) {
+    const V along_highway = HG_ONCE(0);
+    HG_UNITS {
+      const V d_h = HG_READ(1);
+      const V m_h = HG_READ(2);
+      const V gate_z = HG_READ(3);
+      const V dw_0 = HG_READ(4);
+      const V v0 = number<V>(1.0) - m_h;
+      const V v1 = v0 * gate_z;
+      const V v2 = v1 + m_h;
+      const V v3 = d_h * v2;
+      const V v4 = along_highway * v3;
+      const V v5 = v4 + dw_0;
+      HG_STORE(0, v5);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headgate
 
@@ -512,3 +846,7 @@ HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_backward_0)
 HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_backward_1)
 HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_backward_2)
 HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_backward_3)
+HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_adjoint_0)
+HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_adjoint_1)
+HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_adjoint_2)
+HG_EXPORT_BY_TWOS(zoneout_layer_norm_gru_adjoint_3)

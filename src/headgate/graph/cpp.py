@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headgate.cells import Cell
+from headgate.graph.adjoint import adjoint
 from headgate.graph.expression import BINARY, Node, in_order
 from headgate.graph.program import Pass, Program, Store, program
 from headgate.graph.units import stands_once
 
-_PREFIX = {"s": "old", "d": "d", "y": "dy", "dv": "dv"}
+_PREFIX = {"s": "old", "d": "d", "y": "dy", "dv": "dv", "dw": "dw", "k": "along"}
 # Functions of so many operations, each waiting for the one before, that a pass goes through two vectors at once.
 LONG = frozenset({"exp", "sigmoid", "tanh"})
 
@@ -19,7 +20,8 @@ def cpp(cell: Cell, name: str) -> str:
 
     Args:
         cell: the equations.
-        name: an identifier that the functions are named after: `<name>_forward_<k>` and `<name>_backward_<k>`.
+        name: an identifier that the functions are named after: `<name>_forward_<k>`, and so on for "backward" and
+            "adjoint".
     """
     steps = program(cell)
     parts = [
@@ -32,7 +34,8 @@ def cpp(cell: Cell, name: str) -> str:
     ]
     names = _names(steps)
     printed = []
-    for way, passes in (("forward", steps.forward.passes), ("backward", steps.backward.passes)):
+    ways = {"forward": steps.forward, "backward": steps.backward, "adjoint": adjoint(cell).steps}
+    for way, passes in ((name, part.passes) for name, part in ways.items()):
         for k, item in enumerate(passes):
             function = f"{name}_{way}_{k}"
             parts += _function(function, item, names)

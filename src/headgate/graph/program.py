@@ -7,7 +7,7 @@ reads what earlier passes stored and the results of the products and means made 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from headgate.cells import Cell
@@ -31,8 +31,8 @@ class Store:
 
     Attributes:
         kind: forward "state" (new, by name) or "kept" (by index); on the way back "column" (by index), "earlier"
-            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name) or "carried" (by index);
-            both ways "mean" (by index).
+            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name), "total" (gradient of a new
+            state, by name; the watch's alone) or "carried" (by index); both ways "mean" (by index).
         key: which of that kind.
         value: what is stored; of a sum or a mean, what is added up over rows or over units.
         always: False if only the way back needs it.
@@ -149,8 +149,7 @@ def program(cell: Cell) -> Program:
     groups = tuple(group for stage in graph.stages for group in stage)
     space = _spaces(graph, groups)
     gradients = _gradients(graph, groups)
-    known = set(in_order([*graph.states.values(), *graph.gates.values()]))
-    backward, wanted = _backward(graph, groups, gradients, known, space)
+    backward, wanted = backward_passes(graph, groups, gradients, space)
     return Program(graph, groups, _forward(graph, groups, wanted, space), backward, space)
 
 
@@ -165,7 +164,9 @@ def _spaces(graph: Graph, groups: tuple[Group, ...]) -> Callable[[Node], str]:
         if node.kind == "product":
             return cell.blocks[node.label].rows
         namespace, name = node.label
-        if namespace == "dv":
+        if namespace == "k":
+            return None
+        if namespace in ("dv", "dw"):
             return space(groups[name].argument)
         return "O" if name == first and namespace in ("s", "d", "y", "m") else "H"
 
@@ -184,14 +185,18 @@ def _spaces(graph: Graph, groups: tuple[Group, ...]) -> Callable[[Node], str]:
 
 
 @dataclass(frozen=True)
-class _Gradients:
+class Targets:
+    """What a way back is to find: gradients by old state, gate, recurrent block and per-unit parameter; and of new
+    states, where they are to be stored."""
+
     states: dict[str, Node]
     x: dict[str, Node]
     products: dict[str, Node]
     vectors: dict[str, Node]
+    totals: dict[str, Node] = field(default_factory=dict)
 
 
-def _gradients(graph: Graph, groups: tuple[Group, ...]) -> _Gradients:
+def _gradients(graph: Graph, groups: tuple[Group, ...]) -> Targets:
     """The step's gradient with each group's transposed product as one leaf, not a sum over its blocks."""
     cell = graph.cell
     seeds: dict[Node, Node] = {}
@@ -200,7 +205,7 @@ def _gradients(graph: Graph, groups: tuple[Group, ...]) -> _Gradients:
     for k, group in enumerate(groups):
         seeds[group.argument] = seeds.get(group.argument, ZERO) + product_gradient(k)
     adjoint = reverse(seeds, cut=frozenset(graph.products.values()))
-    return _Gradients(
+    return Targets(
         {name: adjoint.get(graph.s(name), ZERO) for name in cell.state_names},
         {name: adjoint.get(graph.x(name), ZERO) for name in cell.gate_names},
         {block: adjoint.get(node, ZERO) for block, node in graph.products.items()},
@@ -320,13 +325,15 @@ def _means(ends: Iterable[Node], given: frozenset[Node]) -> tuple[Node, ...]:
     return tuple(node for node in in_order(ends, given) if node.kind == "mean" and node not in given)
 
 
-def _backward(
-    graph: Graph, groups: tuple[Group, ...], found: _Gradients, known: set[Node], space
+def backward_passes(
+    graph: Graph, groups: tuple[Group, ...], found: Targets, space: Callable[[Node], str]
 ) -> tuple[Backward, dict[Node, None]]:
+    """The passes that find what is sought, and what they need kept of the forward step beside states and leaves."""
     cell = graph.cell
     states = set(graph.states.values())
     ends = [*found.states.values(), *found.x.values(), *found.products.values(), *found.vectors.values()]
-    given = _from_forward(graph, ends, known)
+    ends += found.totals.values()
+    given = _from_forward(graph, ends, set(in_order([*graph.states.values(), *graph.gates.values()])))
 
     def event(node: Node) -> int | None:
         if not is_product(node):
@@ -334,17 +341,19 @@ def _backward(
         return 1 + max(level(found.products[block]) for block in groups[node.label[1]].blocks)
 
     def is_product(node: Node) -> bool:
-        return node.kind == "leaf" and node.label[0] == "dv"
+        return node.kind == "leaf" and node.label[0] in ("dv", "dw")
 
     level = _levels(event, frozenset(given))
     plan = _Schedule(level, space, is_product, frozenset(given))
     columns = dict.fromkeys([*found.x.values(), *found.products.values()])
     stores = [Store("column", k, node) for k, node in enumerate(columns)]
     stores += [Store("earlier", name, node) for name, node in found.states.items()]
+    stores += [Store("total", name, node) for name, node in found.totals.items()]
     stores += [Store("sum", name, node) for name, node in found.vectors.items()]
     means = _means(ends, frozenset(given))
     added = list(map(added_up, means))
-    carried = plan.carried([*columns, *found.states.values()], [*found.vectors.values(), *added])
+    targets = [*columns, *found.states.values(), *found.totals.values()]
+    carried = plan.carried(targets, [*found.vectors.values(), *added])
     stores += [Store("carried", k, node, once=stands_once(node)) for k, node in enumerate(carried)]
     stores += [Store("mean", k, node) for k, node in enumerate(added)]
     index = {node: k for k, node in enumerate(columns)}

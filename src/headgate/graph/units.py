@@ -12,11 +12,12 @@ _once: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 
 
 def stands_once(node: Node) -> bool:
-    """Whether a row has a value once: a mean, or what is made of such values and numbers alone."""
+    """Whether a row has a value once: a mean, a row's own factor ("k"), or what is made of such and numbers alone."""
     if node not in _once:
         for part in in_order([node]):
             vectors = [_once[argument] for argument in part.arguments if argument.kind != "constant"]
-            _once[part] = part.kind == "mean" or (part.kind != "product" and bool(vectors) and all(vectors))
+            alone = part.kind == "mean" or (part.kind == "leaf" and part.label[0] == "k")
+            _once[part] = alone or (part.kind != "product" and bool(vectors) and all(vectors))
     return _once[node]
 
 
