@@ -15,11 +15,12 @@
 #include "share.h"
 #include "states.h"
 #include "step.h"
+#include "strips.h"
 
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, AHEAD_BYTES = 1 << 19, TILE_ROWS = 128;
+constexpr int64_t AHEAD_BYTES = 1 << 19;
 
 // `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles.
 template <class T, class Products>
@@ -124,11 +125,8 @@ class worker : walk<T> {
     for (int k = 0; k < pass.n_products; ++k) sum += pass.products[k].blocks;
     return sum;
   }
-  // Units of a tile: as many as keep the products' results in the first cache, whole strips at least.
   int64_t tile_units(const hg_pass& pass, int64_t rows) const {
-    const int64_t least = strip_units(pass.units / HG_BLOCK);
-    const int64_t bytes = std::max<int64_t>(blocks_of(pass), 1) * HG_BLOCK * sizeof(T) * std::max<int64_t>(rows, 1);
-    return std::max(TILE_BYTES / bytes / least * least, least) * HG_BLOCK;
+    return units_of_tile<T>(pass.units, blocks_of(pass), rows);
   }
   int64_t tile_values(const hg_pass& pass) const {
     int64_t most = 0;
@@ -286,32 +284,10 @@ class worker : walk<T> {
     });
   }
 
-  // Every strip of some units' weights, and where its panels' results begin. Every other step goes through them from the
-  // last to the first: what the step before read last is then still in the cache, where not all of them fit.
   template <class Work>
   void each_strip(const hg_product& product, range units, int64_t width, bool down, T* result, const Work& work) const {
-    const operand* packed = static_cast<const operand*>(run_.buffers[product.packed]);
-    const int64_t depth = Products::depth(product);
-    typename Products::task task{};
-    Products::begin(task, mine_.units(unit_blocks_ * HG_BLOCK).size() * product.blocks * depth * sizeof(operand));
-    T* at[STRIP];
-    alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
-    const T* bias = product.bias < 0 ? nullptr : buffer(product.bias);
-    const bool alone = product.blocks == 1;
-    const int64_t first = units.from / HG_BLOCK, last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks_) : 1;
-    const int64_t across = (product.blocks + STRIP - 1) / STRIP, strips = (last - first + step - 1) / step * across;
-    const auto weight = [&](int64_t s) {
-      return packed + ((first + s / across * step) * product.blocks + s % across * STRIP) * HG_BLOCK * depth;
-    };
-    for (int64_t k = 0; k < strips; ++k) {
-      const int64_t s = down ? strips - 1 - k : k, j = first + s / across * step, b = s % across * STRIP;
-      const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
-      for (int p = 0; p < panels; ++p)
-        at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-      task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : NOTHING;
-      Products::announce(task, k + 1 < strips ? weight(down ? s - 1 : s + 1) : nullptr);
-      work(task, weight(s), panels, at);
-    }
+    const int64_t own = mine_.units(unit_blocks_ * HG_BLOCK).size();
+    strips<T, Products>{run_, units, width, unit_blocks_, own, down}.each(product, result, work);
   }
   bool is_downward() const { return (step_ + run_.turn) & 1; }
 

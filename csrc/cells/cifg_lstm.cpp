@@ -92,7 +92,7 @@ void cifg_lstm_backward_1(const hg_tile& tile) {
 
 template <class V>
 void cifg_lstm_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 8, 6) {
+  HG_PASS(tile, 8, 7) {
     const V along_highway = HG_ONCE(7);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -128,6 +128,7 @@ void cifg_lstm_adjoint_0(const hg_tile& tile) {
       HG_STORE(3, v18);
       HG_STORE(4, d_h);
       HG_STORE(5, v4);
+      HG_KEEP(6, v17);
     }
   }
 }

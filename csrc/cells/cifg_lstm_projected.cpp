@@ -123,7 +123,7 @@ void cifg_lstm_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void cifg_lstm_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 8, 5) {
+  HG_PASS(tile, 8, 6) {
     const V along_highway = HG_ONCE(7);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -158,6 +158,7 @@ void cifg_lstm_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(2, v16);
       HG_STORE(3, v18);
       HG_STORE(4, v4);
+      HG_KEEP(5, v17);
     }
   }
 }

@@ -161,7 +161,7 @@ void greff_fgr_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_fgr_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 15, 10) {
+  HG_PASS(tile, 15, 11) {
     const V along_highway = HG_ONCE(12);
     HG_UNITS {
       const V d_i = HG_READ(0);
@@ -223,6 +223,7 @@ void greff_fgr_adjoint_0(const hg_tile& tile) {
       HG_STORE(7, v13);
       HG_STORE(8, v18);
       HG_STORE(9, v1);
+      HG_KEEP(10, v33);
     }
   }
 }

@@ -200,7 +200,7 @@ void greff_fgr_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void greff_fgr_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 15, 9) {
+  HG_PASS(tile, 15, 10) {
     const V along_highway = HG_ONCE(12);
     HG_UNITS {
       const V d_i = HG_READ(0);
@@ -261,6 +261,7 @@ void greff_fgr_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(6, v13);
       HG_STORE(7, v18);
       HG_STORE(8, v1);
+      HG_KEEP(9, v33);
     }
   }
 }

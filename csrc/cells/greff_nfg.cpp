@@ -104,7 +104,7 @@ void greff_nfg_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_nfg_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 9, 6) {
+  HG_PASS(tile, 9, 7) {
     const V along_highway = HG_ONCE(7);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -144,6 +144,7 @@ void greff_nfg_adjoint_0(const hg_tile& tile) {
       HG_STORE(3, v22);
       HG_STORE(4, d_h);
       HG_STORE(5, v9);
+      HG_KEEP(6, v21);
     }
   }
 }

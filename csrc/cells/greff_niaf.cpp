@@ -123,7 +123,7 @@ void greff_niaf_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_niaf_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 13, 7) {
+  HG_PASS(tile, 13, 8) {
     const V along_highway = HG_ONCE(10);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -172,6 +172,7 @@ void greff_niaf_adjoint_0(const hg_tile& tile) {
       HG_STORE(4, v25);
       HG_STORE(5, d_h);
       HG_STORE(6, v9);
+      HG_KEEP(7, v24);
     }
   }
 }

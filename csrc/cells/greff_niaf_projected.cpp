@@ -154,7 +154,7 @@ void greff_niaf_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void greff_niaf_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 13, 6) {
+  HG_PASS(tile, 13, 7) {
     const V along_highway = HG_ONCE(10);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -202,6 +202,7 @@ void greff_niaf_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(3, v19);
       HG_STORE(4, v25);
       HG_STORE(5, v9);
+      HG_KEEP(6, v24);
     }
   }
 }

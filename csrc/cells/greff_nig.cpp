@@ -104,7 +104,7 @@ void greff_nig_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_nig_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 10, 6) {
+  HG_PASS(tile, 10, 7) {
     const V along_highway = HG_ONCE(8);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -144,6 +144,7 @@ void greff_nig_adjoint_0(const hg_tile& tile) {
       HG_STORE(3, v21);
       HG_STORE(4, d_h);
       HG_STORE(5, v9);
+      HG_KEEP(6, v20);
     }
   }
 }

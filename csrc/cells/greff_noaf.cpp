@@ -119,7 +119,7 @@ void greff_noaf_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_noaf_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 12, 7) {
+  HG_PASS(tile, 12, 8) {
     const V along_highway = HG_ONCE(9);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -166,6 +166,7 @@ void greff_noaf_adjoint_0(const hg_tile& tile) {
       HG_STORE(4, v25);
       HG_STORE(5, d_h);
       HG_STORE(6, v6);
+      HG_KEEP(7, v24);
     }
   }
 }

@@ -150,7 +150,7 @@ void greff_noaf_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void greff_noaf_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 12, 6) {
+  HG_PASS(tile, 12, 7) {
     const V along_highway = HG_ONCE(9);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -196,6 +196,7 @@ void greff_noaf_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(3, v19);
       HG_STORE(4, v25);
       HG_STORE(5, v6);
+      HG_KEEP(6, v24);
     }
   }
 }

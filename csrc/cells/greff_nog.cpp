@@ -102,7 +102,7 @@ void greff_nog_backward_1(const hg_tile& tile) {
 
 template <class V>
 void greff_nog_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 10, 6) {
+  HG_PASS(tile, 10, 7) {
     const V along_highway = HG_ONCE(7);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -142,6 +142,7 @@ void greff_nog_adjoint_0(const hg_tile& tile) {
       HG_STORE(3, v21);
       HG_STORE(4, d_h);
       HG_STORE(5, v3);
+      HG_KEEP(6, v20);
     }
   }
 }

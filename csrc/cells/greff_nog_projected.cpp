@@ -133,7 +133,7 @@ void greff_nog_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void greff_nog_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 10, 5) {
+  HG_PASS(tile, 10, 6) {
     const V along_highway = HG_ONCE(7);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -172,6 +172,7 @@ void greff_nog_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(2, v15);
       HG_STORE(3, v21);
       HG_STORE(4, v3);
+      HG_KEEP(5, v20);
     }
   }
 }

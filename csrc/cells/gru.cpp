@@ -88,7 +88,7 @@ void gru_backward_1(const hg_tile& tile) {
 
 template <class V>
 void gru_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 6, 5) {
+  HG_PASS(tile, 6, 6) {
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V gate_z = HG_READ(1);
@@ -112,11 +112,13 @@ void gru_adjoint_0(const hg_tile& tile) {
       const V v13 = d_h * v3;
       const V v14 = v3 * gate_r;
       const V v15 = d_h * v14;
+      const V v16 = d_h * gate_z;
       HG_STORE(0, v8);
       HG_STORE(1, v12);
       HG_STORE(2, v13);
       HG_STORE(3, v15);
       HG_STORE(4, d_h);
+      HG_KEEP(5, v16);
     }
   }
 }

@@ -826,7 +826,7 @@ void layer_norm_lstm_adjoint_1(const hg_tile& tile) {
 
 template <class V>
 void layer_norm_lstm_adjoint_2(const hg_tile& tile) {
-  HG_PASS(tile, 35, 4) {
+  HG_PASS(tile, 35, 5) {
     const V along_highway = HG_ONCE(0);
     const V kept_mean = HG_ONCE(2);
     const V kept_mean0 = HG_ONCE(4);
@@ -839,8 +839,8 @@ void layer_norm_lstm_adjoint_2(const hg_tile& tile) {
     const V v8 = number<V>(1.0) / kept_sqrt;
     const V v42 = number<V>(0.5) / kept_sqrt0;
     const V v74 = number<V>(0.5) / kept_sqrt1;
-    V sum_2{};
     V sum_3{};
+    V sum_4{};
     HG_UNITS {
       const V d_c = HG_READ(1);
       const V new_c = HG_READ(3);
@@ -952,11 +952,12 @@ void layer_norm_lstm_adjoint_2(const hg_tile& tile) {
       const V v84 = v76 - v83;
       HG_STORE(0, v14);
       HG_STORE(1, v12);
-      HG_ADD(sum_2, v55);
-      HG_ADD(sum_3, v84);
+      HG_KEEP(2, v13);
+      HG_ADD(sum_3, v55);
+      HG_ADD(sum_4, v84);
     }
-    HG_ADDED(2, sum_2);
     HG_ADDED(3, sum_3);
+    HG_ADDED(4, sum_4);
   }
 }
 

@@ -100,7 +100,7 @@ void lstm_backward_1(const hg_tile& tile) {
 
 template <class V>
 void lstm_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 9, 7) {
+  HG_PASS(tile, 9, 8) {
     const V along_highway = HG_ONCE(8);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -141,6 +141,7 @@ void lstm_adjoint_0(const hg_tile& tile) {
       HG_STORE(4, v22);
       HG_STORE(5, d_h);
       HG_STORE(6, v4);
+      HG_KEEP(7, v21);
     }
   }
 }

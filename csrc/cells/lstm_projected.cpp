@@ -131,7 +131,7 @@ void lstm_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void lstm_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 9, 6) {
+  HG_PASS(tile, 9, 7) {
     const V along_highway = HG_ONCE(8);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -171,6 +171,7 @@ void lstm_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(3, v20);
       HG_STORE(4, v22);
       HG_STORE(5, v4);
+      HG_KEEP(6, v21);
     }
   }
 }

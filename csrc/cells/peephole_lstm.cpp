@@ -125,7 +125,7 @@ void peephole_lstm_backward_1(const hg_tile& tile) {
 
 template <class V>
 void peephole_lstm_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 12, 7) {
+  HG_PASS(tile, 12, 8) {
     const V along_highway = HG_ONCE(9);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -175,6 +175,7 @@ void peephole_lstm_adjoint_0(const hg_tile& tile) {
       HG_STORE(4, v28);
       HG_STORE(5, d_h);
       HG_STORE(6, v9);
+      HG_KEEP(7, v27);
     }
   }
 }

@@ -156,7 +156,7 @@ void peephole_lstm_projected_adjoint_0(const hg_tile& tile) {
 
 template <class V>
 void peephole_lstm_projected_adjoint_1(const hg_tile& tile) {
-  HG_PASS(tile, 12, 6) {
+  HG_PASS(tile, 12, 7) {
     const V along_highway = HG_ONCE(9);
     HG_UNITS {
       const V d_c = HG_READ(0);
@@ -205,6 +205,7 @@ void peephole_lstm_projected_adjoint_1(const hg_tile& tile) {
       HG_STORE(3, v22);
       HG_STORE(4, v28);
       HG_STORE(5, v9);
+      HG_KEEP(6, v27);
     }
   }
 }

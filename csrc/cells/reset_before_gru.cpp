@@ -110,7 +110,7 @@ void reset_before_gru_backward_2(const hg_tile& tile) {
 
 template <class V>
 void reset_before_gru_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 4, 3) {
+  HG_PASS(tile, 4, 4) {
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V old_h = HG_READ(1);
@@ -125,9 +125,11 @@ void reset_before_gru_adjoint_0(const hg_tile& tile) {
       const V v6 = number<V>(1.0) - v5;
       const V v7 = v1 * v6;
       const V v8 = d_h * v7;
+      const V v9 = d_h * gate_z;
       HG_STORE(0, v4);
       HG_STORE(1, v8);
       HG_STORE(2, d_h);
+      HG_KEEP(3, v9);
     }
   }
 }

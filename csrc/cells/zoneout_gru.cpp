@@ -101,7 +101,7 @@ void zoneout_gru_backward_1(const hg_tile& tile) {
 
 template <class V>
 void zoneout_gru_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 7, 5) {
+  HG_PASS(tile, 7, 6) {
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V m_h = HG_READ(1);
@@ -130,11 +130,15 @@ void zoneout_gru_adjoint_0(const hg_tile& tile) {
       const V v17 = d_h * v5;
       const V v18 = v5 * gate_r;
       const V v19 = d_h * v18;
+      const V v20 = v0 * gate_z;
+      const V v21 = v20 + m_h;
+      const V v22 = d_h * v21;
       HG_STORE(0, v10);
       HG_STORE(1, v16);
       HG_STORE(2, v17);
       HG_STORE(3, v19);
       HG_STORE(4, d_h);
+      HG_KEEP(5, v22);
     }
   }
 }

@@ -836,11 +836,11 @@ void zoneout_layer_norm_lstm_backward_5(const hg_tile& tile) {
 
 template <class V>
 void zoneout_layer_norm_lstm_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 12, 3) {
+  HG_PASS(tile, 12, 4) {
     const V kept_mean = HG_ONCE(10);
     const V kept_sqrt = HG_ONCE(11);
-    const V v13 = number<V>(0.5) / kept_sqrt;
-    V sum_2{};
+    const V v14 = number<V>(0.5) / kept_sqrt;
+    V sum_3{};
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V d_c = HG_READ(1);
@@ -852,27 +852,29 @@ void zoneout_layer_norm_lstm_adjoint_0(const hg_tile& tile) {
       const V old_c = HG_READ(7);
       const V gate_i = HG_READ(8);
       const V gate_g = HG_READ(9);
-      const V v0 = number<V>(1.0) - m_h;
-      const V v1 = v0 * gate_o;
-      const V v2 = kept_tanh * kept_tanh;
-      const V v3 = number<V>(1.0) - v2;
-      const V v4 = v1 * v3;
-      const V v5 = v4 * p_gain_c;
-      const V v6 = gate_f * old_c;
-      const V v7 = gate_i * gate_g;
-      const V v8 = v6 + v7;
-      const V v9 = v8 - kept_mean;
-      const V v10 = v9 / kept_sqrt;
+      const V v0 = d_h * m_h;
+      const V v1 = number<V>(1.0) - m_h;
+      const V v2 = v1 * gate_o;
+      const V v3 = kept_tanh * kept_tanh;
+      const V v4 = number<V>(1.0) - v3;
+      const V v5 = v2 * v4;
+      const V v6 = v5 * p_gain_c;
+      const V v7 = gate_f * old_c;
+      const V v8 = gate_i * gate_g;
+      const V v9 = v7 + v8;
+      const V v10 = v9 - kept_mean;
       const V v11 = v10 / kept_sqrt;
-      const V v12 = v5 * v11;
-      const V v14 = v12 * v13;
-      const V v15 = d_h * v14;
-      const V v16 = -v15;
+      const V v12 = v11 / kept_sqrt;
+      const V v13 = v6 * v12;
+      const V v15 = v13 * v14;
+      const V v16 = d_h * v15;
+      const V v17 = -v16;
       HG_STORE(0, d_h);
       HG_STORE(1, d_c);
-      HG_ADD(sum_2, v16);
+      HG_KEEP(2, v0);
+      HG_ADD(sum_3, v17);
     }
-    HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
   }
 }
 
@@ -919,7 +921,7 @@ void zoneout_layer_norm_lstm_adjoint_1(const hg_tile& tile) {
 
 template <class V>
 void zoneout_layer_norm_lstm_adjoint_2(const hg_tile& tile) {
-  HG_PASS(tile, 36, 4) {
+  HG_PASS(tile, 36, 5) {
     const V along_highway = HG_ONCE(0);
     const V kept_mean = HG_ONCE(1);
     const V kept_mean0 = HG_ONCE(3);
@@ -932,8 +934,8 @@ void zoneout_layer_norm_lstm_adjoint_2(const hg_tile& tile) {
     const V v15 = number<V>(1.0) / kept_sqrt;
     const V v53 = number<V>(0.5) / kept_sqrt0;
     const V v138 = number<V>(0.5) / kept_sqrt1;
-    V sum_2{};
     V sum_3{};
+    V sum_4{};
     HG_UNITS {
       const V gate_f = HG_READ(2);
       const V old_c = HG_READ(4);
@@ -1143,12 +1145,13 @@ void zoneout_layer_norm_lstm_adjoint_2(const hg_tile& tile) {
       const V v181 = d_c * v180;
       const V v182 = v170 + v181;
       HG_STORE(0, v25);
-      HG_ADD(sum_2, v119);
-      HG_ADD(sum_3, v182);
+      HG_KEEP(1, v24);
+      HG_ADD(sum_3, v119);
+      HG_ADD(sum_4, v182);
     }
-    HG_STORE_ONCE(1, kept_mean);
-    HG_ADDED(2, sum_2);
+    HG_STORE_ONCE(2, kept_mean);
     HG_ADDED(3, sum_3);
+    HG_ADDED(4, sum_4);
   }
 }
 

@@ -265,15 +265,15 @@ void zoneout_layer_norm_rnn_backward_3(const hg_tile& tile) {
 
 template <class V>
 void zoneout_layer_norm_rnn_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 11, 3) {
+  HG_PASS(tile, 11, 4) {
     const V kept_mean = HG_ONCE(5);
     const V kept_sqrt = HG_ONCE(6);
     const V kept_mean0 = HG_ONCE(9);
     const V kept_sqrt0 = HG_ONCE(10);
-    const V v9 = number<V>(0.5) / kept_sqrt;
-    const V v18 = number<V>(0.5) / kept_sqrt0;
-    V sum_1{};
+    const V v10 = number<V>(0.5) / kept_sqrt;
+    const V v19 = number<V>(0.5) / kept_sqrt0;
     V sum_2{};
+    V sum_3{};
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V m_h = HG_READ(1);
@@ -282,32 +282,34 @@ void zoneout_layer_norm_rnn_adjoint_0(const hg_tile& tile) {
       const V x_h = HG_READ(4);
       const V p_u_h = HG_READ(7);
       const V U_h = HG_READ(8);
-      const V v0 = number<V>(1.0) - m_h;
-      const V v1 = kept_tanh * kept_tanh;
-      const V v2 = number<V>(1.0) - v1;
-      const V v3 = v0 * v2;
-      const V v4 = v3 * p_w_h;
-      const V v5 = x_h - kept_mean;
-      const V v6 = v5 / kept_sqrt;
+      const V v0 = d_h * m_h;
+      const V v1 = number<V>(1.0) - m_h;
+      const V v2 = kept_tanh * kept_tanh;
+      const V v3 = number<V>(1.0) - v2;
+      const V v4 = v1 * v3;
+      const V v5 = v4 * p_w_h;
+      const V v6 = x_h - kept_mean;
       const V v7 = v6 / kept_sqrt;
-      const V v8 = v4 * v7;
-      const V v10 = v8 * v9;
-      const V v11 = d_h * v10;
-      const V v12 = -v11;
-      const V v13 = v3 * p_u_h;
-      const V v14 = U_h - kept_mean0;
-      const V v15 = v14 / kept_sqrt0;
+      const V v8 = v7 / kept_sqrt;
+      const V v9 = v5 * v8;
+      const V v11 = v9 * v10;
+      const V v12 = d_h * v11;
+      const V v13 = -v12;
+      const V v14 = v4 * p_u_h;
+      const V v15 = U_h - kept_mean0;
       const V v16 = v15 / kept_sqrt0;
-      const V v17 = v13 * v16;
-      const V v19 = v17 * v18;
-      const V v20 = d_h * v19;
-      const V v21 = -v20;
+      const V v17 = v16 / kept_sqrt0;
+      const V v18 = v14 * v17;
+      const V v20 = v18 * v19;
+      const V v21 = d_h * v20;
+      const V v22 = -v21;
       HG_STORE(0, d_h);
-      HG_ADD(sum_1, v12);
-      HG_ADD(sum_2, v21);
+      HG_KEEP(1, v0);
+      HG_ADD(sum_2, v13);
+      HG_ADD(sum_3, v22);
     }
-    HG_ADDED(1, sum_1);
     HG_ADDED(2, sum_2);
+    HG_ADDED(3, sum_3);
   }
 }
 

@@ -125,7 +125,7 @@ void zoneout_lstm_backward_1(const hg_tile& tile) {
 
 template <class V>
 void zoneout_lstm_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 11, 7) {
+  HG_PASS(tile, 11, 9) {
     const V along_highway = HG_ONCE(10);
     HG_UNITS {
       const V d_h = HG_READ(0);
@@ -183,6 +183,7 @@ void zoneout_lstm_adjoint_0(const hg_tile& tile) {
       const V v42 = d_c * v41;
       const V v43 = v39 + v42;
       const V v44 = along_highway * v43;
+      const V v45 = d_h * m_h;
       HG_STORE(0, v14);
       HG_STORE(1, v23);
       HG_STORE(2, v32);
@@ -190,6 +191,8 @@ void zoneout_lstm_adjoint_0(const hg_tile& tile) {
       HG_STORE(4, v44);
       HG_STORE(5, d_h);
       HG_STORE(6, d_c);
+      HG_KEEP(7, v45);
+      HG_KEEP(8, v43);
     }
   }
 }

@@ -61,7 +61,7 @@ void zoneout_rnn_backward_1(const hg_tile& tile) {
 
 template <class V>
 void zoneout_rnn_adjoint_0(const hg_tile& tile) {
-  HG_PASS(tile, 3, 2) {
+  HG_PASS(tile, 3, 3) {
     HG_UNITS {
       const V d_h = HG_READ(0);
       const V m_h = HG_READ(1);
@@ -71,8 +71,10 @@ void zoneout_rnn_adjoint_0(const hg_tile& tile) {
       const V v2 = number<V>(1.0) - v1;
       const V v3 = v0 * v2;
       const V v4 = d_h * v3;
+      const V v5 = d_h * m_h;
       HG_STORE(0, v4);
       HG_STORE(1, d_h);
+      HG_KEEP(2, v5);
     }
   }
 }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 5
+#define HG_INTERFACE 6
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,7 @@ class Call:
             between that step and the one before it, in either direction.
         reverse: from each row's end to its beginning; the output stays aligned with the input.
         all_states: ask for every state at every step, not the output alone.
+        keep: leave what the engine's own way back for the watch starts from, `Result.kept`, if it has one.
         seed: what the masks are drawn from (`headgate.reference.masks`; t is the time in `input`, b its row), int64
             with one element, on the CPU; None for evaluation, where the masks are their rates. A cell without masks
             draws none.
@@ -77,6 +79,7 @@ class Call:
     reverse: bool = False
     all_states: bool = False
     seed: Tensor | None = None
+    keep: bool = False
 
     @property
     def request(self) -> Request:
@@ -99,11 +102,13 @@ class Result:
         output: the first state at every step, [T, B, O]; zero past a row's end.
         final: each row's states after its last step, in the cell's order and in the dtype they came in.
         states: every state at every step by name, [T, B, ...], if asked for; frozen past a row's end.
+        kept: a `headgate.engines.cpu.adjoint.Kept` from the engine that has it, if asked for.
     """
 
     output: Tensor
     final: tuple[Tensor, ...]
     states: dict[str, Tensor] | None = None
+    kept: Any = None
 
 
 def in_transform() -> bool:

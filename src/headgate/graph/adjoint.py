@@ -27,7 +27,8 @@ class Adjoint:
     """A cell's step backwards, with the ways apart.
 
     Attributes:
-        steps: its passes. Beside those of `Backward`, they store the "total" of every new state, by name.
+        steps: its passes. Beside what those of `Backward` do, they store the "total" of every new state, and what comes
+            to old ones "along" the highway, by name.
         linking: which groups' products link new states of one step to each other, by index: who follows the highway
             alone goes through them too.
         kept: whether the values kept for training's way back are all that it reads.
@@ -49,12 +50,14 @@ def adjoint(cell: Cell) -> Adjoint:
     whole = program(cell)
     ways = _Ways(whole)
     graph, reached = whole.graph, ways.reached
+    along = {name: ways.along(name) for name in graph.states}
     found = Targets(
-        {name: ways.earlier(name) for name in graph.states},
+        {name: HIGHWAY * along[name] + ways.crossed(name) for name in graph.states},
         {gate: reached(graph.x(gate)) for gate in cell.gate_names},
         {block: reached(node) for block, node in graph.products.items()},
         {},
         {name: reached(node) for name, node in graph.states.items()},
+        {name: node for name, node in along.items() if node is not ZERO},
     )
     steps, wanted = backward_passes(graph, whole.groups, found, whole.space)
     kept = wanted.keys() <= set(whole.forward.kept) and steps.reads_x <= whole.backward.reads_x
@@ -83,17 +86,21 @@ class _Ways:
             self._known[end] = found + self._arriving(end)
         return self._known[end]
 
-    def earlier(self, name: str) -> Node:
-        """What comes to a state before the step."""
+    def along(self, name: str) -> Node:
+        """What comes to a state before the step along the highway."""
         old = self._graph.s(name)
-        highway = crossed = ZERO
+        found = ZERO
         for point, ends in self._linear.coefficient.items():
-            if old in ends and point in self._states:
-                highway = highway + self.reached(point) * ends[old]
-            elif old in ends:
-                highway = highway + self._through_means(point) * ends[old]
-                crossed = crossed + self._through_products(point, handed_on) * ends[old]
-        return HIGHWAY * highway + crossed
+            if old in ends:
+                at = self.reached(point) if point in self._states else self._through_means(point)
+                found = found + at * ends[old]
+        return found
+
+    def crossed(self, name: str) -> Node:
+        """What comes to a state before the step through products."""
+        old, ways = self._graph.s(name), self._linear.coefficient.items()
+        points = [(point, ends[old]) for point, ends in ways if old in ends and point not in self._states]
+        return _sum(self._through_products(point, handed_on) * part for point, part in points)
 
     def _arriving(self, point: Node) -> Node:
         """What comes to a point through the means and products that are taken of it."""

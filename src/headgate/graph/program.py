@@ -31,11 +31,12 @@ class Store:
 
     Attributes:
         kind: forward "state" (new, by name) or "kept" (by index); on the way back "column" (by index), "earlier"
-            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name), "total" (gradient of a new
-            state, by name; the watch's alone) or "carried" (by index); both ways "mean" (by index).
+            (gradient of an old state, by name), "sum" (of a per-unit parameter, by name), "carried" (by index) or,
+            the watch's alone, "total" (gradient of a new state, by name) and "along" (what comes to an old state along
+            the highway, by name); both ways "mean" (by index).
         key: which of that kind.
         value: what is stored; of a sum or a mean, what is added up over rows or over units.
-        always: False if only the way back needs it.
+        always: False if only the way back needs it, or who asks for it.
         once: a row has it once, so it is stored so.
     """
 
@@ -186,14 +187,15 @@ def _spaces(graph: Graph, groups: tuple[Group, ...]) -> Callable[[Node], str]:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a way back is to find: gradients by old state, gate, recurrent block and per-unit parameter; and of new
-    states, where they are to be stored."""
+    """What a way back is to find: gradients by old state, gate, recurrent block and per-unit parameter; and where they
+    are to be told, those of new states, and what comes to old ones along the highway."""
 
     states: dict[str, Node]
     x: dict[str, Node]
     products: dict[str, Node]
     vectors: dict[str, Node]
     totals: dict[str, Node] = field(default_factory=dict)
+    along: dict[str, Node] = field(default_factory=dict)
 
 
 def _gradients(graph: Graph, groups: tuple[Group, ...]) -> Targets:
@@ -261,7 +263,7 @@ class _Schedule:
     def passes(self, stores: Iterable[Store], groups: Callable[[Node], int | None]) -> tuple[Pass, ...]:
         """The passes that make all stores; `groups` tells which product a value read is a result of."""
         stores = list(stores)
-        stored = dict.fromkeys(store.value for store in stores if store.kind not in ("sum", "mean"))
+        stored = dict.fromkeys(store.value for store in stores if store.kind not in ("sum", "mean", "along"))
         wanted = dict.fromkeys(store.value for store in stores)
         found = []
         for place in self._places(wanted):
@@ -332,7 +334,7 @@ def backward_passes(
     cell = graph.cell
     states = set(graph.states.values())
     ends = [*found.states.values(), *found.x.values(), *found.products.values(), *found.vectors.values()]
-    ends += found.totals.values()
+    ends += [*found.totals.values(), *found.along.values()]
     given = _from_forward(graph, ends, set(in_order([*graph.states.values(), *graph.gates.values()])))
 
     def event(node: Node) -> int | None:
@@ -349,11 +351,13 @@ def backward_passes(
     stores = [Store("column", k, node) for k, node in enumerate(columns)]
     stores += [Store("earlier", name, node) for name, node in found.states.items()]
     stores += [Store("total", name, node) for name, node in found.totals.items()]
+    stores += [Store("along", name, node, always=False) for name, node in found.along.items()]
     stores += [Store("sum", name, node) for name, node in found.vectors.items()]
     means = _means(ends, frozenset(given))
     added = list(map(added_up, means))
     targets = [*columns, *found.states.values(), *found.totals.values()]
-    carried = plan.carried(targets, [*found.vectors.values(), *added])
+    asked = [*found.vectors.values(), *found.along.values()]
+    carried = plan.carried(targets, [*asked, *added])
     stores += [Store("carried", k, node, once=stands_once(node)) for k, node in enumerate(carried)]
     stores += [Store("mean", k, node) for k, node in enumerate(added)]
     index = {node: k for k, node in enumerate(columns)}

@@ -10,6 +10,7 @@ from torch import Tensor
 from headgate.engines import eager
 from headgate.engines.contract import Call, Result, as_dtype, wide
 from headgate.engines.cpu import library
+from headgate.engines.cpu.adjoint import Kept
 from headgate.engines.cpu.back import run_back
 from headgate.engines.cpu.buffers import without_padding
 from headgate.engines.cpu.layout import sizes_of
@@ -33,19 +34,22 @@ def run_call(call: Call, split: int = 0) -> Result:
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
     drawn = call.seed is not None and bool(cell.mask_names)
-    sizes = sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep, drawn)
+    sizes = sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep or call.keep, drawn)
     problem = Problem(sizes, rows, products, call.all_states, split, int(call.seed) % 2**64 if drawn else 0)
-    states = len(cell.state_names)
+    states, kept = len(cell.state_names), None
     if keep:
         output, *rest = _Recurrence.apply(problem, tuple(weights), *tensors)
     else:
-        output, *rest = _results(problem, run_forward(problem, weights, x, initial))
+        memory = run_forward(problem, weights, x, initial)
+        output, *rest = _results(problem, memory)
+        kept = Kept(problem, weights, memory) if call.keep and products is dtype else None
     final = [value if rows.inverse is None else value.index_select(0, rows.inverse) for value in rest[:states]]
     histories = [output, *rest[states:]]
     return Result(
         as_dtype(_padded(output, rows), call.input.dtype),
         tuple(as_dtype(value, given.dtype) for value, given in zip(final, call.initial, strict=True)),
         _all_states(call, rows, histories, initial) if call.all_states else None,
+        kept,
     )
 
 

@@ -15,7 +15,7 @@ from headgate.engines.cpu.buffers import Columns, padded
 from headgate.engines.cpu.library import Place, Product
 from headgate.engines.cpu.printed import point_of
 from headgate.graph.expression import Node
-from headgate.graph.program import Pass, Program, Store, is_old_state, program
+from headgate.graph.program import Backward, Pass, Program, Store, is_old_state, program
 from headgate.graph.trace import Group
 from headgate.graph.units import stands_once
 from headgate.reference.masks import limit
@@ -62,11 +62,17 @@ class Sizes:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns([self.of(node) for node in self.program.backward.columns])
+        return self.columns_of(self.program.backward)
 
     @cached_property
     def carried(self) -> Columns:
-        return Columns([self.stored(node) for node in self.program.backward.carried])
+        return self.carried_of(self.program.backward)
+
+    def columns_of(self, steps: Backward) -> Columns:
+        return Columns([self.of(node) for node in steps.columns])
+
+    def carried_of(self, steps: Backward) -> Columns:
+        return Columns([self.stored(node) for node in steps.carried])
 
     @cached_property
     def kept_of(self) -> dict[Node, int]:
@@ -165,6 +171,46 @@ class Layout:
             found.append(library.Pass(point, padded(size), size, *counts, made, inputs, outputs))
         self.passes = self.array(library.Pass, found)
 
+    # --- values on the way back ------------------------------------------------------------------------------------
+
+    def made_on_the_way(self, steps: Backward, node: Node, item: Pass, columns: int) -> Place:
+        """Where a value that the way back reads lies: its own, stored before, or the forward step's.
+
+        Args:
+            steps: the way back.
+            node, item: the value and the pass that reads it.
+            columns: the kind of place where columns are.
+        """
+        sizes = self.sizes
+        if node in item.means:
+            return self.mean(node, steps.means.index(node))
+        if node in steps.carried:
+            k = steps.carried.index(node)
+            return self.columns(library.SCRATCH, "carried", sizes.carried_of(steps), k, stands_once(node))
+        if node in steps.columns and node not in sizes.kept_of:
+            return self.columns(columns, "columns", sizes.columns_of(steps), steps.columns.index(node))
+        stored = ((item.level, store) for item in steps.passes for store in item.stores if store.kind == "earlier")
+        for level, store in stored:
+            if store.value is node and level < item.level:
+                return self.place(library.EARLIER, index=sizes.cell.state_names.index(store.key))
+        return self.value(node)
+
+    def found_on_the_way(self, steps: Backward, store: Store, columns: int) -> Place:
+        """Where the way back puts what it finds; `columns` is the kind of place where columns are."""
+        sizes = self.sizes
+        match store.kind:
+            case "column":
+                return self.columns(columns, "columns", sizes.columns_of(steps), store.key)
+            case "earlier":
+                return self.place(library.EARLIER, index=sizes.cell.state_names.index(store.key))
+            case "carried":
+                return self.columns(library.SCRATCH, "carried", sizes.carried_of(steps), store.key, store.once)
+            case "mean":
+                return self.mean(steps.means[store.key], store.key)
+        width = padded(sizes.H)
+        start = sizes.cell.vector_names.index(store.key) * width
+        return self.place(library.ROWLESS, "sums", start, stride=len(sizes.cell.vector_names) * width)
+
     # --- values of the forward step -------------------------------------------------------------------------------
 
     def value(self, node: Node) -> Place:
@@ -247,8 +293,6 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
     steps, cell = sizes.program.backward, sizes.cell
     layout = Layout(sizes, means=len(steps.means))
     groups = sizes.program.groups
-    stores = [(item.level, store) for item in steps.passes for store in item.stores]
-    earlier = {store.value: (level, store.key) for level, store in stores if store.kind == "earlier"}
 
     def product(k: int) -> Product:
         columns = [steps.blocks[block] for block in groups[k].blocks]
@@ -267,30 +311,10 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
             return layout.place(library.PACKED, f"y {name}", stride=padded(size))
         if namespace == "dv" and name in item.products:
             return layout.place(library.PRODUCT, index=item.products.index(name))
-        if node in item.means:
-            return layout.mean(node, steps.means.index(node))
-        if node in steps.carried:
-            k = steps.carried.index(node)
-            return layout.columns(library.SCRATCH, "carried", sizes.carried, k, stands_once(node))
-        if node in steps.columns and node not in sizes.kept_of:
-            return layout.columns(library.PACKED, "columns", sizes.columns, steps.columns.index(node))
-        if node in earlier and earlier[node][0] < item.level:
-            return layout.place(library.EARLIER, index=cell.state_names.index(earlier[node][1]))
-        return layout.value(node)
+        return layout.made_on_the_way(steps, node, item, library.PACKED)
 
     def target(store: Store) -> Place:
-        match store.kind:
-            case "column":
-                return layout.columns(library.PACKED, "columns", sizes.columns, store.key)
-            case "earlier":
-                return layout.place(library.EARLIER, index=cell.state_names.index(store.key))
-            case "carried":
-                return layout.columns(library.SCRATCH, "carried", sizes.carried, store.key, store.once)
-            case "mean":
-                return layout.mean(steps.means[store.key], store.key)
-        width = padded(sizes.H)
-        start = cell.vector_names.index(store.key) * width
-        return layout.place(library.ROWLESS, "sums", start, stride=len(cell.vector_names) * width)
+        return layout.found_on_the_way(steps, store, library.PACKED)
 
     multiplied = set(steps.blocks.values())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 5
+INTERFACE = 6
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -20,6 +20,8 @@ _, TILES_RIGHT, TILES_WRONG = range(3)  # what hg_tiles answers
 
 # Where a pass finds or puts a value, as in headgate.h.
 PRODUCT, PACKED, SCRATCH, ROWLESS, OLD_STATE, NEW_STATE, LATER, EARLIER, INPUT, MEAN, MASK = range(11)
+EACH, HANDED = 11, 12  # of adjoint.h
+NOTHING = -(2**31)  # HG_NOTHING
 
 
 class Place(Structure):
@@ -121,6 +123,43 @@ class Run(Structure):
         ("masks", POINTER(Mask)),
         ("row", c_void_p),
         ("seed", c_uint64),
+    ]
+
+
+class Local(Structure):
+    """`hg_local` of adjoint.h."""
+
+    _fields_ = [("values", c_void_p), ("set", c_int64), ("step", c_int64), ("row", c_int64), ("units", c_int64)]
+
+
+class Following(Structure):
+    """`hg_adjoint` of adjoint.h."""
+
+    _fields_ = [
+        ("run", POINTER(Run)),
+        ("first", c_int64),
+        ("last", c_int64),
+        ("gradients", c_int32),
+        ("every", c_int32),
+        ("room", c_int32),
+        ("lowest", c_int32),
+        ("set", c_void_p),
+        ("source", c_void_p),
+        ("exponent", c_void_p),
+        ("exponent_set", c_int64),
+        ("exponent_step", c_int64),
+        ("number", c_void_p),
+        ("local", POINTER(Local)),
+        ("scale", c_void_p),
+        ("scale_after", c_void_p),
+        ("scales", c_void_p),
+        ("block", c_void_p),
+        ("apart", c_int32),
+        ("told", c_int32),
+        ("cut", c_void_p),
+        ("parts", c_void_p),
+        ("parts_stride", c_int64),
+        ("parts_start", c_void_p),
     ]
 
 

@@ -162,11 +162,25 @@ def start(
     back: bool = False,
 ) -> None:
     """Have the library run a layout's passes over all steps."""
+    run = run_of(problem, layout, buffers, states, keep=keep, back=back)
+    library.entry("hg_run", problem.products)(ctypes.byref(run))
+
+
+def run_of(
+    problem: Problem,
+    layout: Layout,
+    buffers: Mapping[str, Tensor | None],
+    states: list[library.State],
+    *,
+    keep: bool,
+    back: bool,
+) -> library.Run:
+    """A run as the library reads it; whoever has it holds the buffers."""
     rows, sizes = problem.rows, problem.sizes
     there = [_zeros(sizes) if name == "zeros" else buffers.get(name) for name in layout.buffers]
     pointers = [None if value is None else value.data_ptr() for value in there]
     weight_bytes = sum(there[k].nbytes for k in layout.recurrent)
-    run = library.Run(
+    return library.Run(
         rows.T,
         rows.B,
         *rows.addresses,
@@ -192,4 +206,3 @@ def start(
         None if rows.order is None else rows.order.data_ptr(),
         problem.seed,
     )
-    library.entry("hg_run", problem.products)(ctypes.byref(run))

@@ -1,0 +1,356 @@
+"""Any number of gradients side by side back through a run of the compiled engine, for the watch; see csrc/adjoint.cpp.
+
+A forward call with `keep` leaves a `Kept`. From it a `Way` goes back, a stretch of steps at a time, with a scale of its
+own for every gradient and row.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from headgate.cells import Cell
+from headgate.engines.cpu import library
+from headgate.engines.cpu.adjoint_layout import adjoint_layout, block_numbers, first_blocks
+from headgate.engines.cpu.buffers import Columns, pad_units, padded
+from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, run_of
+from headgate.engines.cpu.weights import packed
+from headgate.graph import Node
+from headgate.graph.adjoint import adjoint
+
+# Of a cell: which of them are cut is told in bits.
+MOST_BLOCKS = 63
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a forward run of the compiled engine left: enough to go back through it.
+
+    Attributes:
+        problem: what was run.
+        weights: with what.
+        memory: what was kept.
+        number: each row of the call by its number for whoever asks, [B]; None if they are as they came.
+    """
+
+    problem: Problem
+    weights: Mapping[str, Tensor]
+    memory: Memory
+    number: Tensor | None = None
+
+    @staticmethod
+    def reason_against(cell: Cell) -> str | None:
+        """Why nothing can be gone back through that is kept of a cell, or None."""
+        if not adjoint(cell).kept:
+            return f"the way back of {cell.name} needs values that its training does not keep"
+        if len(block_numbers(cell)) > MOST_BLOCKS:
+            return f"{cell.name} has more than {MOST_BLOCKS} recurrent blocks"
+        return None
+
+    @property
+    def padded(self) -> int:
+        """Steps of the batch."""
+        return self.problem.rows.padded
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row takes every step."""
+        return self.problem.rows.index is None
+
+    @cached_property
+    def numbers(self) -> Tensor | None:
+        """The asker's number of the row at each place of the run, [B]; None if they are as they came."""
+        order = self.problem.rows.order
+        return order if self.number is None else self.number if order is None else self.number[order]
+
+    @cached_property
+    def nodes(self) -> frozenset[Node]:
+        """The expressions whose values were kept."""
+        return frozenset(self.problem.sizes.kept_of)
+
+    def value(self, node: Node, start: int, stop: int) -> Tensor:
+        """A kept expression at steps start..stop in the order of the run, [n, B, S]; zero where no step was taken."""
+        sizes = self.problem.sizes
+        k = sizes.kept_of[node]
+        begin, size = sizes.kept.start[k], sizes.kept.sizes[k]
+        low, high = self.rows_of_steps(start, stop)
+        return self.in_order(self.memory.buffers["kept"][low:high, begin : begin + size], start, stop)[0]
+
+    def time(self, start: int, stop: int) -> tuple[int, int]:
+        """Steps in the order of the run as a range in time, without those that no row takes."""
+        rows = self.problem.rows
+        low, high = (rows.padded - stop, rows.padded - start) if rows.reverse else (start, stop)
+        return min(low, rows.T), min(high, rows.T)
+
+    def rows_of_steps(self, start: int, stop: int) -> tuple[int, int]:
+        """The packed rows of such steps."""
+        rows = self.problem.rows
+        return tuple(rows.N if t == rows.T else int(rows.offset[t]) for t in self.time(start, stop))
+
+    def in_order(self, values: Tensor, start: int, stop: int, gradients: int = 1) -> Tensor:
+        """Packed rows of steps start..stop, [n R, S], as [R, n, B, S] in the order of the run; zero where there is none."""
+        rows, n, S = self.problem.rows, stop - start, values.shape[1]
+        if not self.whole:
+            low, high = self.rows_of_steps(start, stop)
+            places = rows.index[low:high] - self.time(start, stop)[0] * rows.B
+            some = values.reshape(high - low, gradients, S)
+            values = values.new_zeros(n * rows.B, gradients, S).index_copy_(0, places, some)
+        found = values.view(n, rows.B, gradients, S)
+        if self.number is not None:
+            found = found.index_select(1, torch.argsort(self.number))
+        return (found.flip(0) if rows.reverse else found).permute(2, 0, 1, 3)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """When a gradient's scale is set anew.
+
+    Attributes:
+        every: after so many steps.
+        room: where it has left its scale by so many powers of two.
+        lowest: no loss is added in a smaller scale.
+    """
+
+    every: int
+    room: int
+    lowest: int
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The gradients that are followed; rows are the asker's, steps in the order of the run.
+
+    Attributes:
+        local: by state, the loss's own derivative at each step, [T, B, S]; or several, [K, T, B, S].
+        final: by state, what comes to each row's last state, [R, B, S].
+        which: [R], which of the K a gradient follows.
+        steps: [R, B], the step whose loss alone it follows, or -1 for all.
+        cut_blocks: (gradient, block): the block's product is not handed on.
+        cut_highway: gradients whose highway is cut.
+    """
+
+    local: Mapping[str, Tensor]
+    final: Mapping[str, Tensor]
+    which: Sequence[int]
+    steps: Tensor
+    cut_blocks: Sequence[tuple[int, str]] = ()
+    cut_highway: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What came to a stretch of steps, in units of 2**scale.
+
+    Attributes:
+        total: by state, [R, n, B, S]; zero where a row takes no step.
+        scale: [R, n, B], whole numbers.
+        parts: by recurrent block, what its product handed back from each step of the first gradient, [n, B, S]; empty if
+            not asked for.
+        along: by state, what each step of the first gradient handed back along the highway, [n, B, S]; empty likewise.
+        column: tells a column of the way back, by its number: what came to an input part or a product, [R, n, B, S].
+    """
+
+    total: dict[str, Tensor]
+    scale: Tensor
+    parts: dict[str, Tensor]
+    along: dict[str, Tensor]
+    column: Callable[[int], Tensor]
+
+
+class Way:
+    """A way back through a run; call `through` from the last stretch of steps to the first.
+
+    Args:
+        kept: the run.
+        sources: what is followed.
+        scaling: when scales are set anew.
+        apart: tell the first gradient's products and highway apart.
+        alone: follow one gradient along the highway alone, through no product but those that link new states.
+    """
+
+    def __init__(
+        self, kept: Kept, sources: Sources, scaling: Scaling, *, apart: bool = False, alone: bool = False
+    ) -> None:
+        self.kept, self.gradients, self._apart, self._scaling = kept, len(sources.which), apart, scaling
+        sizes = kept.problem.sizes
+        self.steps, self._layout = adjoint(sizes.cell).steps, adjoint_layout(sizes, alone)
+        self._parts = Columns([sizes.of(group.argument) for group in sizes.program.groups for _ in group.blocks])
+        self._buffers = self._own_buffers(sources.cut_highway)
+        self._states = kept_states(sizes, kept.memory)
+        self._take_final(sources)
+        self._take_local(sources)
+        cut = [0] * self.gradients
+        for g, block in sources.cut_blocks:
+            cut[g] |= 1 << block_numbers(sizes.cell)[block]
+        self._cut = torch.tensor(cut) if any(cut) else None
+        self._first_blocks = torch.tensor(first_blocks(sizes, alone), dtype=torch.int32)
+        self._starts = torch.tensor(self._parts.start)
+
+    @property
+    def initial(self) -> dict[str, Tensor]:
+        """What came to the initial states, by name, [R, B, S], when all is done; not scaled."""
+        sizes, B = self.kept.problem.sizes, self.kept.problem.rows.B
+        each = zip(sizes.cell.state_names, sizes.states, self._firsts, strict=True)
+        return {name: self._asked(first.view(B, self.gradients, -1)[..., :size]) for name, size, first in each}
+
+    def through(self, start: int, stop: int) -> Passed:
+        """Go back through steps start..stop, in the order of the run."""
+        kept, R, rows = self.kept, self.gradients, self.kept.problem.rows
+        sizes, names = kept.problem.sizes, self.steps_told
+        (early, late), (low, high) = kept.time(start, stop), kept.rows_of_steps(start, stop)
+        each = dict(zip(sizes.cell.state_names, sizes.states, strict=True))
+        like, count = kept.memory.new[0], (high - low) * R
+        found = {name: like.new_empty(count, padded(each[name.split()[1]])) for name in names}
+        found["columns"] = like.new_empty(max(count, rows.B * R), sizes.columns_of(self.steps).width)
+        scales = torch.zeros(late - early, rows.B, R, dtype=torch.int32)
+        parts = like.new_empty(high - low, self._parts.width) if self._apart else None
+        first, last = (early, late) if rows.reverse else (rows.T - late, rows.T - early)
+        self._run(found, scales, parts, first, last)
+
+        def told(kind: str, gradients: int) -> dict[str, Tensor]:
+            there = {name: found[f"{kind} {name}"][:, :size] for name, size in each.items() if f"{kind} {name}" in found}
+            return {name: kept.in_order(value, start, stop, R)[:gradients] for name, value in there.items()}
+
+        columns = sizes.columns_of(self.steps)
+        blocks = block_numbers(sizes.cell) if self._apart else {}
+        return Passed(
+            told("total", R),
+            self._scales_in_order(scales, start, stop),
+            {block: kept.in_order(self._parts.view(parts, k), start, stop)[0] for block, k in blocks.items()},
+            {name: value[0] for name, value in told("along", 1).items()},
+            lambda k: kept.in_order(columns.view(found["columns"][:count], k), start, stop, R),
+        )
+
+    @property
+    def steps_told(self) -> list[str]:
+        """What is stored at every step, by the names of the layout's buffers."""
+        kinds = ("total ", "along ") if self._apart else ("total ",)
+        return [name for name in self._layout.buffers if name.startswith(kinds)]
+
+    def _own_buffers(self, cut_highway: frozenset[int]) -> dict[str, Tensor]:
+        """All but what a stretch brings, by the names of the layout."""
+        kept, R = self.kept, self.gradients
+        sizes, rows, like = kept.problem.sizes, kept.problem.rows, kept.memory.new[0]
+        found = kept.memory.buffers | own_vectors(sizes, kept.weights)
+        for k, group in enumerate(sizes.program.groups):
+            weight = kept.weights[f"weight_{group.matrix.name}"]
+            found[f"w {k}"], _ = packed(weight, None, sizes.rows_of(group), len(group.blocks), rows.N, back=True)
+        found["carried"] = like.new_empty(rows.B * R, sizes.carried_of(self.steps).width)
+        found["aside"] = like.new_empty(rows.B * R, padded(max(sizes.states)))
+        found["factor"] = like.new_ones(rows.B, R)
+        found["factor"][:, list(cut_highway)] = 0.0
+        # Where nothing is asked for along the highway, nothing is stored there.
+        return found | {f"along {name}": found["aside"] for name in sizes.cell.state_names if not self._apart}
+
+    # --- from the asker's order to that of the run, and back ------------------------------------------------------
+
+    def _own(self, value: Tensor) -> Tensor:
+        """[R, B, ...] with the asker's rows as [B R, ...] with the run's."""
+        numbers = self.kept.numbers
+        return (value if numbers is None else value[:, numbers]).transpose(0, 1).flatten(0, 1).contiguous()
+
+    def _asked(self, value: Tensor) -> Tensor:
+        """[B, R, ...] with the run's rows as [R, B, ...] with the asker's."""
+        numbers = self.kept.numbers
+        return (value if numbers is None else value[torch.argsort(numbers)]).transpose(0, 1)
+
+    def _scales_in_order(self, scales: Tensor, start: int, stop: int) -> Tensor:
+        """[steps, B, R] in the order of the way back as [R, n, B] in the order of the run."""
+        missing = stop - start - len(scales)
+        ends = (missing, 0) if self.kept.problem.rows.reverse else (0, missing)
+        found = self._asked(scales.flip(0).transpose(0, 1)).transpose(1, 2).long()
+        return pad(found, (0, 0, *ends)) if missing else found
+
+    def _take_final(self, sources: Sources) -> None:
+        """What comes to the final states, each gradient in a scale that holds it."""
+        sizes, rows = self.kept.problem.sizes, self.kept.problem.rows
+        like, shape = self.kept.memory.new[0], (rows.B * self.gradients,)
+        each = zip(sizes.cell.state_names, sizes.states, strict=True)
+        ends = [
+            self._own(sources.final[name]) if name in sources.final else like.new_zeros(*shape, size)
+            for name, size in each
+        ]
+        largest = torch.stack([end.abs().amax(-1) for end in ends]).amax(0)
+        exponent = torch.frexp(largest).exponent
+        scale = torch.where((exponent.abs() > self._scaling.room) & largest.isfinite(), exponent, 0)
+        self._firsts = [like.new_zeros(*shape, padded(size)) for size in sizes.states]
+        idle = slice(rows.began * self.gradients, None)
+        for first, end in zip(self._firsts, ends, strict=True):
+            first[idle, : end.shape[1]] = end[idle]  # rows without a step pass on what they get
+        self._scale = torch.where(largest == 0, library.NOTHING, scale).to(torch.int32)
+        self._ends = [pad_units(torch.ldexp(end, -scale[:, None])) for end in ends]
+        self._between = [like.new_zeros(2, *end.shape) for end in self._ends]
+        filled = zip(self._states, self._ends, self._firsts, self._between, strict=True)
+        for state, end, first, between in filled:
+            state.d_final, state.d_initial, state.d_state = end.data_ptr(), first.data_ptr(), between.data_ptr()
+
+    def _take_local(self, sources: Sources) -> None:
+        """Where the losses of the steps lie, and how large they are."""
+        rows, T = self.kept.problem.rows, self.kept.padded
+        self._local = {name: v if v.stride(-1) == 1 else v.contiguous() for name, v in sources.local.items()}
+        sizes = [torch.linalg.vector_norm(value, math.inf, -1) for value in self._local.values()]
+        largest = reduce(torch.maximum, sizes) if sizes else self.kept.memory.new[0].new_zeros(T, rows.B)
+        exponent = torch.where(largest > 0, torch.frexp(largest).exponent, library.NOTHING).to(torch.int32)
+        self._exponent = (exponent.flip(-2) if rows.reverse else exponent).contiguous()
+        self._set = torch.tensor(sources.which, dtype=torch.int32)
+        steps = sources.steps.clamp(max=T)
+        if rows.reverse:
+            steps = torch.where((steps < 0) | (steps == T), steps, T - 1 - steps)
+        self._source = self._own(steps.long())
+        self._numbers = None if self.kept.numbers is None else self.kept.numbers.contiguous()
+
+    # --- the call -------------------------------------------------------------------------------------------------
+
+    def _run(self, found: dict[str, Tensor], scales: Tensor, parts: Tensor | None, first: int, last: int) -> None:
+        """Have the library go back through some steps, counted from the end of the run."""
+        run = run_of(self.kept.problem, self._layout, self._buffers | found, self._states, keep=True, back=True)
+        several, after = self._exponent.dim() == 3, torch.empty_like(self._scale)
+        call = library.Following(
+            ctypes.pointer(run),
+            first,
+            last,
+            self.gradients,
+            self._scaling.every,
+            self._scaling.room,
+            self._scaling.lowest,
+            self._set.data_ptr(),
+            self._source.data_ptr(),
+            self._exponent.data_ptr(),
+            self._exponent.stride(0) if several else 0,
+            self._exponent.stride(-2),
+            None if self._numbers is None else self._numbers.data_ptr(),
+            self._local_places(),
+            self._scale.data_ptr(),
+            after.data_ptr(),
+            scales.data_ptr(),
+            self._first_blocks.data_ptr(),
+            int(self._apart or self._cut is not None),
+            int(self._apart),
+            None if self._cut is None else self._cut.data_ptr(),
+            None if parts is None else parts.data_ptr(),
+            self._parts.width,
+            self._starts.data_ptr(),
+        )
+        library.entry("hg_adjoint", self.kept.problem.products)(ctypes.byref(call))
+        self._scale = after
+
+    def _local_places(self) -> ctypes.Array:
+        sizes, reverse = self.kept.problem.sizes, self.kept.problem.rows.reverse
+        found = []
+        for name, size in zip(sizes.cell.state_names, sizes.states, strict=True):
+            value = self._local.get(name)
+            if value is None:
+                found.append(library.Local(None, 0, 0, 0, 0))
+                continue
+            step = value.stride(-3)
+            start = value.data_ptr() + (step * (value.shape[-3] - 1) * value.element_size() if reverse else 0)
+            sets = value.stride(0) if value.dim() == 4 else 0
+            found.append(library.Local(start, sets, -step if reverse else step, value.stride(-2), size))
+        return library.array_of(library.Local, len(found))(*found)
