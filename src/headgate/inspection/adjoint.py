@@ -7,14 +7,16 @@ through linearly, so any number of gradients can be carried side by side, some o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from headgate.engines.cpu.adjoint import Kept
 from headgate.graph import Node, evaluate
+from headgate.graph.expression import in_order
 from headgate.inspection.backstep import HIGHWAY as HIGHWAY
 from headgate.inspection.backstep import READOUT as READOUT
 from headgate.inspection.backstep import Cuts, Sweep, Value
@@ -23,18 +25,36 @@ from headgate.inspection.ways import Stack, route
 
 # So many numbers are computed at once: enough to fill the machine, few beside what a run holds.
 AT_ONCE = 4_000_000
+# Ways of making a reverse pass.
+COMPILED, TORCH = "compiled", "torch"
+
+
+def refusal(run: Run) -> str | None:
+    """Why reverse passes over a run cannot be made in the compiled library, or None."""
+    if run.kept is None:
+        return "the compiled engine did not run it, or kept nothing of it"
+    return Kept.reason_against(run.cell)
 
 
 class Adjoint:
     """A run, ready for any number of reverse passes.
 
+    Args:
+        run: what happened.
+        way: how reverse passes are made, "compiled" or "torch"; None for the first that can be.
+
     Attributes:
         run: what happened.
+        way, why: how reverse passes are made, and why not in the compiled library, if so.
         route: the ways through its cell's step.
         matrix: by recurrent block, its rows of the weight, and of the bias or None.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, way: str | None = None) -> None:
+        self.why = refusal(run)
+        self.way = way or (TORCH if self.why else COMPILED)
+        if self.way == COMPILED and self.why:
+            raise RuntimeError(f'Adjoint: way="compiled" cannot be taken: {self.why}; take "torch".')
         self.run, self.route = run, route(run.cell)
         self.matrix = _block_matrices(run)
         self._matrices = [torch.stack([self.matrix[b][0] for b in group.blocks]) for group in self.route.groups]
@@ -52,7 +72,7 @@ class Adjoint:
             return None
         found = torch.empty_like(self.run.states[memory])
         for start, stop in self.stretches():
-            (found[start:stop],) = evaluate([part], self.leaf_values(start, stop), self.multiply)
+            (found[start:stop],) = self.values([part], start, stop)
         return found
 
     @cached_property
@@ -62,7 +82,7 @@ class Adjoint:
         shape = *self.run.input.shape[:2], self.hidden_size
         found = {name: self.run.input.new_empty(shape) for name in nodes}
         for start, stop in self.stretches():
-            values = evaluate(nodes.values(), self.leaf_values(start, stop), self.multiply)
+            values = self.values(nodes.values(), start, stop)
             for name, value in zip(nodes, values, strict=True):
                 found[name][start:stop] = value
         return found
@@ -116,12 +136,24 @@ class Adjoint:
         """The coefficients of steps start..stop; those that were asked for last are kept."""
         if self._stretch is None or (self._stretch.start, self._stretch.stop) != (start, stop):
             self._stretch = None  # lets go of the old ones before the new are made
-            values = evaluate(self._needed, self.leaf_values(start, stop), self.multiply)
-            by_part = dict(zip(self._needed, values, strict=True))
+            by_part = dict(zip(self._needed, self.values(self._needed, start, stop), strict=True))
             whole = {part: by_part[part] for part in self._parts}
             whole |= {stack: self._side_by_side(stack, by_part, stop - start) for stack in self._stacks}
             self._stretch = Coefficients(start, stop, whole)
         return self._stretch
+
+    def coefficient(self, start: int, stop: int) -> Value:
+        """A function that tells single coefficients of all steps start..stop, as `Coefficients.whole`, where rows take
+        them; what nobody asks for is not computed."""
+
+        @cache
+        def value(part: Node | Stack) -> Tensor | float:
+            if isinstance(part, Stack):
+                by_part = dict(zip(part.parts, self.values(part.parts, start, stop, taken=True), strict=True))
+                return self._side_by_side(part, by_part, stop - start)
+            return self.values([part], start, stop, taken=True)[0]
+
+        return value
 
     def sweep(
         self, seeds: Mapping[str, Tensor], value: Value, full: int, cuts: Cuts = (), **asked: bool
@@ -135,19 +167,42 @@ class Adjoint:
         shape = n, like.shape[1], self._matrices[stack.group].shape[1]
         return torch.stack([torch.as_tensor(by_part[part]).to(like).expand(shape) for part in stack.parts])
 
-    def leaf_values(self, start: int, stop: int) -> dict[Node, Tensor]:
-        """Values of the step's leaves at steps start..stop, [n, B, S] or what is the same for all of them."""
+    def values(
+        self, nodes: Iterable[Node], start: int, stop: int, *, taken: bool = False
+    ) -> list[Tensor | float]:
+        """Values of expressions at steps start..stop, [n, B, S] each, or what is the same for all of them.
+
+        Args:
+            nodes: expressions of the graph.
+            start, stop: which steps, in the order of the run.
+            taken: ask only about steps that rows take; elsewhere there may be anything. Otherwise there is what the step
+                would have had.
+        """
+        nodes, kept = list(nodes), self.run.kept
+        known: dict[Node, Tensor | float] = {}
+        if self.way == COMPILED and (taken or kept.whole):
+            there = [node for node in in_order(nodes, kept.nodes) if node in kept.nodes]
+            known = {node: kept.value(node, start, stop) for node in there}
+        needed = in_order(nodes, frozenset(known))
+        known |= self._leaf_values({n.label[0] for n in needed if n.kind == "leaf"}, start, stop)
+        return evaluate(nodes, known, self.multiply)
+
+    def _leaf_values(self, kinds: set[str], start: int, stop: int) -> dict[Node, Tensor | float]:
+        """Values of the step's leaves of some kinds."""
         run, graph, cell = self.run, self.route.graph, self.run.cell
-        here = slice(start, stop)
-        parts = functional.linear(run.input[here], run.weights["weight_ih"], run.weights.get("bias_ih"))
-        gates = cell.gate_names
-        values = {graph.x(gate): part for gate, part in zip(gates, parts.chunk(len(gates), -1), strict=True)}
-        values |= {graph.s(name): value for name, value in run.before(start, stop).items()}
-        masks = {name: run.masks[name] for name in cell.mask_names}
-        values |= {graph.m(name): v[here] if isinstance(v, Tensor) else v for name, v in masks.items()}
-        if names := cell.vector_names:
-            vectors = run.weights["weight_p"].chunk(len(names))
-            values |= {graph.p(name): part for name, part in zip(names, vectors, strict=True)}
+        here, values = slice(start, stop), {}
+        if "x" in kinds:
+            parts = functional.linear(run.input[here], run.weights["weight_ih"], run.weights.get("bias_ih"))
+            gates = cell.gate_names
+            values |= {graph.x(gate): part for gate, part in zip(gates, parts.chunk(len(gates), -1), strict=True)}
+        if "s" in kinds:
+            values |= {graph.s(name): value for name, value in run.before(start, stop).items()}
+        if "m" in kinds:
+            masks = {name: run.masks[name] for name in cell.mask_names}
+            values |= {graph.m(name): v[here] if isinstance(v, Tensor) else v for name, v in masks.items()}
+        if "p" in kinds:
+            vectors = run.weights["weight_p"].chunk(len(cell.vector_names))
+            values |= {graph.p(name): part for name, part in zip(cell.vector_names, vectors, strict=True)}
         return values
 
     def multiply(self, node: Node, vector: Tensor) -> Tensor:

@@ -63,7 +63,8 @@ class Sweep:
         """Go through the step.
 
         Args:
-            seeds: what comes to each new state from outside the step, [C, ..., S]; every state is there.
+            seeds: what comes to each new state from outside the step, [C, ..., S]; every state is there, but where only
+                what links new states is followed.
         """
         route = self._route
         for name, seed in seeds.items():
@@ -81,7 +82,8 @@ class Sweep:
                     self._through_mean(item, value)
                 else:
                     self._hand(item, value[None], (HIGHWAY,))
-        self.totals = {name: self._reached[route.graph.states[name]] for name in seeds}
+        states = route.graph.states.items()
+        self.totals = {name: self._reached[node] for name, node in states if node in self._reached}
         if not (self._within or self._told):
             for name, seed in seeds.items():
                 known = self.passed.get(name, seed[:0])

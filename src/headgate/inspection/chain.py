@@ -111,6 +111,7 @@ def _of_rows(run: Run, rows: list[int]) -> Run:
         active=run.active[:, rows],
         fresh=run.fresh[:, rows],
         masks={name: value[:, rows] if isinstance(value, Tensor) else value for name, value in run.masks.items()},
+        kept=None,
     )
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from headgate.graph import Node, evaluate
-from headgate.graph.expression import in_order
 from headgate.inspection.adjoint import Adjoint
 
 
@@ -24,15 +23,10 @@ def values(adjoint: Adjoint, nodes: Sequence[Node], start: int, stop: int) -> li
         One [n, B, S] for each, [n, B, H] where it is the same for all steps. At steps that a row does not take they are
         what the step would have had there.
     """
-    run, graph = adjoint.run, adjoint.route.graph
-    if all(leaf.label[0] == "s" for leaf in in_order(nodes) if leaf.kind == "leaf"):
-        # Then the input has no part in it, and its product need not be made.
-        known = {graph.s(name): value for name, value in run.before(start, stop).items()}
-    else:
-        known = adjoint.leaf_values(start, stop)
+    run = adjoint.run
     like = run.input.new_empty(()).expand(stop - start, run.input.shape[1], adjoint.hidden_size)
     found = []
-    for value in evaluate(nodes, known, adjoint.multiply):
+    for value in adjoint.values(nodes, start, stop):
         value = torch.as_tensor(value).to(like)
         found.append(value if value.dim() == 3 else value.expand_as(like))
     return found

@@ -98,6 +98,7 @@ def _layer_run(whole: LayerRun, rows: int, packed: PackedSequence | None) -> Lay
             active=run.active[:, :rows],
             fresh=run.fresh[:, :rows],
             masks=masks,
+            kept=None,
         ),
         opened=whole.opened if packed is None else replace(whole.opened, input=packed),
         dropout_mask=None if mask is None else mask[:, :rows],

@@ -11,6 +11,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from headgate.engines import Call, choose, engine_named, step_masks
+from headgate.engines.cpu.adjoint import Kept
+from headgate.graph.program import program
 from headgate.inspection.adjoint import Run
 from headgate.inspection.layers import Opened, disagreement, in_users_order, open_call, run_layers
 from headgate.nn import Recurrent, packing
@@ -19,6 +21,9 @@ from headgate.nn.swap import twin
 
 if TYPE_CHECKING:
     from headgate.inspection.capture import Capture
+
+# So much of a layer and direction is kept at most; of what is larger, reverse passes compute it anew.
+KEPT_BYTES = 1 << 30
 
 
 @dataclass
@@ -115,7 +120,7 @@ def _as_called(arguments: dict, dtype: torch.dtype) -> dict:
 
 def _run(call: Call, opened: Sequences) -> Run:
     T, B = call.input.shape[:2]
-    states, masks = _states_and_masks(call, opened)
+    states, masks, kept = _states_and_masks(call, opened)
     steps = torch.arange(T, device=call.input.device)[:, None]
     everywhere = torch.ones(T, B, dtype=torch.bool, device=call.input.device)
     active = everywhere if call.lengths is None else steps < call.lengths
@@ -133,11 +138,14 @@ def _run(call: Call, opened: Sequences) -> Run:
         _in_time(active, call.reverse)[..., None],
         _in_time(fresh, call.reverse)[..., None],
         {name: _in_time(m, call.reverse) if isinstance(m, Tensor) else m for name, m in masks.items()},
+        kept,
     )
 
 
-def _states_and_masks(call: Call, opened: Sequences) -> tuple[dict[str, Tensor], dict[str, Tensor | float]]:
-    """Every state at every step, and the cell's masks, by name.
+def _states_and_masks(
+    call: Call, opened: Sequences
+) -> tuple[dict[str, Tensor], dict[str, Tensor | float], Kept | None]:
+    """Every state at every step and the cell's masks, by name, and what the engine kept.
 
     A mask belongs to a row's place in the batch, so the rows go to the places they had in the captured call, and back.
     """
@@ -147,7 +155,8 @@ def _states_and_masks(call: Call, opened: Sequences) -> tuple[dict[str, Tensor],
         initial = tuple(state.index_select(0, order) for state in call.initial)
         lengths = call.lengths.index_select(0, order)
         call = replace(call, input=call.input.index_select(1, order), initial=initial, lengths=lengths)
-    states = engine_named(choose(call.request)).forward(call).states
+    result = engine_named(choose(call.request)).forward(replace(call, keep=_is_worth_keeping(call)))
+    states, kept = result.states, result.kept
     masks: dict[str, Tensor | float] = dict(call.cell.rates)
     if call.seed is not None:
         drawn = [step_masks(call, t) for t in range(len(call.input))]
@@ -155,7 +164,16 @@ def _states_and_masks(call: Call, opened: Sequences) -> tuple[dict[str, Tensor],
     if packed is not None:
         states = {name: in_users_order(value, packed) for name, value in states.items()}
         masks = {n: in_users_order(m, packed) if isinstance(m, Tensor) else m for n, m in masks.items()}
-    return states, masks
+    if kept is not None and packed is not None and packed.sorted_indices is not None:
+        kept = replace(kept, number=packed.sorted_indices)
+    return states, masks, kept
+
+
+def _is_worth_keeping(call: Call) -> bool:
+    """Whether what reverse passes start from is to be kept: not where it would fill the memory."""
+    T, B = call.input.shape[:2]
+    values = len(program(call.cell).forward.kept) * len(call.weights["weight_ih"]) // len(call.cell.gate_names)
+    return T * B * values * call.input.element_size() <= KEPT_BYTES
 
 
 def _in_time(value: Tensor, reverse: bool | int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headgate.cells import Cell
+from headgate.engines.cpu.adjoint import Kept
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Run:
         active: rows that take each step, [T, B, 1] bool.
         fresh: rows whose state was restored to `initial` before a step, [T, B, 1] bool.
         masks: the cell's masks by state: as they were drawn, [T, B, ...], or their rates.
+        kept: what the compiled engine left for reverse passes, or None.
     """
 
     cell: Cell
@@ -34,6 +36,7 @@ class Run:
     active: Tensor
     fresh: Tensor
     masks: Mapping[str, Tensor | float] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def before(self, start: int = 0, stop: int | None = None) -> dict[str, Tensor]:
         """The states that each of the steps start..stop started from, by name, [n, B, ...]."""
@@ -56,4 +59,5 @@ class Run:
             active=self.active[here],
             fresh=torch.zeros_like(self.fresh[here]),
             masks={name: value[here] if isinstance(value, Tensor) else value for name, value in self.masks.items()},
+            kept=None,
         )

@@ -194,6 +194,13 @@ class Way:
         self._starts = torch.tensor(self._parts.start)
 
     @property
+    def numbers_a_step(self) -> int:
+        """How many numbers a step brings."""
+        sizes, rows = self.kept.problem.sizes, self.kept.problem.rows
+        each = sizes.columns_of(self.steps).width + sum(map(padded, sizes.states))
+        return rows.B * (self.gradients * each + self._apart * self._parts.width)
+
+    @property
     def initial(self) -> dict[str, Tensor]:
         """What came to the initial states, by name, [R, B, S], when all is done; not scaled."""
         sizes, B = self.kept.problem.sizes, self.kept.problem.rows.B
