@@ -239,40 +239,34 @@ class adjoint_worker : scaled_walk<T> {
         });
     sum_[k] = handed_[k] = memory;
     if (!call_.apart) return memory + size;
-    tell_parts(k, blocks, rows, units, width, memory);
     sum_[k] = memory + blocks * size;
-    add_blocks(blocks, count, units, width, memory, sum_[k], nullptr, 0);
-    handed_[k] = sum_[k];
-    if (call_.cut) {
-      handed_[k] = sum_[k] + size;
-      add_blocks(blocks, count, units, width, memory, handed_[k], call_.cut, block_[k]);
+    handed_[k] = call_.cut ? sum_[k] + size : sum_[k];
+    for (int64_t r = 0; r < count; ++r) {
+      T* parts = nullptr;
+      if (call_.parts && r % R_ == 0)
+        parts = static_cast<T*>(call_.parts) + this->relative(rows.from + r / R_) * call_.parts_stride + units.from;
+      add_blocks(blocks, size, units.size(), memory + r * width, sum_[k] + r * width, 0, parts, block_[k]);
+      if (call_.cut)
+        add_blocks(blocks, size, units.size(), memory + r * width, handed_[k] + r * width, call_.cut[r % R_], nullptr, block_[k]);
     }
     return memory + (blocks + 2) * size;
   }
 
-  // The sum of a product's blocks, of which `first` is the number of the first, but those that are cut.
-  void add_blocks(int64_t blocks, int64_t count, range units, int64_t width, const T* from, T* to, const uint64_t* cut,
+  // One row's sum of a product's blocks, of which `first` is the number of the first, without those that are cut; each is
+  // also told where there are `parts`.
+  void add_blocks(int64_t blocks, int64_t distance, int64_t units, const T* from, T* to, uint64_t cut, T* parts,
                   int32_t first) const {
-    for (int64_t r = 0; r < count; ++r) {
-      const uint64_t without = cut ? cut[r % R_] >> first : 0;
-      T* sum = to + r * width;
-      std::fill(sum, sum + units.size(), T(0));
+    using V = lanes_of<T>;
+    const int64_t* const start = call_.parts_start + first;
+    for (int64_t u = 0; u < units; u += lanes<V>) {
+      V sum{};
       for (int64_t b = 0; b < blocks; ++b) {
-        if (without >> b & 1) continue;
-        const T* part = from + (b * count + r) * width;
-        for (int64_t u = 0; u < units.size(); ++u) sum[u] += part[u];
+        const V part = load<V>(from + b * distance + u);
+        if (parts) store<V>(parts + start[b] + u, part);
+        if (!(cut >> (first + b) & 1)) sum += part;
       }
+      store<V>(to + u, sum);
     }
-  }
-
-  void tell_parts(int k, int64_t blocks, range rows, range units, int64_t width, const T* from) const {
-    if (!call_.parts) return;
-    for (int64_t b = 0; b < blocks; ++b)
-      for (int64_t r = 0; r < rows.size(); ++r) {
-        const T* part = from + (b * rows.size() + r) * R_ * width;
-        T* to = static_cast<T*>(call_.parts) + this->relative(rows.from + r) * call_.parts_stride;
-        std::copy(part, part + units.size(), to + call_.parts_start[block_[k] + b] + units.from);
-      }
   }
 
   T* const sums_;

@@ -19,7 +19,7 @@ enum {
   HG_HANDED     /* as HG_PRODUCT, without the blocks that are cut from the gradient */
 };
 
-#define HG_NOTHING INT32_MIN /* the exponent of zero; as a scale: nothing has come yet */
+#define HG_NOTHING INT32_MIN /* for a scale: nothing has come yet */
 
 /* The loss's own derivatives by one state: value (set, t, row of the batch, unit), strides in values. */
 typedef struct {
@@ -39,8 +39,6 @@ typedef struct {
   int32_t lowest;      /* no loss is added in a smaller scale */
   const int32_t* set;      /* [R], which of the local losses a gradient follows */
   const int64_t* source;   /* [B, R], the time whose loss alone it follows, or -1 for all */
-  const int32_t* exponent; /* (set, t, row of the batch), of the largest local loss of all states, or HG_NOTHING */
-  int64_t exponent_set, exponent_step;
   const int64_t* number;   /* [B], each row's number in the batch of the local losses; or null: as they come */
   const hg_local* local;   /* [n_states] */
   const int32_t* scale;    /* [B, R], as the steps before left it */

@@ -105,13 +105,35 @@ class scaled_walk : protected walk<T> {
       for (int64_t g = 0; g < R_; ++g) {
         const int64_t own = row * R_ + g, source = call_.source[own];
         if (source >= 0 && source != at_) continue;
-        const int32_t exponent = call_.exponent[call_.set[g] * call_.exponent_set + at_ * call_.exponent_step + number];
-        if (exponent != HG_NOTHING) add_local(own, number, call_.set[g], exponent);
+        T largest = 0;
+        for (int k = 0; k < run_.n_states; ++k)
+          if (call_.local[k].values) largest = std::max(largest, largest_of(loss(k, number, g), call_.local[k].units));
+        int exponent = 0;
+        std::frexp(largest, &exponent);
+        if (largest != 0) add_local(own, number, g, std::isfinite(largest) ? exponent : 0);
       }
     }
   }
 
-  void add_local(int64_t own, int64_t number, int64_t set, int32_t exponent) {
+  const T* loss(int k, int64_t number, int64_t gradient) const {
+    const hg_local& local = call_.local[k];
+    return static_cast<const T*>(local.values) + call_.set[gradient] * local.set + at_ * local.step + number * local.row;
+  }
+
+  // The largest size, infinite or not; in lanes, which the compiler does not make of a sum of its own.
+  static T largest_of(const T* value, int64_t count) {
+    T most[HG_BLOCK] = {};
+    int64_t u = 0;
+    for (; u + HG_BLOCK <= count; u += HG_BLOCK)
+      for (int k = 0; k < HG_BLOCK; ++k) {
+        const T size = std::abs(value[u + k]);
+        most[k] = most[k] < size ? size : most[k];
+      }
+    for (; u < count; ++u) most[0] = std::max(most[0], std::abs(value[u]));
+    return *std::max_element(most, most + HG_BLOCK);
+  }
+
+  void add_local(int64_t own, int64_t number, int64_t which, int32_t exponent) {
     const int32_t least = std::max(exponent, call_.lowest);
     if (scale_[own] == HG_NOTHING)
       scale_[own] = std::abs(exponent) > call_.room ? least : 0;
@@ -122,7 +144,7 @@ class scaled_walk : protected walk<T> {
       const hg_local& local = call_.local[k];
       if (!local.values) continue;
       const range units = mine_.units(run_.states[k].units);
-      const T* from = static_cast<const T*>(local.values) + set * local.set + at_ * local.step + number * local.row;
+      const T* from = loss(k, number, which);
       T* to = gradient(run_.states[k], own, step_);
       const int64_t last = std::min(units.to, local.units);
       for (int64_t u = units.from; u < last; ++u) to[u] += from[u] * factor;
@@ -135,10 +157,7 @@ class scaled_walk : protected walk<T> {
     each_own([&](int64_t own) { mine[own] = 0; });
     each_state([&](const hg_state& state, range units) {
       each_own([&](int64_t own) {
-        const T* value = gradient(state, own, step_);
-        T largest = mine[own];
-        for (int64_t u = units.from; u < units.to; ++u) largest = std::max(largest, std::abs(value[u]));
-        mine[own] = largest;
+        mine[own] = std::max(mine[own], largest_of(gradient(state, own, step_) + units.from, units.size()));
       });
     });
     if (mine_.by_units) meeting_.wait(mine_.threads);

@@ -114,7 +114,7 @@ class Sweep:
         """What came to the blocks of a group, [G, C, ..., rows]."""
         group, found = self._route.groups[k], self._up.get(k)
         states = {place: self._route.graph.products[block] for place, block in enumerate(group.blocks)}
-        states = {place: node for place, node in states.items() if node in self._route.state_of}
+        states = {place: node for place, node in states.items() if node in self._reached}
         if found is None and not states:
             return None
         if found is None:

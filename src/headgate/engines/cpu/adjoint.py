@@ -7,10 +7,9 @@ own for every gradient and row.
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -74,6 +73,15 @@ class Kept:
     def nodes(self) -> frozenset[Node]:
         """The expressions whose values were kept."""
         return frozenset(self.problem.sizes.kept_of)
+
+    @cached_property
+    def packed(self) -> dict[str, Tensor]:
+        """The recurrent weights as the way back reads them, by the names of the layout."""
+        sizes, found = self.problem.sizes, {}
+        for k, group in enumerate(sizes.program.groups):
+            weight, rows = self.weights[f"weight_{group.matrix.name}"], sizes.rows_of(group)
+            found[f"w {k}"], _ = packed(weight, None, rows, len(group.blocks), self.problem.rows.N, back=True)
+        return found
 
     def value(self, node: Node, start: int, stop: int) -> Tensor:
         """A kept expression at steps start..stop in the order of the run, [n, B, S]; zero where no step was taken."""
@@ -245,10 +253,7 @@ class Way:
         """All but what a stretch brings, by the names of the layout."""
         kept, R = self.kept, self.gradients
         sizes, rows, like = kept.problem.sizes, kept.problem.rows, kept.memory.new[0]
-        found = kept.memory.buffers | own_vectors(sizes, kept.weights)
-        for k, group in enumerate(sizes.program.groups):
-            weight = kept.weights[f"weight_{group.matrix.name}"]
-            found[f"w {k}"], _ = packed(weight, None, sizes.rows_of(group), len(group.blocks), rows.N, back=True)
+        found = kept.memory.buffers | own_vectors(sizes, kept.weights) | kept.packed
         found["carried"] = like.new_empty(rows.B * R, sizes.carried_of(self.steps).width)
         found["aside"] = like.new_empty(rows.B * R, padded(max(sizes.states)))
         found["factor"] = like.new_ones(rows.B, R)
@@ -272,7 +277,7 @@ class Way:
         """[steps, B, R] in the order of the way back as [R, n, B] in the order of the run."""
         missing = stop - start - len(scales)
         ends = (missing, 0) if self.kept.problem.rows.reverse else (0, missing)
-        found = self._asked(scales.flip(0).transpose(0, 1)).transpose(1, 2).long()
+        found = self._asked(scales.permute(1, 2, 0)).flip(2).transpose(1, 2).long()
         return pad(found, (0, 0, *ends)) if missing else found
 
     def _take_final(self, sources: Sources) -> None:
@@ -299,13 +304,9 @@ class Way:
             state.d_final, state.d_initial, state.d_state = end.data_ptr(), first.data_ptr(), between.data_ptr()
 
     def _take_local(self, sources: Sources) -> None:
-        """Where the losses of the steps lie, and how large they are."""
+        """Where the losses of the steps lie."""
         rows, T = self.kept.problem.rows, self.kept.padded
         self._local = {name: v if v.stride(-1) == 1 else v.contiguous() for name, v in sources.local.items()}
-        sizes = [torch.linalg.vector_norm(value, math.inf, -1) for value in self._local.values()]
-        largest = reduce(torch.maximum, sizes) if sizes else self.kept.memory.new[0].new_zeros(T, rows.B)
-        exponent = torch.where(largest > 0, torch.frexp(largest).exponent, library.NOTHING).to(torch.int32)
-        self._exponent = (exponent.flip(-2) if rows.reverse else exponent).contiguous()
         self._set = torch.tensor(sources.which, dtype=torch.int32)
         steps = sources.steps.clamp(max=T)
         if rows.reverse:
@@ -318,7 +319,7 @@ class Way:
     def _run(self, found: dict[str, Tensor], scales: Tensor, parts: Tensor | None, first: int, last: int) -> None:
         """Have the library go back through some steps, counted from the end of the run."""
         run = run_of(self.kept.problem, self._layout, self._buffers | found, self._states, keep=True, back=True)
-        several, after = self._exponent.dim() == 3, torch.empty_like(self._scale)
+        after = torch.empty_like(self._scale)
         call = library.Following(
             ctypes.pointer(run),
             first,
@@ -329,9 +330,6 @@ class Way:
             self._scaling.lowest,
             self._set.data_ptr(),
             self._source.data_ptr(),
-            self._exponent.data_ptr(),
-            self._exponent.stride(0) if several else 0,
-            self._exponent.stride(-2),
             None if self._numbers is None else self._numbers.data_ptr(),
             self._local_places(),
             self._scale.data_ptr(),
