@@ -26,6 +26,7 @@ from torch import nn
 
 import headgate as hg
 
+pytestmark = pytest.mark.usefixtures("way")
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 SOME = {name: CELLS[name] for name in ("lstm", "gru", "greff_fgrp")}
 some_cells = pytest.mark.parametrize("cell", SOME.values(), ids=SOME)

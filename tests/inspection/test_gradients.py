@@ -1,6 +1,7 @@
 """Single steps' losses followed back: by source, by lag, with paths cut, at any distance."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from nn.layer_runs import normal
 from torch import nn
 
 import headgate as hg
-from headgate.inspection import backstep, flow
+from headgate.inspection import backstep, compiled, stepped
 from headgate.inspection.lags import by_lag, lag_grid, quantiles
 from headgate.inspection.sources import choose_sources
 
 NATS = math.log(10.0)
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def seen_with(layer, input, weigh, **arguments):
@@ -112,14 +114,20 @@ def test_a_path_knocked_out_is_a_path_detached():
     compare_cuts()
 
 
-def test_a_cut_of_another_path_is_caught(monkeypatch):
-    right = backstep.Sweep.__init__
+def test_a_cut_of_another_path_is_caught(way, monkeypatch):
+    other = {"i": "g", "g": "i"}
+    sweep, sources = backstep.Sweep.__init__, compiled.Sources
 
-    def wrong(self, *given, **named):
-        right(self, *given, **named)
-        self._cuts = [(row, {"i": "g", "g": "i"}.get(label, label)) for row, label in self._cuts]
+    def by_torch(self, *given, **named):
+        sweep(self, *given, **named)
+        self._cuts = [(row, other.get(label, label)) for row, label in self._cuts]
 
-    monkeypatch.setattr(backstep.Sweep, "__init__", wrong)
+    def in_library(*given):
+        found = sources(*given)
+        return replace(found, cut_blocks=[(row, other.get(block, block)) for row, block in found.cut_blocks])
+
+    monkeypatch.setattr(backstep.Sweep, "__init__", by_torch)
+    monkeypatch.setattr(compiled, "Sources", in_library)
     with pytest.raises(AssertionError, match=r"cut i"):
         compare_cuts()
 
@@ -157,7 +165,9 @@ def test_a_gradient_is_followed_far_below_what_any_format_holds():
 
 
 def test_without_a_scale_of_its_own_it_would_be_lost(monkeypatch):
-    monkeypatch.setattr(flow.Back, "_rescale", lambda self, low, high: None)
+    scaling = compiled.Scaling
+    monkeypatch.setattr(stepped.Stepped, "_rescale", lambda self, low, high: None)
+    monkeypatch.setattr(compiled, "Scaling", lambda every, room, lowest: scaling(10**9, room, lowest))
     with pytest.raises(AssertionError, match="profile"):
         compare_distance()
 

@@ -13,10 +13,12 @@ from nn.layer_runs import normal
 
 import headgate as hg
 from headgate.graph import linearise
-from headgate.inspection import adjoint, flow, local, recompute, ways
+from headgate.inspection import adjoint, local, recompute, stepped, ways
 from headgate.inspection.trace import Trace
 
 LSTM = CELLS["lstm"]
+# Mistakes of the compiled way stand in test_compiled.py.
+pytestmark = pytest.mark.usefixtures("by_torch")
 
 
 def short(node, graph):
@@ -123,8 +125,8 @@ def test_a_highway_that_is_left_out(cell, monkeypatch):
 
 
 def transposed(make):
-    def wrong(self, run):
-        make(self, run)
+    def wrong(self, run, way=None):
+        make(self, run, way)
         self._matrices = [matrices.mT for matrices in self._matrices]
 
     return wrong
@@ -139,13 +141,13 @@ def test_recurrent_matrices_the_wrong_way_round(monkeypatch):
 
 def test_paths_under_each_others_names(monkeypatch):
     """The total does not notice: its parts are all there."""
-    right = flow._Arrivals.by_label
+    right = stepped._Arrivals.by_label
 
     def wrong(self):
         found = right(self)
         return found | {"i": found["f"], "f": found["i"]}
 
-    monkeypatch.setattr(flow._Arrivals, "by_label", wrong)
+    monkeypatch.setattr(stepped._Arrivals, "by_label", wrong)
     compare_totals()
     assert sorted(refused(["path i", "path f"], compare_paths)) == ["path f", "path i"]
 
@@ -164,13 +166,13 @@ def test_a_highway_that_takes_the_gates_along(monkeypatch):
 
 def test_a_local_gradient_for_the_total(monkeypatch):
     """What hooks on a layer's output show: the loss's own term, and nothing from later steps."""
-    right = flow.Back._hand_on
+    right = stepped.Stepped._hand_on
 
     def wrong(self, swept, t):
         swept.passed = {name: torch.zeros_like(value) for name, value in swept.passed.items()}
         right(self, swept, t)
 
-    monkeypatch.setattr(flow.Back, "_hand_on", wrong)
+    monkeypatch.setattr(stepped.Stepped, "_hand_on", wrong)
     refused(["l1: grad h", "l1: grad c", "l1: grad_initial h"], compare_totals)
 
 

@@ -12,6 +12,7 @@ from nn.layer_runs import normal, states_for
 from headgate.cells import Cell, Gates, State, sigmoid, tanh
 
 ALL = {**CELLS, "everything": STRANGE["everything"]}
+pytestmark = pytest.mark.usefixtures("way")
 every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=ALL)
 # The parts are added in another order than the total was: rounding alone.
 SUM = 1e-12

@@ -43,18 +43,24 @@ class Adjoint:
         run: what happened.
         way: how reverse passes are made, "compiled" or "torch"; None for the first that can be.
 
+    Raises:
+        ValueError: there is no such way.
+        RuntimeError: the compiled one was asked for and cannot be taken.
+
     Attributes:
         run: what happened.
-        way, why: how reverse passes are made, and why not in the compiled library, if so.
+        way, why: how reverse passes are made, and why not in the compiled library, or None.
         route: the ways through its cell's step.
         matrix: by recurrent block, its rows of the weight, and of the bias or None.
     """
 
     def __init__(self, run: Run, way: str | None = None) -> None:
+        if way not in (None, COMPILED, TORCH):
+            raise ValueError(f'Adjoint: way="{way}", but there are "{COMPILED}" and "{TORCH}".')
         self.why = refusal(run)
         self.way = way or (TORCH if self.why else COMPILED)
         if self.way == COMPILED and self.why:
-            raise RuntimeError(f'Adjoint: way="compiled" cannot be taken: {self.why}; take "torch".')
+            raise RuntimeError(f'Adjoint: way="{COMPILED}" cannot be taken: {self.why}; take "{TORCH}".')
         self.run, self.route = run, route(run.cell)
         self.matrix = _block_matrices(run)
         self._matrices = [torch.stack([self.matrix[b][0] for b in group.blocks]) for group in self.route.groups]
@@ -62,6 +68,12 @@ class Adjoint:
         needed = [*self._parts, *(part for stack in self._stacks for part in stack.parts)]
         self._needed = list(dict.fromkeys(needed))
         self._stretch: Coefficients | None = None
+
+    def __repr__(self) -> str:
+        T, B = self.run.input.shape[:2]
+        ways = {COMPILED: "in the compiled library", TORCH: "by torch's operations"}
+        way = ways[self.way] + (f": {self.why}" if self.why else "")
+        return f"Adjoint({self.run.cell.name}, T={T}, B={B}, {way})"
 
     def keep(self) -> Tensor | None:
         """The memory's own factor from step to step, [T, B, H]: f in an LSTM, z in a GRU; None without a highway."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -70,14 +69,6 @@ class Compiled:
         )
 
 
-@dataclass
-class _Step:
-    """What one step handed back of the first gradient, by path and state, [B, S], in units of 2**scale [B]."""
-
-    parts: Arrived
-    scale: Tensor
-
-
 class _Arrivals:
     """What came to the states of the first gradient, by the path it came on."""
 
@@ -86,50 +77,47 @@ class _Arrivals:
         which = 0 if loss.which is None else loss.which[0]
         self._local = {name: value if value.dim() == 3 else value[which] for name, value in loss.local.items()}
         self._final = {name: value[0] for name, value in final.items()}
-        self._last = last_steps(adjoint.run)
         run = adjoint.run
-        self._whole, self._later = bool(run.active.all() and not run.fresh.any()), None
+        self._last, self._goes_on = last_steps(run), run.active & ~run.fresh
+        self._whole = bool(self._goes_on.all())
+        self._scale: Tensor | None = None  # of the first step of the stretch before
 
-    def of(self, passed: Passed, start: int, stop: int) -> Arrived:
-        """What came to steps start..stop."""
-        handed = self._handed(passed, start, stop)
+    def of(self, passed: Passed, start: int, stop: int) -> Callable[[], Arrived]:
+        """What came to steps start..stop; to be asked for before the next stretch is made."""
         scale = passed.scale[0]
-        found = {
-            label: {name: self._one_earlier(value, label, name, scale) for name, value in parts.items()}
-            for label, parts in handed.items()
-        }
-        first = {label: {name: v[0].clone() for name, v in parts.items()} for label, parts in handed.items()}
-        self._later = _Step(first, scale[0].clone())
-        return {READOUT: self._read(scale, start, stop)} | found
+        after = torch.cat([scale[1:], scale[-1:] if self._scale is None else self._scale])
+        self._scale = scale[:1]
+        largest = LARGEST_SHIFT[self._adjoint.run.input.dtype]
+        # Between neighbours it changes by more only where nothing is handed on, or next to nothing.
+        shift = (after - scale).clamp(-largest, largest)
+        return lambda: {READOUT: self._read(scale, start, stop)} | self._handed(passed, shift, start, stop)
 
-    def _handed(self, passed: Passed, start: int, stop: int) -> Arrived:
-        """What each step handed back, by path and state, [n, B, S]; nothing where a state was restored before it."""
+    def _handed(self, passed: Passed, shift: Tensor, start: int, stop: int) -> Arrived:
+        """What each step got from the one after it, by path and state, [n, B, S]."""
+        found: Arrived = {HIGHWAY: self._scaled(passed.along(), shift, start)}
+        parts = self._scaled(passed.parts(), shift, start)
         adjoint = self._adjoint
-        found: Arrived = {HIGHWAY: dict(passed.along)}
+        T = len(adjoint.run.input)
         for group in adjoint.route.groups:
             for name, part in adjoint.route.ways[group.argument].old:
-                factor = adjoint.values([part], start, stop)[0]
+                factor = adjoint.values([part], start + 1, min(stop + 1, T), taken=True)[0]
+                if isinstance(factor, Tensor) and factor.dim() == 3 and stop == T:
+                    factor = torch.cat([factor, torch.zeros_like(factor[:1])])  # nothing comes to the last step
                 for block in group.blocks:
-                    value = passed.parts[block]
                     same = isinstance(factor, float) and factor == 1.0
-                    found.setdefault(block, {})[name] = value if same else value * factor
-        if self._whole:
-            return found
-        goes_on = adjoint.run.active[start:stop] & ~adjoint.run.fresh[start:stop]
-        nothing = passed.scale.new_zeros((), dtype=adjoint.run.input.dtype)
-        return {
-            label: {name: torch.where(goes_on, value, nothing) for name, value in parts.items()}
-            for label, parts in found.items()
-        }
+                    found.setdefault(block, {})[name] = parts[block] if same else parts[block] * factor
+        return found
 
-    def _one_earlier(self, value: Tensor, label: str, name: str, scale: Tensor) -> Tensor:
-        """What steps handed back, [n, B, S], at the steps it came to, in their scale."""
-        later = self._later
-        last = torch.zeros_like(value[0]) if later is None else later.parts[label][name]
-        after = torch.cat([scale[1:], scale[-1:] if later is None else later.scale[None]])
-        found = torch.cat([value[1:], last[None]])
-        shift = after - scale
-        return torch.ldexp(found, shift[..., None]) if shift.any() else found
+    def _scaled(self, values: dict[str, Tensor], shift: Tensor, start: int) -> dict[str, Tensor]:
+        """In each step's own scale; nothing from where a state was restored before the step after."""
+        if not self._whole:
+            after = self._goes_on[start + 1 : start + 1 + len(shift)]
+            after = torch.cat([after, after.new_zeros(len(shift) - len(after), *after.shape[1:])])
+            values = {name: torch.where(after, value, 0.0) for name, value in values.items()}
+        steps = shift.any(1).nonzero()[:, 0]
+        for value in values.values() if len(steps) else ():
+            value[steps] *= torch.exp2(shift[steps].to(value.dtype))[..., None]
+        return values
 
     def _read(self, scale: Tensor, start: int, stop: int) -> dict[str, Tensor]:
         """What the loss itself brings, by state."""
@@ -139,8 +127,13 @@ class _Arrivals:
             value = value[start:stop]
             if (self._source >= 0).any():
                 value = value * ((self._source < 0) | (self._source == steps))[..., None]
-            found[name] = value if self._whole else value * run.active[start:stop]
+            found[name] = value if self._whole else torch.where(run.active[start:stop], value, 0.0)
         for name, value in self._final.items():
             here = (self._last == steps)[..., None] * value
             found[name] = found[name] + here if name in found else here
-        return {name: torch.ldexp(v, -scale[..., None]) if scale.any() else v for name, v in found.items()}
+        if not scale.any():
+            return found
+        # Where a loss is added the scale is no lower than this.
+        scale = scale.clamp_min(-LARGEST_SHIFT[run.input.dtype])
+        factor = torch.exp2(-scale.to(run.input.dtype))[..., None]
+        return {name: value * factor for name, value in found.items()}

@@ -26,7 +26,7 @@ from headgate.inspection.stepped import Stepped
 
 
 class Stretch:
-    """What a reverse pass brought to steps start..stop.
+    """What a reverse pass brought to steps start..stop. All but the totals is to be asked for before the next stretch.
 
     Everything stands in units of 2**scale, which each gradient and row has for itself.
 
@@ -61,7 +61,7 @@ class Stretch:
         A path is the highway (no matrix crossed between a step and the next), a block of a recurrent matrix (it is
         crossed), or the readout (the loss's own derivative at that step).
         """
-        adjoint, arrived = self._back.adjoint, self._piece.arrived
+        adjoint, arrived = self._back.adjoint, self._piece.arrived()
         coefficient = self._coefficient
         active = adjoint.run.active[self.start : self.stop]
         everywhere, found = bool(active.all()), {}
@@ -69,7 +69,7 @@ class Stretch:
             seeds = {name: value[None] for name, value in arrived.get(label, {}).items()}
             reached = adjoint.sweep(seeds, coefficient, 1, within=True).totals.get(self.memory)
             value = torch.zeros_like(self.total[self.memory][0]) if reached is None else reached[0]
-            found[label] = value if everywhere else value * active
+            found[label] = value if everywhere else torch.where(active, value, 0.0)
         return found
 
     @cached_property

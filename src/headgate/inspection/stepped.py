@@ -74,7 +74,8 @@ class Stepped:
             scale[:, i] = self._scale
             self._hand_on(swept, start + i)
         arrivals = self._arrivals
-        return Piece(start, stop, total, scale, None if arrivals is None else arrivals.by_label())
+        arrived = None if arrivals is None else arrivals.by_label()
+        return Piece(start, stop, total, scale, None if arrivals is None else lambda: arrived)
 
     def _hand_on(self, swept: Sweep, t: int) -> None:
         """What the step before receives."""

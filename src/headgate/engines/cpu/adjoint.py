@@ -156,19 +156,24 @@ class Sources:
 class Passed:
     """What came to a stretch of steps, in units of 2**scale.
 
+    The way back uses the memory of all but the totals again in its next stretch, so they have to be asked for before.
+
     Attributes:
         total: by state, [R, n, B, S]; zero where a row takes no step.
         scale: [R, n, B], whole numbers.
-        parts: by recurrent block, what its product handed back from each step of the first gradient, [n, B, S]; empty if
-            not asked for.
-        along: by state, what each step of the first gradient handed back along the highway, [n, B, S]; empty likewise.
+        parts: tells by recurrent block what its product brought to each step from the one after it, of the first gradient,
+            [n, B, S], in units of 2**scale at the one after.
+        along: tells by state what came to each step along the highway from the one after it, likewise.
         column: tells a column of the way back, by its number: what came to an input part or a product, [R, n, B, S].
+
+    Raises:
+        RuntimeError: the next stretch is there.
     """
 
     total: dict[str, Tensor]
     scale: Tensor
-    parts: dict[str, Tensor]
-    along: dict[str, Tensor]
+    parts: Callable[[], dict[str, Tensor]]
+    along: Callable[[], dict[str, Tensor]]
     column: Callable[[int], Tensor]
 
 
@@ -188,6 +193,10 @@ class Way:
     ) -> None:
         self.kept, self.gradients, self._apart, self._scaling = kept, len(sources.which), apart, scaling
         sizes = kept.problem.sizes
+        self._cell, self._like = sizes.cell, kept.memory.new[0]
+        self._spaces: dict[str, Tensor] = {}
+        self.later: dict[str, Tensor] = {}
+        self._turn = 0
         self.steps, self._layout = adjoint(sizes.cell).steps, adjoint_layout(sizes, alone)
         self._parts = Columns([sizes.of(group.argument) for group in sizes.program.groups for _ in group.blocks])
         self._buffers = self._own_buffers(sources.cut_highway)
@@ -218,36 +227,55 @@ class Way:
     def through(self, start: int, stop: int) -> Passed:
         """Go back through steps start..stop, in the order of the run."""
         kept, R, rows = self.kept, self.gradients, self.kept.problem.rows
-        sizes, names = kept.problem.sizes, self.steps_told
         (early, late), (low, high) = kept.time(start, stop), kept.rows_of_steps(start, stop)
-        each = dict(zip(sizes.cell.state_names, sizes.states, strict=True))
-        like, count = kept.memory.new[0], (high - low) * R
-        found = {name: like.new_empty(count, padded(each[name.split()[1]])) for name in names}
-        found["columns"] = like.new_empty(max(count, rows.B * R), sizes.columns_of(self.steps).width)
+        columns, count = kept.problem.sizes.columns_of(self.steps), high - low
+        totals = {name: self._like.new_empty(count * R, width) for name, width in self._told("total").items()}
+        rooms = {name: _Room(self, name, R, count, width) for name, width in self._told("along").items()}
+        if self._apart:
+            rooms["apart"] = _Room(self, "apart", 1, count, self._parts.width)
+        told = totals | {name: room.own for name, room in rooms.items()}
+        told["columns"] = self.space("columns", max(count, rows.B) * R, columns.width)
         scales = torch.zeros(late - early, rows.B, R, dtype=torch.int32)
-        parts = like.new_empty(high - low, self._parts.width) if self._apart else None
-        first, last = (early, late) if rows.reverse else (rows.T - late, rows.T - early)
-        self._run(found, scales, parts, first, last)
-
-        def told(kind: str, gradients: int) -> dict[str, Tensor]:
-            there = {name: found[f"{kind} {name}"][:, :size] for name, size in each.items() if f"{kind} {name}" in found}
-            return {name: kept.in_order(value, start, stop, R)[:gradients] for name, value in there.items()}
-
-        columns = sizes.columns_of(self.steps)
-        blocks = block_numbers(sizes.cell) if self._apart else {}
+        self._run(told, scales, *((early, late) if rows.reverse else (rows.T - late, rows.T - early)))
+        arrived = {name: room.arrived(start, stop) for name, room in rooms.items()}
+        self._turn += 1
         return Passed(
-            told("total", R),
+            {n: kept.in_order(totals[f"total {n}"][:, :size], start, stop, R) for n, size in self._sizes(totals, "total")},
             self._scales_in_order(scales, start, stop),
-            {block: kept.in_order(self._parts.view(parts, k), start, stop)[0] for block, k in blocks.items()},
-            {name: value[0] for name, value in told("along", 1).items()},
-            lambda k: kept.in_order(columns.view(found["columns"][:count], k), start, stop, R),
+            self._now(lambda: {b: self._block(arrived["apart"], k) for b, k in block_numbers(self._cell).items()}),
+            self._now(lambda: {n: arrived[f"along {n}"][..., :size] for n, size in self._sizes(arrived, "along")}),
+            self._now(lambda k: kept.in_order(columns.view(told["columns"][: count * R], k), start, stop, R)),
         )
 
-    @property
-    def steps_told(self) -> list[str]:
-        """What is stored at every step, by the names of the layout's buffers."""
-        kinds = ("total ", "along ") if self._apart else ("total ",)
-        return [name for name in self._layout.buffers if name.startswith(kinds)]
+    def space(self, name: str, rows: int, width: int) -> Tensor:
+        """Memory of a stretch, which the next uses again: fresh memory costs about as much as what is written there."""
+        found = self._spaces.get(name)
+        if found is None or len(found) < rows:
+            found = self._spaces[name] = self._like.new_empty(rows, width)
+        return found[:rows]
+
+    def _now(self, tell: Callable) -> Callable:
+        turn = self._turn
+
+        def told(*arguments):
+            if self._turn != turn:
+                raise RuntimeError("this stretch of a reverse pass was left; ask it before the next one is made.")
+            return tell(*arguments)
+
+        return told
+
+    def _told(self, kind: str) -> dict[str, int]:
+        """What is stored at every step, by the names of the layout's buffers, and how wide."""
+        each = zip(self._cell.state_names, self.kept.problem.sizes.states, strict=True)
+        wanted = kind == "total" or self._apart
+        return {f"{kind} {n}": padded(size) for n, size in each if wanted and f"{kind} {n}" in self._layout.buffers}
+
+    def _sizes(self, found: Mapping[str, Tensor], kind: str) -> list[tuple[str, int]]:
+        each = zip(self._cell.state_names, self.kept.problem.sizes.states, strict=True)
+        return [(name, size) for name, size in each if f"{kind} {name}" in found]
+
+    def _block(self, arrived: Tensor, k: int) -> Tensor:
+        return arrived[..., self._parts.start[k] : self._parts.start[k] + self._parts.sizes[k]]
 
     def _own_buffers(self, cut_highway: frozenset[int]) -> dict[str, Tensor]:
         """All but what a stretch brings, by the names of the layout."""
@@ -290,7 +318,7 @@ class Way:
             for name, size in each
         ]
         largest = torch.stack([end.abs().amax(-1) for end in ends]).amax(0)
-        exponent = torch.frexp(largest).exponent
+        exponent = torch.frexp(largest).exponent.clamp_min(self._scaling.lowest)
         scale = torch.where((exponent.abs() > self._scaling.room) & largest.isfinite(), exponent, 0)
         self._firsts = [like.new_zeros(*shape, padded(size)) for size in sizes.states]
         idle = slice(rows.began * self.gradients, None)
@@ -316,10 +344,10 @@ class Way:
 
     # --- the call -------------------------------------------------------------------------------------------------
 
-    def _run(self, found: dict[str, Tensor], scales: Tensor, parts: Tensor | None, first: int, last: int) -> None:
+    def _run(self, told: dict[str, Tensor], scales: Tensor, first: int, last: int) -> None:
         """Have the library go back through some steps, counted from the end of the run."""
-        run = run_of(self.kept.problem, self._layout, self._buffers | found, self._states, keep=True, back=True)
-        after = torch.empty_like(self._scale)
+        run = run_of(self.kept.problem, self._layout, self._buffers | told, self._states, keep=True, back=True)
+        after, parts = torch.empty_like(self._scale), told.get("apart")
         call = library.Following(
             ctypes.pointer(run),
             first,
@@ -359,3 +387,39 @@ class Way:
             sets = value.stride(0) if value.dim() == 4 else 0
             found.append(library.Local(start, sets, -step if reverse else step, value.stride(-2), size))
         return library.array_of(library.Local, len(found))(*found)
+
+
+class _Room:
+    """Memory for what each step hands to the one before it, and of the step after the stretch.
+
+    Args:
+        way: whose it is.
+        name: of what.
+        gradients: rows of each row of the batch.
+        count: packed rows of the stretch.
+        width: numbers a row.
+    """
+
+    def __init__(self, way: Way, name: str, gradients: int, count: int, width: int) -> None:
+        self._way, self._name, self._gradients = way, name, gradients
+        rows = way.kept.problem.rows
+        self._step, self._own = rows.B * gradients, count * gradients
+        # The step after the stretch lies where its time is, so that of a whole run all steps lie together.
+        self._behind = self._step if rows.reverse else 0
+        self._whole = way.space(name, self._own + self._step, width)
+        self.own = self._whole[self._behind : self._behind + self._own]
+
+    def arrived(self, start: int, stop: int) -> Tensor:
+        """Of the first gradient, what came to each step of the stretch from the one after it, [n, B, width]."""
+        kept, later = self._way.kept, self._way.later
+        if not kept.whole:
+            own = kept.in_order(self.own, start, stop, self._gradients)[0]
+            last = later.get(self._name, torch.zeros_like(own[0]))
+            later[self._name] = own[0].clone()
+            return torch.cat([own[1:], last[None]])
+        edge = self._whole[: self._step] if self._behind else self._whole[self._own :]
+        first = self.own[-self._step :] if self._behind else self.own[: self._step]
+        own, last = first.clone(), later.get(self._name)
+        edge.zero_() if last is None else edge.copy_(last)
+        later[self._name] = own
+        return kept.in_order(self._whole, start, stop + 1, self._gradients)[0][1:]
