@@ -76,7 +76,10 @@ class adjoint_worker : scaled_walk<T> {
     return sum;
   }
   // Results that a tile's row and unit has room for: every block's, their sum, and what is handed on of it.
-  int64_t memory_of(const hg_pass& pass) const { return panels_of(pass) + (call_.apart ? 2 * pass.n_products : 0); }
+  int64_t memory_of(const hg_pass& pass) const {
+    const int64_t blocks = panels_of(pass);
+    return blocks + (call_.apart ? 2 * pass.n_products : 0);
+  }
 
   T* sum_of(int32_t mean, int64_t thread) const {
     return sums_ + (int64_t{mean} * mine_.threads + thread) * run_.B * R_;
@@ -247,7 +250,8 @@ class adjoint_worker : scaled_walk<T> {
         parts = static_cast<T*>(call_.parts) + this->relative(rows.from + r / R_) * call_.parts_stride + units.from;
       add_blocks(blocks, size, units.size(), memory + r * width, sum_[k] + r * width, 0, parts, block_[k]);
       if (call_.cut)
-        add_blocks(blocks, size, units.size(), memory + r * width, handed_[k] + r * width, call_.cut[r % R_], nullptr, block_[k]);
+        add_blocks(blocks, size, units.size(), memory + r * width, handed_[k] + r * width, call_.cut[r % R_], nullptr,
+                   block_[k]);
     }
     return memory + (blocks + 2) * size;
   }

@@ -17,6 +17,7 @@ TILES = {
     "amx": (["-DHG_TILES=amx_tiles", "-DHG_AMX", "-DTRAP_AT_START"], ["tests/trap.cpp"]),
 }
 STACK = ["tests/stack_driver.cpp", "stack.cpp"]
+ADJOINT = ["tests/adjoint_driver.cpp", "adjoint.cpp", "pack.cpp", "threads.cpp"]
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
@@ -64,6 +65,33 @@ def test_products_by_tiles_are_clean(tiles, sanitizer, tmp_path):
         pytest.skip("AMX's instructions are trapped on Linux on x86-64 alone")
     done = run(build(tmp_path, tiles, sanitizer), 10)
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
+def test_the_way_back_of_the_watch_is_clean(sanitizer, tmp_path):
+    isa = library.instructions() if library.library() else "portable"
+    done = run(build(tmp_path, isa, sanitizer, names=ADJOINT), 60)
+    assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "complaint"),
+    [
+        ("adjoint.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
+        ("include/scales.h", "std::ldexp(value[u], -shift)", "value[u]", "trial"),
+        ("include/scales.h", "source >= 0 && source != at_", "false", "trial"),
+        ("adjoint.cpp", "if (!(cut >> (first + b) & 1))", "", "trial"),
+        ("adjoint.cpp", "r % R_ == 0)", "true)", "trial"),
+        ("adjoint.cpp", "blocks + (call_.apart ? 2 * pass.n_products : 0)", "blocks", "heap-buffer-overflow"),
+    ],
+    ids=["no barrier", "a lost scale", "every step's loss", "nothing cut", "another's parts", "too little memory"],
+)
+def test_a_way_back_with_a_mistake_is_not(file, right, wrong, complaint, tmp_path):
+    copy = copy_with(tmp_path, file, right, wrong)
+    sanitizer = SANITIZERS["threads" if complaint == "data race" else "memory"]
+    done = run(build(tmp_path, "portable", sanitizer, copy, ADJOINT), 60)
+    assert done.returncode != 0
+    assert complaint in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)

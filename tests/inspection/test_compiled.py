@@ -7,13 +7,25 @@ import torch
 from comparing import assert_all_close
 from inspection.arrows import by_hand
 from inspection.knock_out import told
-from inspection.watching import CELLS, EXACT, LENGTHS, B, I, T, assert_as_unrolled, layer_of, one_layer_run, resets
-from inspection.watching import unrolled, watched
+from inspection.watching import (
+    CELLS,
+    EXACT,
+    LENGTHS,
+    B,
+    I,
+    T,
+    assert_as_unrolled,
+    layer_of,
+    one_layer_run,
+    resets,
+    unrolled,
+    watched,
+)
 from nn.layer_runs import normal, states_for
 
 import headgate as hg
 from headgate.engines.cpu import adjoint as engine
-from headgate.engines.cpu import library
+from headgate.engines.cpu import kept, library
 from headgate.inspection import compiled, recompute
 from headgate.inspection.adjoint import COMPILED, HIGHWAY, TORCH, Adjoint
 from headgate.inspection.flow import Back, Loss
@@ -21,7 +33,8 @@ from headgate.inspection.flow import Back, Loss
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the compiled library was not built here")
 # One cell of each kind: states, stages, projections, normalised, with masks.
 KINDS = ("lstm", "gru", "rnn", "reset_before_gru", "peephole_lstm", "lstmp", "greff_fgrp")
-WRAPPED = {"layer_norm": {"layer_norm": True}, "zoneout": {"zoneout": 0.3}, "both": {"layer_norm": True, "zoneout": 0.3}}
+WRAPPED = {"layer_norm": {"layer_norm": True}, "zoneout": {"zoneout": 0.3}}
+WRAPPED["both"] = WRAPPED["layer_norm"] | WRAPPED["zoneout"]
 SHAPES = {"whole": {}, "lengths": {"lengths": LENGTHS}, "resets": {"reset": resets()}}
 SHAPES["both"] = SHAPES["lengths"] | SHAPES["resets"]
 
@@ -73,7 +86,7 @@ def compare_ways(run, loss, tolerance=EXACT):
     assert_all_close({name: actual[name] for name in expected}, expected, tolerance)
 
 
-@pytest.mark.parametrize("at_once", [1, 200, 10**9], ids=["a step at once", "some steps", "all steps"])
+@pytest.mark.parametrize("at_once", [1, 4000, 10**9], ids=["a step at once", "some steps", "all steps"])
 @pytest.mark.parametrize("direction", ["l0", "l0_reverse"])
 @pytest.mark.parametrize("arguments", SHAPES.values(), ids=SHAPES)
 def test_both_ways_say_the_same(arguments, direction, at_once, monkeypatch):
@@ -133,7 +146,7 @@ def test_what_nobody_kept_is_gone_through_by_torch_and_says_so():
     adjoint = Adjoint(run)
     assert (adjoint.way, adjoint.why) == (TORCH, "the compiled engine did not run it, or kept nothing of it")
     assert repr(adjoint) == f"Adjoint(LSTM, T={T}, B={B}, by torch's operations: {adjoint.why})"
-    with pytest.raises(RuntimeError, match=r'^Adjoint: way="compiled" cannot be taken: the compiled engine did not run'):
+    with pytest.raises(RuntimeError, match=r'^Adjoint: way="compiled" cannot be taken: the compiled engine did not'):
         Adjoint(run, COMPILED)
 
 
@@ -198,13 +211,13 @@ def with_sources(monkeypatch, change):
 
 
 def test_recurrent_matrices_the_wrong_way_round(monkeypatch):
-    right = engine.packed
+    right = kept.packed
 
     def wrong(weight, bias, rows, blocks, *rest, **named):
         turned = torch.cat([block.T for block in weight.chunk(blocks)]).contiguous()
         return right(turned, bias, rows, blocks, *rest, **named)
 
-    monkeypatch.setattr(engine, "packed", wrong)
+    monkeypatch.setattr(kept, "packed", wrong)
     refused(["l1: grad c", "l0: grad h"], compare_totals)
     refused([f"path {gate}" for gate in "ifgo"], compare_paths)
 
@@ -254,13 +267,13 @@ def test_a_highway_that_takes_the_gates_along(monkeypatch):
 
 def test_what_came_at_another_step(monkeypatch):
     """What a step got from the one after it, told of the one after."""
-    right = engine.Kept.in_order
+    right = kept.Kept.in_order
 
     def wrong(self, values, start, stop, gradients=1):
         found = right(self, values, start, stop, gradients)
         return found.roll(1, 1) if found.shape[1] == T + 1 else found
 
-    monkeypatch.setattr(engine.Kept, "in_order", wrong)
+    monkeypatch.setattr(kept.Kept, "in_order", wrong)
     refused(["path i", "path highway"], compare_paths)
 
 

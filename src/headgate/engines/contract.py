@@ -102,7 +102,7 @@ class Result:
         output: the first state at every step, [T, B, O]; zero past a row's end.
         final: each row's states after its last step, in the cell's order and in the dtype they came in.
         states: every state at every step by name, [T, B, ...], if asked for; frozen past a row's end.
-        kept: a `headgate.engines.cpu.adjoint.Kept` from the engine that has it, if asked for.
+        kept: a `headgate.engines.cpu.kept.Kept` from the engine that has it, if asked for.
     """
 
     output: Tensor

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headgate.engines.cpu.adjoint import Kept
+from headgate.engines.cpu.kept import Kept
 from headgate.graph import Node, evaluate
 from headgate.graph.expression import in_order
 from headgate.inspection.backstep import HIGHWAY as HIGHWAY
@@ -187,8 +187,8 @@ class Adjoint:
         Args:
             nodes: expressions of the graph.
             start, stop: which steps, in the order of the run.
-            taken: ask only about steps that rows take; elsewhere there may be anything. Otherwise there is what the step
-                would have had.
+            taken: ask only about steps that rows take; elsewhere there may be anything. Otherwise there is what the
+                step would have had.
         """
         nodes, kept = list(nodes), self.run.kept
         known: dict[Node, Tensor | float] = {}

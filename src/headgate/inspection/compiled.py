@@ -12,8 +12,8 @@ from headgate.inspection.adjoint import HIGHWAY, READOUT, Adjoint
 from headgate.inspection.loss import LARGEST_SHIFT, RESCALED_EVERY, Loss, last_steps
 from headgate.inspection.piece import Piece
 
-# So many numbers are brought by one stretch: few beside what a run holds, and near the processor.
-AT_ONCE = 6_000_000
+# So many bytes are brought by one stretch: few beside what a run holds, and near the processor.
+AT_ONCE = 24_000_000
 
 Arrived = dict[str, dict[str, Tensor]]
 
@@ -46,7 +46,7 @@ class Compiled:
     def stretches(self) -> list[tuple[int, int]]:
         """Pieces of time, (start, stop), from the beginning."""
         T = len(self._adjoint.run.input)
-        length = max(1, AT_ONCE // max(1, self._way.numbers_a_step))
+        length = max(1, AT_ONCE // max(1, self._way.bytes_a_step))
         return [(start, min(start + length, T)) for start in range(0, T, length)]
 
     def initial(self) -> dict[str, Tensor]:

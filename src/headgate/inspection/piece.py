@@ -16,8 +16,8 @@ class Piece:
         start, stop: which steps, in the order of the run.
         total: by state, [R, n, B, S]; zero where a row takes no step.
         scale: [R, n, B], whole numbers.
-        arrived: tells what came to the states of the first gradient from outside the step, by path and state, [n, B, S];
-            None if not asked for.
+        arrived: tells what came to the states of the first gradient from outside the step, by path and state,
+            [n, B, S]; None if not asked for.
         inputs: tells what came to a gate's input part, [R, n, B, H]; None if it has to be found from the totals.
         products: tells what came to a recurrent block's product, [R, n, B, rows]; None likewise.
     """

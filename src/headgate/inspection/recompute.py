@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from headgate.engines import Call, choose, engine_named, step_masks
-from headgate.engines.cpu.adjoint import Kept
+from headgate.engines.cpu.kept import Kept
 from headgate.graph.program import program
 from headgate.inspection.adjoint import Run
 from headgate.inspection.layers import Opened, disagreement, in_users_order, open_call, run_layers

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headgate.cells import Cell
-from headgate.engines.cpu.adjoint import Kept
+from headgate.engines.cpu.kept import Kept
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
 
     Args:
         sizes: of a run that kept its values.
-        alone: follow what the highway alone would bring to the memory, through no product but those that link new states.
+        alone: follow what the highway alone would bring to the memory, through no product but those that link new
+            states.
     """
     whole, cell = adjoint(sizes.cell), sizes.cell
     steps, groups = whole.steps, sizes.program.groups

@@ -10,9 +10,9 @@ from torch import Tensor
 from headgate.engines import eager
 from headgate.engines.contract import Call, Result, as_dtype, wide
 from headgate.engines.cpu import library
-from headgate.engines.cpu.adjoint import Kept
 from headgate.engines.cpu.back import run_back
 from headgate.engines.cpu.buffers import without_padding
+from headgate.engines.cpu.kept import Kept
 from headgate.engines.cpu.layout import sizes_of
 from headgate.engines.cpu.rows import Rows, rows_of
 from headgate.engines.cpu.run import Memory, Problem, run_forward
