@@ -12,7 +12,7 @@ from headgate.engines.cpu.layout import Layout, Sizes
 from headgate.engines.cpu.library import Place, Product
 from headgate.graph.adjoint import adjoint
 from headgate.graph.expression import Node
-from headgate.graph.program import Pass, Store, program
+from headgate.graph.program import Backward, Pass, Store, program
 
 
 @cache
@@ -58,20 +58,14 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
         if namespace in ("dv", "dw") and name in item.products:
             where = library.PRODUCT if namespace == "dv" else library.HANDED
             return layout.place(where, index=item.products.index(name))
-        for earlier in steps.passes:
-            for store in earlier.stores:
-                if store.kind == "total" and store.value is node and earlier.level < item.level:
-                    return target(store)
-        return layout.made_on_the_way(steps, node, item, kept)
+        told = _told_before(steps, node, item)
+        return layout.made_on_the_way(steps, node, item, kept) if told is None else target(told)
 
     def target(store: Store) -> Place:
         if store.kind in ("total", "along"):
             wanted = not alone or (store.kind == "total" and store.key == cell.memory)
-            return each(store.kind, store.key) if wanted or _read_again(store) else aside()
+            return each(store.kind, store.key) if wanted or _is_read(steps, store) else aside()
         return layout.found_on_the_way(steps, store, kept)
-
-    def _read_again(store: Store) -> bool:
-        return any(store.value in item.reads and item.level > 0 for item in steps.passes) and store.value.kind != "leaf"
 
     multiplied = set(steps.blocks.values())
 
@@ -82,6 +76,17 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
     passes = tuple(replace(item, products=tuple(k for k in item.products if k in followed)) for item in steps.passes)
     layout.set_passes("adjoint", passes, product, read, target, barrier)
     return layout
+
+
+def _told_before(steps: Backward, node: Node, item: Pass) -> Store | None:
+    """The total that an earlier pass than this one has stored and that is this value."""
+    stores = (store for earlier in steps.passes if earlier.level < item.level for store in earlier.stores)
+    return next((store for store in stores if store.kind == "total" and store.value is node), None)
+
+
+def _is_read(steps: Backward, store: Store) -> bool:
+    """Whether a later pass reads what is stored, which is no carried gradient that lies elsewhere too."""
+    return store.value.kind != "leaf" and any(store.value in item.reads for item in steps.passes if item.level)
 
 
 @cache
