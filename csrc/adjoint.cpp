@@ -233,10 +233,13 @@ class adjoint_worker : scaled_walk<T> {
           }
           hg_product one = product;
           one.segments = 1;
+          const T* const next = task.next;
           for (int s = 0; s < product.segments; ++s) {
+            const T* const after = weight + product.length[s] * panels * HG_BLOCK;
             for (int p = 0; p < panels; ++p) task.result[p] = at[p] + s * size;
+            products::announce(task, s + 1 < product.segments ? after : next);
             multiplied.strip(one, task, weight, panels, count);
-            weight += product.length[s] * panels * HG_BLOCK;
+            weight = after;
             ++one.start, ++one.length;
           }
         });
