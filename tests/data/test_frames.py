@@ -38,7 +38,7 @@ def test_every_form_of_a_table_says_the_same(tmp_path):
         frame = read_frame(path)
         assert frame.names == ["ds", "y", "name"], path
         np.testing.assert_array_equal(frame.numbers("y"), [1.5, np.nan, 300.0], err_msg=str(path))
-        assert frame.text("name").to_list() == ["a", "b", "c"]
+        assert frame.table["name"].to_list() == ["a", "b", "c"]
         assert frame.has_numbers("y") and not frame.has_numbers("name") and not frame.has_numbers("ds")
 
 

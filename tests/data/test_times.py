@@ -21,7 +21,7 @@ from headgate.data.times import (
 
 
 def frame_of(cells):
-    return Frame(Path("t.csv"), pl.DataFrame({"ds": [str(cell) for cell in cells]}), np.arange(len(cells)) + 2)
+    return Frame(Path("t.csv"), pl.DataFrame({"ds": [str(cell) or None for cell in cells]}), np.arange(len(cells)) + 2)
 
 
 def frequency_of(cells):

@@ -31,7 +31,7 @@ class Frame:
 
     Attributes:
         path: of the file.
-        table: its columns as text, as it was written.
+        table: its columns as text without blanks around it, null where a cell holds nothing.
         rows: the line of each row in the file, or its number from 1 where there are no lines, [rows].
         lines: whether there are.
         decimal_comma: whether 3,5 is three and a half, as in files that separate columns by semicolons.
@@ -56,10 +56,9 @@ class Frame:
 
     def has_numbers(self, name: str) -> bool:
         """Whether most of the cells that hold something hold numbers; true where no cell holds anything."""
-        empty = _empty(self.table[name])
-        held = len(empty) - int(empty.sum())
-        numbers = int((self._cast(name).is_not_null() & ~empty).sum())
-        return held == 0 or numbers > MOSTLY * held
+        cells = self.table[name]
+        held = len(cells) - cells.null_count()
+        return held == 0 or len(cells) - self._cast(name).null_count() > MOSTLY * held
 
     def numbers(self, name: str) -> np.ndarray:
         """A column as float64, NaN where a cell is missing, [rows].
@@ -67,16 +66,14 @@ class Frame:
         Raises:
             DataError: a cell is no number, or one beyond LARGEST; said with line and column.
         """
-        cells = self.table[name]
-        empty, cast = _empty(cells), self._cast(name)
-        wrong = (cast.is_null() & ~empty).to_numpy()
-        if wrong.any():
-            row = int(wrong.argmax())
+        cells, cast = self.table[name], self._cast(name)
+        if cast.null_count() > cells.null_count():
+            row = int((cast.is_null() & cells.is_not_null()).to_numpy().argmax())
             raise DataError(
                 f"{self.place(row, name)}: {shown(cells[row])} is no number; mend the cell, or leave it empty if the "
                 "value is missing."
             )
-        values = cast.set(empty, None).fill_null(float("nan")).to_numpy()
+        values = cast.fill_null(float("nan")).to_numpy()
         large = np.abs(values) > LARGEST
         if large.any():
             row = int(large.argmax())
@@ -84,13 +81,8 @@ class Frame:
             raise DataError(f"{self.place(row, name)}: {shown(cells[row])} is {size}; numbers go up to {LARGEST:g}.")
         return values.astype(np.float64)
 
-    def text(self, name: str) -> pl.Series:
-        """A column as strings without blanks around them, null where a cell is missing."""
-        words = self.table[name].str.strip_chars()
-        return words.set(_empty(words), None)
-
     def _cast(self, name: str) -> pl.Series:
-        cells = self.table[name].str.strip_chars()
+        cells = self.table[name]
         if self.decimal_comma:
             cells = cells.str.replace(",", ".", literal=True)
         return cells.cast(pl.Float64, strict=False)
@@ -131,7 +123,7 @@ def read_frame(path: str | Path, known: frozenset[str] = frozenset(), most: int 
     numbers = np.concatenate(places)
     lines = bool(numbers[0])
     numbers = numbers if lines else np.arange(1, len(numbers) + 1)
-    return Frame(Path(path), pl.concat(parts, rechunk=True), numbers, lines, table.separator == ";")
+    return Frame(Path(path), _cleaned(pl.concat(parts, rechunk=True)), numbers, lines, table.separator == ";")
 
 
 def shown(cell: object) -> str:
@@ -156,8 +148,9 @@ def _as_text(value: Any, name: str, place: Place) -> str | None:
     return str(int(value)) if isinstance(value, bool) else None if value is None else str(value)
 
 
-def _empty(cells: pl.Series) -> pl.Series:
-    return cells.is_null() | cells.str.strip_chars().str.to_lowercase().is_in(MISSING)
+def _cleaned(table: pl.DataFrame) -> pl.DataFrame:
+    cells = pl.all().str.strip_chars()
+    return table.with_columns(pl.when(cells.str.to_lowercase().is_in(MISSING)).then(None).otherwise(cells).name.keep())
 
 
 def _is_number(text: str) -> bool:

@@ -161,7 +161,7 @@ def read_times(frame: Frame, name: str) -> Times:
     Raises:
         DataError: a cell is missing, or no time of the form that most cells have; said with line and column.
     """
-    text = frame.text(name)
+    text = frame.table[name]
     if text.null_count():
         row = int(text.is_null().to_numpy().argmax())
         raise DataError(f"{frame.place(row, name)} is empty, but every row needs a time.")
@@ -188,7 +188,7 @@ def read_times(frame: Frame, name: str) -> Times:
 
 def looks_like_times(frame: Frame, name: str) -> bool:
     """Whether most cells of a column are dates."""
-    return _as_dates(frame.text(name).head(1000)) is not None
+    return _as_dates(frame.table[name].head(1000)) is not None
 
 
 def written(value: float, kind: str, whole_days: bool = False) -> str | int | float:

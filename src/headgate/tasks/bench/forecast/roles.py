@@ -77,9 +77,9 @@ def _named(frame: Frame, known: tuple[str, ...], taken: set[str | None]) -> str 
 
 
 def _guess_time(frame: Frame, taken: set[str]) -> str | None:
-    free = [name for name in frame.names if name not in taken]
-    dated = next((name for name in free if looks_like_times(frame, name)), None)
-    return _named(frame, TIMES, taken) or dated or _named(frame, COUNTERS, taken)
+    named = _named(frame, TIMES, taken)
+    dated = (name for name in frame.names if name not in taken and looks_like_times(frame, name))
+    return named or next(dated, None) or _named(frame, COUNTERS, taken)
 
 
 def _guess_series(frame: Frame, taken: set[str | None]) -> str | None:

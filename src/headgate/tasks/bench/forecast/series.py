@@ -128,7 +128,7 @@ def _parse(frame: Frame, roles: Roles, wanted: Sequence[str]) -> _Rows:
     if roles.series is None:
         names = np.full(count, frame.path.name.split(".")[0], object)
     else:
-        text = frame.text(roles.series)
+        text = frame.table[roles.series]
         if text.null_count():
             row = int(text.is_null().to_numpy().argmax())
             raise DataError(f"{frame.place(row, roles.series)} is empty, but every row needs the name of its series.")
@@ -141,7 +141,7 @@ def _parse(frame: Frame, roles: Roles, wanted: Sequence[str]) -> _Rows:
 def _static_column(frame: Frame, name: str) -> list:
     if frame.has_numbers(name):
         return [None if np.isnan(value) else float(value) for value in frame.numbers(name)]
-    return frame.text(name).to_list()
+    return frame.table[name].to_list()
 
 
 def _with_future(rows: _Rows, roles: Roles, options: Options) -> _Rows:
