@@ -21,10 +21,10 @@ later of two clues alone gives exactly half of chance, in the adding problem and
                                 in more than half of the steps; unsaid, it is missed if one of these holds of all steps
     EXPLODING, examined         right if that holds of the 300 steps that follow
     SHORT MEMORY BY DESIGN      wrong if the network had learnt when it was examined: then it does remember
-    REMEMBERS                   right if, on 512 other sequences, a memory of one step less than the task needs costs
-                                more than a hundredth of what was learnt (of the loss, where nothing was), 95 %
-                                interval; layers without a highway are left out. How many of those runs had learnt at
-                                the end, which is more than it says, stands below the table.
+    REMEMBERS                   right if, on 512 other sequences, a memory of one step less than the task needs, at the
+                                first step that is read, costs more than a hundredth of what was learnt (of the loss,
+                                where nothing was), 95 % interval; layers without a highway are left out. How many of
+                                those runs had learnt at the end, which is more than it says, stands below the table.
     CONSTANT, in training       right if the same is said of the gate when it is examined; each gate is one case
     CONSTANT, examined          right if the same rule says so on 64 other sequences; each gate is one case
     DECORATIVE                  right if, on 512 other sequences, neither the gate's mean nor another row's gate costs

@@ -214,8 +214,9 @@ def examined(network: nn.Module, task: Task) -> Row:
 
 def _used_again(network: nn.Module, task: Task, fresh: Sequence[Batch]) -> list[float | None]:
     """What a memory that lacks just what the task needs costs on fresh sequences, beyond what counts as nothing: low,
-    middle, high."""
-    curve = use_curve(network, fresh, losses_of(task), [task.needs_lag], task.baseline()["loss"])
+    middle, high. The first step that is read has the shortest memory."""
+    lag = task.needs_lag + task.reads - 1
+    curve = use_curve(network, fresh, losses_of(task), [lag], task.baseline()["loss"])
     return [_number(float(value) - curve.allowed) for value in curve.excess[0]]
 
 

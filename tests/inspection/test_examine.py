@@ -257,6 +257,32 @@ def test_causes_that_share_their_runs_are_what_each_is_alone(batches):
         np.testing.assert_allclose(ends, reset, rtol=1e-5, atol=1e-6)
 
 
+def reading(*steps):
+    """A loss that reads these outputs of a layer."""
+    return lambda model, x: model(x)[0][list(steps)].square().sum((0, 2))
+
+
+READINGS = {
+    "the last step": (nn.GRU(I, H), reading(-1), False, 4),
+    "the last three": (nn.GRU(I, H), reading(-3, -1), False, 6),
+    "as many as leave nothing to cut": (nn.GRU(I, H), reading(2, -1), False, None),
+    "every step, at every step": (nn.GRU(I, H), reading(*range(T)), True, 4),
+    "the last step of two layers": (nn.LSTM(I, H, 2), reading(-1), False, 4),
+    "the end of a reverse direction is its beginning": (nn.GRU(I, H, bidirectional=True), reading(-1), False, 4),
+    "a final state": (nn.GRU(I, H), lambda model, x: model(x)[1][0].square().sum(-1), False, 4),
+}
+
+
+@pytest.mark.parametrize(("layer", "loss", "every_step", "judged"), READINGS.values(), ids=READINGS)
+def test_a_cut_is_judged_so_far_before_the_first_step_that_is_read(layer, loss, every_step, judged):
+    input = batch()[0].transpose(0, 1)
+    for record in examine(
+        layer, [input], loss, needs_lag=4, verify=0, every_step=every_step, dynamics=False
+    ).records.values():
+        assert record.facts["horizons"]["used"]["judged"] == judged
+        assert judged is None or judged in record.arrays["use_lags"]
+
+
 @pytest.mark.parametrize("causes", (False, True))
 def test_numbers_depend_on_the_seed_alone(causes):
     model = Tagger(nn.LSTM(I, H, batch_first=True))

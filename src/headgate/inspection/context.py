@@ -123,11 +123,12 @@ def used(
     *,
     every_step: bool = False,
     needs_lag: int | None = None,
+    further: Sequence[int] = (),
     resamples: int = RESAMPLES,
 ) -> UseCurve:
-    """`use_curve` within trials that are already under way."""
+    """`use_curve` within trials that are already under way, of `further` lags as well."""
     _refuse_chains(trials)
-    steps = _lags(lags, trials.longest, needs_lag)
+    steps = np.unique([*_lags(lags, trials.longest, needs_lag), *(lag for lag in further if lag < trials.longest)])
     if every_step:
         _refuse_reverse(trials)
         found = np.stack([_by_windows(trials, int(lag)) for lag in steps[:-1]] + [trials.base])

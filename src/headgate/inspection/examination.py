@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -233,13 +234,15 @@ def _with_causes(
     missing: dict[str, str] = {}
     needs_lag = next(iter(records.values())).facts["needs_lag"]
     doubtful = {name: units for name, record in records.items() if (units := _constant(record))}
+    judged = None if needs_lag is None else needs_lag + (0 if every_step else _reads(records) - 1)
     with trials:
         recordings, places = Recordings(trials), trials.places()
         gates = gates_held(recordings, places, chance=chance, seed=seed)
         units = units_held(recordings, places, verify, doubtful, chance, seed)
         del recordings
         try:
-            use = used(trials, None, chance, seed, every_step=every_step, needs_lag=needs_lag)
+            asked = {"every_step": every_step, "needs_lag": needs_lag}
+            use = used(trials, None, chance, seed, **asked, further=[] if judged is None else [judged])
             reset = reset_half_way(trials, chance, seed)
         except (RuntimeError, ValueError) as reason:
             use, reset, missing["use"] = None, None, str(reason)
@@ -250,7 +253,27 @@ def _with_causes(
         cell = record.facts["cell"]
         why = {"ablation": NO_GATES.format(cell=cell), "kill": f"{cell} has no memory of one value a unit"} | missing
         found[name] = _caused(record, gates.get(name), units.get(name), use, reset, why)
+        if use is not None and judged is not None:
+            found[name].facts["horizons"]["used"]["judged"] = judged if judged < trials.longest else None
     return found
+
+
+def _reads(records: dict[str, Record]) -> int:
+    """Steps from the first that the loss reads to the last, in the order of the run; the most of all modules.
+
+    A cut once before the end leaves each of them a memory of its own, the first the shortest; only if that reaches as
+    far as the task needs does what the cut costs tell of the steps that lie further back. What is read of the first
+    step hangs on no memory, and a layer below another is read by that one at every step.
+    """
+    spans: dict[tuple[str, bool], int] = {}
+    for name, record in records.items():
+        local, reverse = record.arrays.get("local_gradient"), record.facts["reverse"]
+        read = np.ones(record.facts["steps"], dtype=bool) if local is None else np.isfinite(local)
+        later = np.flatnonzero((read[::-1] if reverse else read)[1:])
+        span = len(read) - 1 - int(later[0]) if len(later) else 1
+        key = name.rpartition(".")[0], reverse
+        spans[key] = min(span, spans.get(key, span))
+    return max(spans.values())
 
 
 def _constant(record: Record) -> list[int]:

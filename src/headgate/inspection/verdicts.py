@@ -103,17 +103,20 @@ def _held(record: Record, gate: int, kind: str) -> rules.Interval | None:
 
 
 def _use(record: Record) -> dict[str, Any]:
-    """How much better than chance the loss is, and what a memory of just so many steps as the task needs costs, which
-    lacks what it needs; in the loss's own unit, None where that is not known or one sequence gives no interval."""
+    """How much better than chance the loss is, and what a memory costs that lacks what the task needs and no more; in
+    the loss's own unit, None where that is not known or one sequence gives no interval."""
     facts, need = record.facts, record.facts.get("needs_lag")
     told = facts.get("loss", {}).get("gain") or {}
     gain = tuple(told.get(end) for end in ("low", "middle", "high"))
     found = {"gain": None if None in gain else gain}
     if need is None or "use_lags" not in record.arrays:
         return found
-    at = np.flatnonzero(record.arrays["use_lags"] == need)
+    used = facts["horizons"]["used"]
+    # Where the loss reads several steps, the cut lies so far before the first of them.
+    judged = used.get("judged", need)
+    at = np.flatnonzero(record.arrays["use_lags"] == judged) if judged is not None else ()
     cut = tuple(map(float, record.arrays["use_loss"][at[0]])) if len(at) else None
-    return found | {"cut": cut, "nothing": facts["horizons"]["used"].get("allowed", 0.0)}
+    return found | {"cut": cut, "nothing": used.get("allowed", 0.0)}
 
 
 def _at(record: Record, values: np.ndarray, lag: int | None) -> float:
