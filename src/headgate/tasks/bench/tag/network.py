@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +49,7 @@ class Tagger(nn.Module):
     def __init__(self, encoding: dict[str, Any], options: Options, layers: Layers) -> None:
         super().__init__()
         words = len(Vocabulary.from_json(encoding["vocabulary"]))
-        self.words = nn.Embedding(words, options.embedding_size, padding_idx=Vocabulary.PADDING)
+        self.words = _embedding(words, options.embedding_size)
         chances = torch.full((words,), options.word_dropout)
         chances[torch.tensor(encoding["rare"], dtype=torch.long)] = options.rare_dropout
         self.register_buffer("dropped", chances, persistent=False)
@@ -58,7 +59,7 @@ class Tagger(nn.Module):
         self.characters = self.spelling = None
         if options.character_units:
             signs = len(Vocabulary.from_json(encoding["characters"]))
-            self.characters = nn.Embedding(signs, options.character_size, padding_idx=Vocabulary.PADDING)
+            self.characters = _embedding(signs, options.character_size)
             small = replace(layers, hidden_size=options.character_units, num_layers=1)
             self.spelling = small.make(options.character_size, bidirectional=True)
             width += 2 * self.spelling.output_size
@@ -96,8 +97,10 @@ class Tagger(nn.Module):
 
         A sentence with a tag that training does not have is asked for nothing: the field cannot score it.
         """
-        scores, tags = self(batch).float(), batch["tags"]
-        inside = _inside(batch)
+        return self._costs(self(batch).float(), batch)
+
+    def _costs(self, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        tags, inside = batch["tags"], _inside(batch)
         known = ((tags >= 0) | ~inside).all(0)
         with parametrize.cached():
             each = -self.field(scores, tags.clamp_min(0), inside, reduction="none")
@@ -107,6 +110,21 @@ class Tagger(nn.Module):
         """The likeliest tags of each sentence (Viterbi)."""
         with parametrize.cached():
             return self.field.decode(self(batch).float(), _inside(batch))
+
+    def judged(self, batch: Batch) -> tuple[list[list[int]], Tensor, Tensor]:
+        """What `best` and `costs` give, from one look at the sentences."""
+        scores = self(batch).float()
+        with parametrize.cached():
+            return self.field.decode(scores, _inside(batch)), *self._costs(scores, batch)
+
+
+def _embedding(count: int, size: int) -> nn.Embedding:
+    """Small at first, as in Ma & Hovy 2016: what a word is not yet known by does not drown how it is spelled."""
+    made = nn.Embedding(count, size, padding_idx=Vocabulary.PADDING)
+    with torch.no_grad():
+        made.weight.uniform_(-math.sqrt(3 / size), math.sqrt(3 / size))
+        made.weight[Vocabulary.PADDING] = 0
+    return made
 
 
 def _inside(batch: Batch) -> Tensor:

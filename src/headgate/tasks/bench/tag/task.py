@@ -79,9 +79,9 @@ class Tag(BenchTask):
         counted, sums, counts = _Judge(encoding), 0.0, 0.0
         with torch.no_grad():
             for batch in batches:
-                counted.add(batch, [[encoding["tags"][k] for k in row] for row in network.best(batch)])
-                each = network.costs(batch)
-                sums, counts = sums + each[0].sum().item(), counts + each[1].sum().item()
+                best, costs, asked = network.judged(batch)
+                counted.add(batch, [[encoding["tags"][k] for k in row] for row in best])
+                sums, counts = sums + costs.sum().item(), counts + asked.sum().item()
         return counted.counts.scores() | {"loss": sums / max(counts, 1)}
 
     def details(
