@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
+
 LOSS = "mean loss of an answer"
+# Columns where nobody says how many there are: in a file or a pipe.
+NARROWEST = 120
+
+
+def console() -> Console:
+    """Standard output; wide enough for a table where it is no terminal."""
+    found = Console(soft_wrap=True)
+    return found if found.is_terminal else Console(width=max(found.width, NARROWEST), soft_wrap=True)
 
 
 def number(value: float | None) -> str:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from headgate.cli._metrics import number, words_of
+from headgate.cli._metrics import console, number, words_of
 from headgate.cli._refusal import refusing
 from headgate.verbs import evaluation
 
@@ -32,15 +31,16 @@ def eval(
     if as_json:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
-        show(found, Console(soft_wrap=True))
+        show(found)
     return 0
 
 
-def show(found: dict[str, Any], console: Console) -> None:
+def show(found: dict[str, Any]) -> None:
     """A line a metric."""
+    out = console()
     table = Table("metric", "model", "baseline", "what it is", box=None, pad_edge=False)
     for name, value in found["metrics"].items():
         table.add_row(Text(name), number(value), number(found["baseline"].get(name)), Text(words_of(name, found)))
-    console.print(table)
-    console.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))
+    out.print(table)
+    out.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))
 

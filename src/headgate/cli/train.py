@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from headgate.cli._flags import with_settings
-from headgate.cli._metrics import number, words_of
+from headgate.cli._metrics import console, number, words_of
 from headgate.cli._refusal import refusing
 from headgate.training.bench_run import Run
 from headgate.training.processes import outside
@@ -45,11 +44,11 @@ def train(
     """
     ranks = outside()
     first = ranks is None or ranks[0] == 0
-    console = Console(soft_wrap=True)
+    screen = console()
 
     def say(sentence: str) -> None:
         if first:
-            console.print(Text(sentence))
+            screen.print(Text(sentence))
 
     try:
         with refusing():
@@ -70,7 +69,7 @@ def train(
         print(f"headgate train: {stopped or 'stopped; nothing was written.'}", file=sys.stderr)
         return INTERRUPTED
     if first:
-        show(run, console)
+        show(run)
     return 0
 
 
@@ -79,7 +78,7 @@ def with_flags(given: list[str]) -> Callable[..., int]:
     return with_settings(train, given)
 
 
-def show(run: Run, console: Console) -> None:
+def show(run: Run) -> None:
     """Metrics of the best model beside the baseline's."""
     parts = [part for part in ("validation", "test") if part in run.results]
     table = Table("metric", *parts, *(["baseline"] if parts else []), "what it is", box=None, pad_edge=False)
@@ -87,4 +86,4 @@ def show(run: Run, console: Console) -> None:
         columns = [number(run.results[part]["metrics"].get(name)) for part in parts]
         last = run.results[parts[-1]]
         table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words_of(name, last)))
-    console.print(table)
+    console().print(table)
