@@ -83,19 +83,22 @@ def compare(
         for seed, place in places.items():
             given = own | files | {"seed": seed, "minutes": limit, "out": place, "watch": watch}
             results.append(_facts(*alone(_train, data, asked.name, given | {"progress": False})))
-            say(f"{cell}, seed {seed}: {asked.score} {results[-1]['score']:.4g}, {results[-1]['seconds']:.1f} s.")
+            say(f"{cell}, seed {seed}: {asked.score} {number(results[-1]['score'])}, {results[-1]['seconds']:.1f} s.")
         found[cell] = {"hidden_size": results[0]["hidden_size"], "parameters": results[0]["parameters"]}
         found[cell] |= {name: summary([one[name] for one in results]) for name in NAMES}
         if matched == "time" and cell == cells[0]:
             limit = found[cell]["seconds"]["mean"] / 60.0
     facts = {"matched": _words(matched, cells[0]), "task": asked.name, "score": asked.score, "seeds": list(seeds)}
-    facts |= {"split": results[0]["split"], "cells": found}
-    atomic.write(out / RESULTS, as_json(facts))
-    atomic.write(out / TABLE, table(facts))
-    return facts
+    return _written(out, facts | {"split": results[0]["split"], "cells": found})
 
 
 NAMES = ("score", "seconds", "memory_bytes", "horizon")
+
+
+def _written(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    atomic.write(out / RESULTS, as_json(facts))
+    atomic.write(out / TABLE, table(facts))
+    return facts
 
 
 def summary(values: Sequence[float | None]) -> dict[str, Any]:
@@ -106,6 +109,11 @@ def summary(values: Sequence[float | None]) -> dict[str, Any]:
     if len(known) > 1:
         interval = float(student.ppf(0.5 + CONFIDENCE / 2, len(known) - 1)) * stdev(known) / sqrt(len(known))
     return {"mean": mean, "interval": interval, "values": list(values)}
+
+
+def number(value: float | None) -> str:
+    """A score, or that it is no finite number."""
+    return "none" if value is None else f"{value:.4g}"
 
 
 def table(facts: dict[str, Any]) -> str:
