@@ -25,3 +25,8 @@ def number(value: float | None) -> str:
 def words_of(name: str, found: dict[str, Any]) -> str:
     """What a metric is, as an evaluation says."""
     return found["words"].get(name, LOSS if name == "loss" else "")
+
+
+def names(found: dict[str, Any]) -> list[str]:
+    """The metrics of an evaluation, and then those that its baselines alone have."""
+    return list(dict.fromkeys([*found["metrics"], *found["baseline"]]))

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from headgate.cli._metrics import console, number, words_of
+from headgate.cli._metrics import console, names, number, words_of
 from headgate.cli._refusal import refusing
 from headgate.verbs import evaluation
 
@@ -39,7 +39,8 @@ def show(found: dict[str, Any]) -> None:
     """A line a metric."""
     out = console()
     table = Table("metric", "model", "baseline", "what it is", box=None, pad_edge=False)
-    for name, value in found["metrics"].items():
+    for name in names(found):
+        value = found["metrics"].get(name)
         table.add_row(Text(name), number(value), number(found["baseline"].get(name)), Text(words_of(name, found)))
     out.print(table)
     out.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))

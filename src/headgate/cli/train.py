@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.cli._flags import with_settings
-from headgate.cli._metrics import console, number, words_of
+from headgate.cli._metrics import console, names, number, words_of
 from headgate.cli._refusal import refusing
 from headgate.training.bench_run import Run
 from headgate.training.processes import outside
@@ -82,8 +82,8 @@ def show(run: Run) -> None:
     """Metrics of the best model beside the baseline's."""
     parts = [part for part in ("validation", "test") if part in run.results]
     table = Table("metric", *parts, *(["baseline"] if parts else []), "what it is", box=None, pad_edge=False)
-    for name in run.results[parts[-1]]["metrics"]:
+    last = run.results[parts[-1]]
+    for name in names(last):
         columns = [number(run.results[part]["metrics"].get(name)) for part in parts]
-        last = run.results[parts[-1]]
         table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words_of(name, last)))
     console().print(table)
