@@ -30,6 +30,8 @@ class LearnerDied(ChildProcessError):
 def alone(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
     """A function's value, from a process of its own, and the most memory that it took, in bytes.
 
+    The value is no tensor: the memory of one that is sent ends with its process.
+
     Raises:
         What the function raises; LearnerDied: the process was killed.
     """
