@@ -310,7 +310,7 @@ def _caused(
     else:
         found = {"missing": missing["use"]}
     if reset is not None:
-        facts["reset"] = _ends(reset.effect)
+        facts["reset"] = _ends(reset.effect) | {"unit": reset.unit}
     facts["horizons"] = {**facts["horizons"], "used": found}
     there = dict(zip(CAUSES, ("ablation", "kill", "use_lags"), strict=True))
     why = {name: reason for name, reason in missing.items() if there[name] not in arrays}

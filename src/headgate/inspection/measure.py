@@ -22,6 +22,7 @@ from headgate.inspection.run import Run
 from headgate.inspection.schema import ARRAYS
 from headgate.inspection.timescales import Timescales, measure_timescales
 from headgate.inspection.truncation import Collected, Truncation
+from headgate.inspection.unit_arrows import unit_arrows
 
 if TYPE_CHECKING:
     from headgate.inspection.trace import Trace
@@ -195,6 +196,7 @@ def _gradients(
         active = adjoint.run.active[..., 0].cpu().numpy()
         edges = np.append(arrays["bins"], len(active))
         arrays["connectivity"] = connectivity(np.concatenate(norms[::-1], 1), active, edges)
+        arrays |= unit_arrows(adjoint, seen.local.sources(1))
     truncation = collected.result()
     arrays |= {"parameter_share": truncation.parameter_share, "truncation_cosine": truncation.truncation_cosine}
     arrays |= _local(seen)

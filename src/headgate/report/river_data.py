@@ -188,8 +188,8 @@ def packed(steps: Steps) -> tuple[dict[str, Any], bytes]:
 
 
 def _fine_enough(values: np.ndarray) -> float:
-    """The finest step in decades with which two bytes reach the largest value."""
-    largest = np.nanmax(np.abs(values), initial=0.0)
+    """The finest step in decades with which two bytes reach the largest value; what is endless is told as such."""
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
     return next(step for step in (0.005, 0.01, 0.02, DECADE, 0.1, 0.2, 0.5, 1.0, 10.0) if largest <= 32767 * step)
 
 
