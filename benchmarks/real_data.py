@@ -5,6 +5,9 @@ the data do not force. Seeds 0, 1 and 2 where a run takes under 15 minutes, else
 validation rows; test rows are looked at once, at the end. Rows are kept in `benchmarks/results/real_data.jsonl`; a run
 that is there for the same version and settings is not repeated. `--table` prints the table anew.
 
+What service an utterance is about (sgd_dialogue) has a command of its own, `python -m benchmarks.dialogues`, since its
+official parts share no service and logistic regression stands beside it.
+
 The data are read from the folder `shared/data` beside the project; what is not there is left out, with a word.
 """
 
@@ -70,15 +73,6 @@ PLANS = (
     Plan("JapaneseVowels", "uea/JapaneseVowels", "classify", "accuracy", 0.95, 5, published="MLSTM-FCN 0.976"),
     Plan("BasicMotions", "uea/BasicMotions", "classify", "accuracy", 0.90, 5, published="MLSTM-FCN 0.95"),
     Plan("PLAID", "uea/PLAID", "classify", "accuracy", 0.60, 5),
-    Plan(
-        "sgd_dialogue",
-        "sgd_dialogue",
-        "classify",
-        "macro_f1",
-        None,
-        10,
-        settings={"records": "turns", "text_column": "utterance", "label_column": "services.0"},
-    ),
     Plan("ETTh1", "ett/ETTh1.csv.gz", "forecast", "standardised_mse", 0.65, 10, False, {"split": "8640/2880/2880"},
          published="LSTMa 0.650 (Informer 2021)"),
     Plan("wnut17", "wnut17", "tag", "f1", 0.15, 15, published="SpinningBytes BiLSTM 0.408, with vectors and more"),
