@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 6
+#define HG_INTERFACE 7
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 
@@ -135,27 +135,46 @@ HG_PUBLIC void hg_parallel(hg_work work, void* argument, int32_t threads);
 /* Lend another runtime's threads (GOMP_parallel, omp_get_thread_num, omp_get_num_threads); nulls take them back. */
 HG_PUBLIC void hg_lend_threads(void* parallel, void* thread_number, void* thread_count);
 
-/* Products over all steps at once, for the gradients of weights: left^T right, and the sum of left over its rows. */
+/* Products over all steps at once: left^T right, and sums of left over its rows, for the gradients of weights. */
 typedef struct {
   const void* part[2]; /* rows 0 .. first - 1, and the others */
   int64_t stride[2];
   int64_t first;
   int64_t columns;
-  void* result; /* [left columns, columns padded] */
 } hg_right;
 
-typedef struct hg_summing {
-  const void* left; /* [rows, columns] */
-  int64_t stride, rows, columns;
-  void* sum; /* [columns] or null */
+/* What comes of some of left's columns. */
+typedef struct {
+  int64_t from, units;  /* which columns */
   const hg_right* right;
-  int32_t n_right, threads;
+  void* result;         /* [units, right's columns], or null */
+  void* sum;            /* [units], over rows, or null */
+} hg_block;
+
+typedef struct hg_summing {
+  const void* left; /* [rows, ...] */
+  int64_t stride, rows;
+  const hg_block* blocks;
+  int32_t n_blocks, threads;
 } hg_summing;
 
-#define HG_DECLARE(isa, type)                          \
+/* All rows of a matrix times packed weights: result = vector weight, of `units` columns; for the gradient of the input. */
+typedef struct hg_multiplying {
+  const void* vector;
+  int64_t stride, rows;
+  int32_t segments, threads; /* see hg_product */
+  const int64_t* start;
+  const int64_t* length;
+  const void* packed;
+  void* result; /* [rows, units] */
+  int64_t units;
+} hg_multiplying;
+
+#define HG_DECLARE(isa, type)                              \
   HG_PUBLIC void hg_run_##isa##_##type(const hg_run*); \
   HG_PUBLIC void hg_pack_##isa##_##type(const struct hg_packing*); \
-  HG_PUBLIC void hg_sum_##isa##_##type(const struct hg_summing*);
+  HG_PUBLIC void hg_sum_##isa##_##type(const hg_summing*); \
+  HG_PUBLIC void hg_multiply_##isa##_##type(const hg_multiplying*);
 
 /* Packs a matrix for products. Forward: block b's result unit u is row b * rows + u of the matrix, its K columns are
  * read in order. Transposed (`back`): result unit u is column u, and K runs over the segments' rows. */

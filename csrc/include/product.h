@@ -86,7 +86,7 @@ inline void multiply(const product_task<T>& task, int64_t row, int first, weight
         __builtin_prefetch(ahead.at, 0, 2);
         ahead.at += ahead.step;
       }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int r = 0; r < ROWS; ++r) {
         const V x = number<V>(vector[r * task.vector_stride]);
 #pragma GCC unroll 8
@@ -103,7 +103,7 @@ inline void multiply(const product_task<T>& task, int64_t row, int first, weight
     for (int r = 0; r < ROWS; ++r)
       for (int j = 0; j < WIDTH; ++j) sum[0][r][j] += sum[1][r][j];
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 8
     for (int w = 0; w < WIDTH; ++w) {

@@ -118,12 +118,14 @@ struct entries<float> {
   static constexpr auto run = HG_JOIN(hg_run, HG_ISA, f32);
   static constexpr auto pack = HG_JOIN(hg_pack, HG_ISA, f32);
   static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f32);
+  static constexpr auto multiply = HG_JOIN(hg_multiply, HG_ISA, f32);
 };
 template <>
 struct entries<double> {
   static constexpr auto run = HG_JOIN(hg_run, HG_ISA, f64);
   static constexpr auto pack = HG_JOIN(hg_pack, HG_ISA, f64);
   static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f64);
+  static constexpr auto multiply = HG_JOIN(hg_multiply, HG_ISA, f64);
 };
 
 #endif
@@ -311,15 +313,31 @@ struct trial {
   double check_sums(const std::vector<double>&, const std::vector<double>&) { return 0; }  // torch makes these
 #else
   double check_sums(const std::vector<double>& old, const std::vector<double>& total) {
-    std::vector<T> vectors(N * P), sums(2 * P * P, NAN), column_sum(2 * P, NAN);
+    std::vector<T> vectors(N * P), upper_sums(H * H, NAN), lower_sums(H * H, NAN), column_sum(H, NAN);
     for (int64_t k = 0; k < N * H; ++k) vectors[k / H * P + k % H] = static_cast<T>(old[k]);
     const int64_t above = N / 3;
-    hg_right right{{vectors.data(), vectors.data() + above * P}, {P, P}, above, H, sums.data()};
-    hg_summing job{columns.data(), 2 * P, N, 2 * P, column_sum.data(), &right, 1, threads};
+    const hg_right right{{vectors.data(), vectors.data() + above * P}, {P, P}, above, H};
+    const hg_block blocks[] = {{0, H, &right, upper_sums.data(), nullptr}, {P, H, &right, lower_sums.data(), column_sum.data()}};
+    hg_summing job{columns.data(), 2 * P, N, blocks, 2, threads};
     entries<T>::sum(&job);
+    std::vector<double> of_columns(H);
+    for (int64_t k = 0; k < N * H; ++k) of_columns[k % H] += columns[k / H * 2 * P + P + k % H];
     const std::vector<double> upper(total.begin(), total.begin() + H * H), lower(total.begin() + H * H, total.end());
-    const std::vector<T> sums_b(sums.begin() + P * P, sums.end());
-    return std::max(worst(sums, upper, P, H), worst(sums_b, lower, P, H));
+    return std::max({worst(upper_sums, upper, H, H), worst(lower_sums, lower, H, H), worst(column_sum, of_columns, H, H), check_product()});
+  }
+
+  // Both columns times u, as the gradient of an input would be.
+  double check_product() {
+    const std::vector<T> packed = pack(u, H, 0, nullptr);
+    const int64_t start[] = {0, P}, length[] = {H, H};
+    std::vector<T> result(N * H, NAN);
+    hg_multiplying job{columns.data(), 2 * P, N, 2, threads, start, length, packed.data(), result.data(), H};
+    entries<T>::multiply(&job);
+    std::vector<double> expected(N * H);
+    for (int64_t n = 0; n < N; ++n)
+      for (int64_t j = 0; j < 2 * H; ++j)
+        for (int64_t k = 0; k < H; ++k) expected[n * H + k] += double(columns[n * 2 * P + j / H * P + j % H]) * u[j * H + k];
+    return worst(result, expected, H, H);
   }
 #endif
 };

@@ -15,7 +15,7 @@ from tolerances import TOLERANCE
 import headgate as hg
 from headgate import engines
 from headgate.cells import Cell, Matrix, State, sigmoid, tanh
-from headgate.engines.cpu import back, layout, library, run, weights
+from headgate.engines.cpu import back, layout, library, prepared, run, weights
 from headgate.engines.cpu.autograd import run_call
 
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
@@ -110,7 +110,7 @@ def test_narrower_instruction_sets_are_right_too(name, isa, monkeypatch):
     if library.INSTRUCTIONS.index(isa) > library.INSTRUCTIONS.index(library.instructions()):
         pytest.skip(f"this processor has no {isa}")
     monkeypatch.setattr(library, "instructions", lambda: isa)
-    caches = (library.entry, layout.point_of, layout.forward_layout, layout.backward_layout)
+    caches = (library.entry, layout.point_of, layout.forward_layout, layout.backward_layout, prepared.prepared)
     [cache.cache_clear() for cache in caches]
     try:
         for dtype in (torch.float64, torch.float32):
@@ -235,10 +235,10 @@ def test_a_transposed_pack(monkeypatch):
         return right(turned, bias, part, blocks, rows, back)
 
     monkeypatch.setattr(run, "packed", wrong)
-    assert refused("lstm", "plain", "cpu") >= {"output", "final_h", "d_weight_hh"}
+    assert refused("lstm", "lengths", "cpu") >= {"output", "final_h", "d_weight_hh"}
     monkeypatch.setattr(run, "packed", right)
     monkeypatch.setattr(back, "packed", wrong)
-    found = refused("gru", "plain", "cpu")
+    found = refused("gru", "lengths", "cpu")
     assert found >= {"d_weight_hh", "d_input", "d_initial_h"}
     assert "output" not in found
 
@@ -251,7 +251,7 @@ def test_old_states_that_are_a_step_off(monkeypatch):
         return back.Stacked(self.memory.new[0][:, :width])
 
     monkeypatch.setattr(back._Products, "_vectors", after_the_step)
-    assert refused("lstm", "plain", "cpu") == {"d_weight_hh"}
+    assert refused("lstm", "lengths", "cpu") == {"d_weight_hh"}
 
 
 def test_resets_that_are_not_made(monkeypatch):

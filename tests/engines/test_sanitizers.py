@@ -18,6 +18,7 @@ TILES = {
 }
 STACK = ["tests/stack_driver.cpp", "stack.cpp"]
 ADJOINT = ["tests/adjoint_driver.cpp", "adjoint.cpp", "pack.cpp", "threads.cpp"]
+TAPE = ["tests/tape_driver.cpp", "tape.cpp"]
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
@@ -28,7 +29,7 @@ def build(folder, isa, sanitizer, sources=CSRC, names=None):
     made = folder / "driver"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
     flags.append(f"-fsanitize={sanitizer}")
-    options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), ["sum.cpp"])
+    options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), ["sum.cpp", "multiply.cpp"])
     flags += [*options, f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
     files = [str(sources / name) for name in names or SOURCES + others]
     command = [own_cells.compiler(), *flags, *files, "-o", str(made)]
@@ -95,9 +96,26 @@ def test_a_way_back_with_a_mistake_is_not(file, right, wrong, complaint, tmp_pat
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
-def test_a_stack_is_clean(sanitizer, tmp_path):
-    done = run(build(tmp_path, "portable", sanitizer, names=STACK), 200)
+@pytest.mark.parametrize("names", [STACK, TAPE], ids=["stack", "tape"])
+def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
+    done = run(build(tmp_path, "portable", sanitizer, names=names), 200)
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ("tape->bytes / sizeof(uint64_t) + 1", "tape->bytes / sizeof(uint64_t) / 2", "heap-buffer-overflow"),
+        ("base ? base + address.offset : nullptr", "base", "trial"),
+        ("(job.parts ? job.columns : 0)", "job.columns", "trial"),
+    ],
+    ids=["too little memory", "an address without its offset", "what is no zero"],
+)
+def test_a_tape_with_a_mistake_is_not(right, wrong, complaint, tmp_path):
+    copy = copy_with(tmp_path, "tape.cpp", right, wrong)
+    done = run(build(tmp_path, "portable", SANITIZERS["memory"], copy, TAPE), 200)
+    assert done.returncode != 0
+    assert complaint in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -121,8 +139,10 @@ def test_a_stack_with_a_mistake_is_not(right, wrong, complaint, tmp_path):
     [
         ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
         ("pack.cpp", "std::clamp<int64_t>(units() - unit, 0, HG_BLOCK)", "HG_BLOCK", "heap-buffer-overflow"),
+        ("sum.cpp", "if (valid >= COUNT)", "if (true)", "heap-buffer-overflow"),
+        ("multiply.cpp", "const bool whole = width == panels * HG_BLOCK;", "const bool whole = true;", "overflow"),
     ],
-    ids=["no barrier", "rows beyond the end"],
+    ids=["no barrier", "rows beyond the end", "columns beyond the end", "a last panel that is not whole"],
 )
 def test_the_sanitizers_see_mistakes(file, right, wrong, complaint, tmp_path):
     copy = copy_with(tmp_path, file, right, wrong)

@@ -20,6 +20,7 @@ from headgate.nn import initialise, packing
 from headgate.nn.arguments import Sequences, autocast_dtype, check_step, close_sequences, open_sequences
 from headgate.nn.inference import Packed, run_packed
 from headgate.nn.options import cell_with_options, check_options
+from headgate.nn.prepared import Ready, run_prepared
 
 
 class Recurrent(nn.Module):
@@ -93,6 +94,7 @@ class Recurrent(nn.Module):
         self.cell = trace(cell_with_options(cell, switches, proj_size, bias)).cell
         self._cell_key = operator.key(self.cell)
         self._packed: Packed | None = None
+        self._ready: Ready | None = None
         self._make_parameters(device, dtype)
         self.reset_parameters()
 
@@ -178,7 +180,7 @@ class Recurrent(nn.Module):
             TypeError, ValueError, RuntimeError: as torch.nn raises them; the message says what came and what is needed.
         """
         if lengths is None and reset is None:
-            done = run_packed(self, input, hx, dims=3)
+            done = run_packed(self, input, hx, dims=3) or run_prepared(self, input, hx)
             if done is not None:
                 return done
         places = [(layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)]
@@ -341,9 +343,9 @@ class Recurrent(nn.Module):
         return f"{self._arguments()}, engine={chosen}"
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_packed": None}  # a copy packs its own weights
+        return {**self.__dict__, "_packed": None, "_ready": None}  # a copy packs its own weights
 
     def __setstate__(self, state: dict) -> None:
-        super().__setstate__({"_packed": None, **state})
+        super().__setstate__({"_packed": None, "_ready": None, **state})
         self.cell = trace(self.cell).cell
         self._cell_key = operator.key(self.cell)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from headgate.engines import eager
 from headgate.engines.contract import Call, Result, as_dtype, wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.back import run_back
 from headgate.engines.cpu.buffers import without_padding
 from headgate.engines.cpu.kept import Kept
 from headgate.engines.cpu.layout import sizes_of
+from headgate.engines.cpu.plan import Form
+from headgate.engines.cpu.prepared import Prepared, can_prepare, prepared
 from headgate.engines.cpu.rows import Rows, rows_of
 from headgate.engines.cpu.run import Memory, Problem, run_forward
+from headgate.engines.cpu.twice import in_memory, twice_differentiable
 
 
 def run_call(call: Call, split: int = 0) -> Result:
     """Run a call; `split` is how threads share it: 0 as seems best, 1 by rows, 2 by units."""
+    if _is_plain(call):
+        return _run_prepared(call, split)
     cell, dtype = call.cell, wide(call.input.dtype)
     rows = rows_of(call)
     T, B, I = call.input.shape  # noqa: E741 - the field's letter
@@ -50,6 +56,32 @@ def run_call(call: Call, split: int = 0) -> Result:
         tuple(as_dtype(value, given.dtype) for value, given in zip(final, call.initial, strict=True)),
         _all_states(call, rows, histories, initial) if call.all_states else None,
         kept,
+    )
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether a call is for training, with every row taking every step."""
+    if call.lengths is not None or call.reset is not None or call.all_states or call.input.numel() == 0:
+        return False
+    if not can_prepare(call.cell) or (call.input.dtype is torch.bfloat16 and library.tiles()):
+        return False
+    tensors = (call.input, *call.weights.values(), *call.initial)
+    return torch.is_grad_enabled() and any([value.requires_grad for value in tensors])
+
+
+def _run_prepared(call: Call, split: int) -> Result:
+    cell, dtype = call.cell, wide(call.input.dtype)
+    T, B, I = call.input.shape  # noqa: E741 - the field's letter
+    given = (call.input, *call.weights.values(), *call.initial)
+    tensors = [as_dtype(value, dtype).contiguous() for value in given]
+    H = len(call.weights["weight_ih"]) // len(cell.gate_names)
+    drawn = call.seed is not None and bool(cell.mask_names)
+    sizes = T, B, I, H, call.initial[0].shape[-1]
+    form = Form(cell, tuple(call.weights), *sizes, dtype, call.reverse, drawn, torch.get_num_threads(), split)
+    output, *final = Training.apply(prepared(form), int(call.seed) % 2**64 if drawn else 0, *tensors)
+    return Result(
+        as_dtype(output, call.input.dtype),
+        tuple([as_dtype(value, first.dtype) for value, first in zip(final, call.initial, strict=True)]),
     )
 
 
@@ -108,8 +140,8 @@ class _Recurrence(torch.autograd.Function):
         n, states = len(ctx.names), len(problem.sizes.states)
         x, *tensors = ctx.saved_tensors[: 1 + n + states]
         kept = list(ctx.saved_tensors[1 + n + states :])
-        if torch.is_grad_enabled() or not all(map(_in_memory, (d_output, *rest))):
-            return _twice_differentiable(ctx, x, tensors, [d_output, *rest])
+        if torch.is_grad_enabled() or not all(map(in_memory, (d_output, *rest))):
+            return None, None, *twice_differentiable(problem, ctx.names, x, tensors, [d_output, *rest])
         new, initial, *others = (kept[k : k + states] for k in range(0, len(kept) - len(ctx.buffers), states))
         old = others[0] if others else [None] * states
         buffers = dict(zip(ctx.buffers, kept[len(kept) - len(ctx.buffers) :], strict=True))
@@ -122,44 +154,34 @@ class _Recurrence(torch.autograd.Function):
         return None, None, *(found[key] if key in wanted else None for key in keys)
 
 
-def _in_memory(gradient: Tensor | None) -> bool:
-    """False for the stand-ins of a batch of gradients (`is_grads_batched`, vmap), which compiled code cannot read."""
-    try:
-        return gradient is None or gradient.data_ptr() is not None
-    except RuntimeError:
-        return False
+class Training(torch.autograd.Function):
+    """A prepared call: input, weights and initial states to the output and the final states; see `Prepared`."""
+
+    @staticmethod
+    def forward(ctx: Any, prepared: Prepared, seed: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        results, kept = prepared.forward(seed, tensors)
+        ctx.prepared, ctx.seed = prepared, seed
+        ctx.save_for_backward(*tensors, results[0], kept)
+        ctx.set_materialize_grads(False)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        # What was saved may come back from a hook that stored it elsewhere.
+        prepared, tensors = ctx.prepared, [value.contiguous() for value in ctx.saved_tensors]
+        if torch.is_grad_enabled() or not all(map(in_memory, gradients)):
+            return None, None, *_again(prepared, ctx.seed, tensors[:-2], gradients)
+        given = [None if value is None else value.contiguous() for value in gradients]
+        return None, None, *prepared.backward(ctx.seed, tensors, given, ctx.needs_input_grad[2:])
 
 
-def _twice_differentiable(ctx: Any, x: Tensor, tensors: list[Tensor], gradients: list[Tensor | None]) -> tuple:
-    """The same gradients by the eager engine, which torch can differentiate again."""
-    problem, rows = ctx.problem, ctx.problem.rows
-    n, states = len(ctx.names), len(problem.sizes.states)
-    # In the batch's own order of rows, in which masks are drawn.
-    order = torch.arange(rows.B) if rows.order is None else rows.order
-    valid = torch.arange(rows.B) < torch.from_numpy(rows.counts)[:, None]
-    index = (torch.arange(rows.T)[:, None] * rows.B + order)[valid]
+def _again(
+    prepared: Prepared, seed: int, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """The gradients of a prepared call, to be differentiated again."""
+    names, flat = prepared.names, [None if g is None else g.flatten(0, -2) for g in gradients]
     with torch.enable_grad():
-        fresh = None
-        if rows.fresh is not None:
-            fresh = torch.zeros(rows.T * rows.B, dtype=torch.bool).index_copy(0, index, rows.fresh)
-            fresh = fresh.view(rows.T, rows.B)
-            # The contract's resets stand at the step that begins; ours at the step before which the state is restored.
-            fresh = fresh.roll(1, 0) if rows.reverse else fresh
-        input = x.new_zeros(rows.T * rows.B, x.shape[1]).index_copy(0, index, x).view(rows.T, rows.B, x.shape[1])
-        weights = {name: value.to(x.dtype) for name, value in zip(ctx.names, tensors[:n], strict=True)}
-        place = torch.argsort(order)
-        initial = tuple(value.index_select(0, place) for value in tensors[n:])
-        lengths = valid.sum(0).index_select(0, place)
-        seed = torch.tensor([problem.seed], dtype=torch.uint64).view(torch.int64) if problem.sizes.drawn else None
-        call = Call(problem.sizes.cell, weights, input, initial, lengths, fresh, rows.reverse, True, seed)
-        result = eager.forward(call)
-        values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]
-        outputs = [values[0], *(value.index_select(0, order) for value in result.final), *values[1:]]
-        wanted = [value for value in (x, *tensors) if value.requires_grad]
-        used = [(o, g) for o, g in zip(outputs, [*gradients, *[None] * states], strict=False) if g is not None]
-        found = iter(
-            torch.autograd.grad(
-                [o for o, _ in used], wanted, [g for _, g in used], create_graph=True, allow_unused=True
-            )
-        )
-    return None, None, *(next(found) if value.requires_grad else None for value in (x, *tensors))
+        x, *initial = [value.flatten(0, -2) for value in (tensors[0], *tensors[1 + len(names) :])]
+    own = [x, *tensors[1 : 1 + len(names)], *initial]
+    found = twice_differentiable(replace(prepared.problem, seed=seed), names, own[0], own[1:], flat)
+    return [None if value is None else value.view(like.shape) for value, like in zip(found, tensors, strict=True)]

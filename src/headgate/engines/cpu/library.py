@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 6
+INTERFACE = 7
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -211,7 +211,18 @@ class Right(Structure):
         ("stride", c_int64 * 2),
         ("first", c_int64),
         ("columns", c_int64),
+    ]
+
+
+class Block(Structure):
+    """`hg_block` of headgate.h."""
+
+    _fields_ = [
+        ("from_", c_int64),
+        ("units", c_int64),
+        ("right", c_void_p),
         ("result", c_void_p),
+        ("sum", c_void_p),
     ]
 
 
@@ -222,11 +233,67 @@ class Summing(Structure):
         ("left", c_void_p),
         ("stride", c_int64),
         ("rows", c_int64),
-        ("columns", c_int64),
-        ("sum", c_void_p),
-        ("right", POINTER(Right)),
-        ("n_right", c_int32),
+        ("blocks", c_void_p),
+        ("n_blocks", c_int32),
         ("threads", c_int32),
+    ]
+
+
+class Multiplying(Structure):
+    """`hg_multiplying` of headgate.h."""
+
+    _fields_ = [
+        ("vector", c_void_p),
+        ("stride", c_int64),
+        ("rows", c_int64),
+        ("segments", c_int32),
+        ("threads", c_int32),
+        ("start", POINTER(c_int64)),
+        ("length", POINTER(c_int64)),
+        ("packed", c_void_p),
+        ("result", c_void_p),
+        ("units", c_int64),
+    ]
+
+
+class Copying(Structure):
+    """`hg_copying` of tape.h."""
+
+    _fields_ = [
+        ("from_", c_void_p),
+        ("to", c_void_p),
+        ("rows", c_int64),
+        ("columns", c_int64),
+        ("width", c_int64),
+        ("from_stride", c_int64),
+        ("to_stride", c_int64),
+        ("parts", c_int64),
+        ("apart", c_int64),
+    ]
+
+
+class Address(Structure):
+    """`hg_address` of tape.h."""
+
+    _fields_ = [("at", c_int64), ("offset", c_int64), ("base", c_int32), ("padding", c_int32)]
+
+
+class Task(Structure):
+    """`hg_task` of tape.h."""
+
+    _fields_ = [("work", c_void_p), ("at", c_int64)]
+
+
+class Tape(Structure):
+    """`hg_tape` of tape.h."""
+
+    _fields_ = [
+        ("block", c_void_p),
+        ("bytes", c_int64),
+        ("addresses", POINTER(Address)),
+        ("tasks", POINTER(Task)),
+        ("n_addresses", c_int32),
+        ("n_tasks", c_int32),
     ]
 
 
@@ -249,6 +316,8 @@ def library() -> ctypes.CDLL | None:
         )
     loaded.hg_unchanged.argtypes = [c_void_p]
     loaded.hg_run_stack.argtypes = [c_void_p, c_void_p]
+    loaded.hg_play.argtypes = [c_void_p, c_void_p]
+    loaded.hg_play.restype = None
     _lend_threads(loaded)
     return loaded
 

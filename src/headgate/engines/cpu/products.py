@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from headgate.engines.cpu import library
-from headgate.engines.cpu.buffers import padded
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Stacked:
 
 
 def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Tensor]:
-    """left^T right for each of several right sides, and the sum of left's rows; left is read from memory once.
+    """left^T right for each of several right sides, and the sum of left's rows.
 
     Args:
         left: [N, M], its rows contiguous.
@@ -38,19 +37,18 @@ def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Ten
     left = left if left.stride(1) == 1 else left.contiguous()
     N, M = left.shape
     total = left.new_empty(M)
-    results = [left.new_empty(M, padded(right.above.shape[1])) for right in rights]
+    results = [left.new_empty(M, right.above.shape[1]) for right in rights]
     held = library.array_of(library.Right, len(rights))()
-    for slot, right, result in zip(held, rights, results, strict=True):
+    blocks = library.array_of(library.Block, len(rights))()
+    for slot, block, right, result in zip(held, blocks, rights, results, strict=True):
         parts = [part for part in (right.above, right.below) if part is not None]
         for k, part in enumerate(parts):
             slot.part[k], slot.stride[k] = part.data_ptr(), part.stride(0)
-        slot.first, slot.columns, slot.result = len(right.above), right.above.shape[1], result.data_ptr()
+        slot.first, slot.columns = len(right.above), right.above.shape[1]
+        block.units, block.right, block.result = M, ctypes.addressof(slot), result.data_ptr()
+    blocks[0].sum = total.data_ptr()
     job = library.Summing(
-        left.data_ptr(), left.stride(0), N, M, total.data_ptr(), held, len(rights), torch.get_num_threads()
+        left.data_ptr(), left.stride(0), N, ctypes.addressof(blocks), len(rights), torch.get_num_threads()
     )
     library.entry("hg_sum", left.dtype)(ctypes.byref(job))
-    cut = [
-        result if result.shape[1] == right.above.shape[1] else result[:, : right.above.shape[1]].contiguous()
-        for result, right in zip(results, rights, strict=True)
-    ]
-    return cut, total
+    return results, total

@@ -71,7 +71,7 @@ class Rows:
 
 
 @lru_cache(maxsize=256)
-def _full(T: int, B: int, reverse: bool) -> Rows:
+def full_rows(T: int, B: int, reverse: bool) -> Rows:
     """Every row takes every step."""
     counts, offset = np.full(T, B, np.int64), np.arange(T, dtype=np.int64) * B
     return Rows(T, B, T, counts, offset, None, None, None, reverse)
@@ -81,12 +81,12 @@ def rows_of(call: Call) -> Rows:
     """The rows of a call."""
     padded, B = call.input.shape[:2]
     if call.lengths is None and call.reset is None:
-        return _full(padded, B, call.reverse)
+        return full_rows(padded, B, call.reverse)
     fresh = call.reset
     if fresh is not None and call.reverse:
         fresh = torch.cat([fresh[1:], torch.zeros_like(fresh[:1])])
     if call.lengths is None:
-        return replace(_full(padded, B, call.reverse), fresh=fresh.reshape(-1).contiguous())
+        return replace(full_rows(padded, B, call.reverse), fresh=fresh.reshape(-1).contiguous())
     lengths = call.lengths.to(torch.int64).numpy()
     order = np.argsort(-lengths, kind="stable")
     T = int(lengths.max(initial=0))

@@ -148,7 +148,8 @@ def kept_states(sizes: Sizes, memory: Memory) -> list[library.State]:
 
 
 @cache
-def _zeros(sizes: Sizes) -> Tensor:
+def zeros(sizes: Sizes) -> Tensor:
+    """A row of them, for what is not there."""
     return torch.zeros(max(padded(sizes.H), padded(sizes.O), BLOCK), dtype=sizes.dtype)
 
 
@@ -176,10 +177,26 @@ def run_of(
     back: bool,
 ) -> library.Run:
     """A run as the library reads it; whoever has it holds the buffers."""
-    rows, sizes = problem.rows, problem.sizes
-    there = [_zeros(sizes) if name == "zeros" else buffers.get(name) for name in layout.buffers]
+    sizes = problem.sizes
+    there = [zeros(sizes) if name == "zeros" else buffers.get(name) for name in layout.buffers]
     pointers = [None if value is None else value.data_ptr() for value in there]
-    weight_bytes = sum(there[k].nbytes for k in layout.recurrent)
+    run = record(problem, layout, sum(there[k].nbytes for k in layout.recurrent), keep=keep, back=back)
+    run.n_states, run.states = len(states), library.array_of(library.State, len(states))(*states)
+    run.buffers = library.array_of(ctypes.c_void_p, len(pointers))(*pointers)
+    run.seed = problem.seed
+    return run
+
+
+def record(problem: Problem, layout: Layout, weight_bytes: int, *, keep: bool, back: bool) -> library.Run:
+    """A run of a layout's passes over all steps as the library reads it, but for its states, buffers and seed.
+
+    Args:
+        problem, layout: what to run.
+        weight_bytes: of the recurrent weights, packed.
+        keep: store what the way back needs.
+        back: it is the way back.
+    """
+    rows, sizes = problem.rows, problem.sizes
     return library.Run(
         rows.T,
         rows.B,
@@ -189,11 +206,11 @@ def run_of(
         int(back),
         int(keep),
         int(rows.compose),
-        len(states),
+        len(sizes.states),
         len(layout.passes),
-        library.array_of(library.State, len(states))(*states),
+        None,
         layout.passes,
-        library.array_of(ctypes.c_void_p, len(pointers))(*pointers),
+        None,
         layout.input,
         padded(sizes.H),
         torch.get_num_threads(),
@@ -204,5 +221,4 @@ def run_of(
         len(layout.masks),
         layout.masks,
         None if rows.order is None else rows.order.data_ptr(),
-        problem.seed,
     )

@@ -18,6 +18,15 @@ from headgate.engines.cpu.buffers import padded
 SAMPLES = 32
 # Packing costs about as much as this many rows of a product; where many more follow, it is done anew and not kept.
 ROWS_WORTH_KEEPING = 512
+# Packing fewer numbers than this costs no more than finding out whether they are still the same.
+NUMBERS_WORTH_KEEPING = 1 << 15
+
+
+def packed_sizes(rows: int, columns: int, blocks: int, *, back: bool, tiles: bool = False) -> tuple[int, int]:
+    """How many numbers packed weights are, `blocks` row blocks of `rows` rows, and how many their packed bias."""
+    units, K = (padded(columns), blocks * rows) if back else (blocks * padded(rows), columns)
+    depth = -(-K // library.TILE_DEPTH) * library.TILE_DEPTH if tiles else K
+    return units * depth, blocks * padded(rows)
 
 
 def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -> tuple[Tensor, Tensor | None]:
@@ -35,10 +44,10 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     rows, columns = weight.shape[0] // blocks, weight.shape[1]
     weight = weight.detach().contiguous()
     bias = None if bias is None else bias.detach().contiguous()
-    units, K = (padded(columns), len(weight)) if back else (blocks * padded(rows), columns)
-    depth = -(-K // library.TILE_DEPTH) * library.TILE_DEPTH if weight.dtype is torch.bfloat16 else K
-    packed = torch.empty(units * depth, dtype=weight.dtype)
-    packed_bias = None if bias is None else torch.empty(blocks * padded(rows), dtype=wide(weight.dtype))
+    tiles = weight.dtype is torch.bfloat16
+    sizes = packed_sizes(rows, columns, blocks, back=back, tiles=tiles)
+    packed = torch.empty(sizes[0], dtype=weight.dtype)
+    packed_bias = None if bias is None else torch.empty(sizes[1], dtype=wide(weight.dtype))
     job = library.Packing(
         weight.data_ptr(),
         None if bias is None else bias.data_ptr(),
@@ -53,6 +62,11 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     )
     library.entry("hg_pack", weight.dtype)(ctypes.byref(job))
     return packed, packed_bias
+
+
+def pays_to_keep(numbers: int, rows: int) -> bool:
+    """Whether so many numbers, multiplied with so many rows, are better kept packed from call to call."""
+    return rows <= ROWS_WORTH_KEEPING and numbers > NUMBERS_WORTH_KEEPING
 
 
 def can_be_watched(weight: Tensor) -> bool:
