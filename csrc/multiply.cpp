@@ -58,7 +58,7 @@ class multiplying {
 
 template <class T>
 void multiply_all(const hg_multiplying& job) {
-  constexpr int64_t WORTH_A_THREAD = 1 << 18;
+  constexpr int64_t WORTH_A_THREAD = 1 << 21;
   int64_t depth = 0;
   for (int32_t s = 0; s < job.segments; ++s) depth += job.length[s];
   const int64_t work = job.rows * job.units * depth;

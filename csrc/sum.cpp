@@ -133,7 +133,7 @@ void sum(const hg_summing& job) {
     const hg_summing& job;
     int64_t groups;
   } all{job, 0};
-  constexpr int64_t WORTH_A_THREAD = 1 << 18;
+  constexpr int64_t WORTH_A_THREAD = 1 << 21;
   int64_t work = 0;
   for (int32_t b = 0; b < job.n_blocks; ++b) {
     const hg_block& block = job.blocks[b];
