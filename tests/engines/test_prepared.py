@@ -1,4 +1,4 @@
-"""Training calls that were prepared: what is kept between calls, and mistakes to be seen; for parity, see test_parity.py."""
+"""Prepared training calls: what is kept between calls, and mistakes to be seen; for parity, see test_parity.py."""
 
 import pytest
 import torch

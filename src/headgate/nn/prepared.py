@@ -55,7 +55,8 @@ class Ready:
         """
         if len(self.parts) == 1:
             output, *final = Training.apply(self.parts[0], 0, x, *weights[0], *states)
-            return output, final
+            # A hook on a node's own result is called, with None, even where no gradient comes; on a view it is not.
+            return output.view_as(output), [value.view_as(value) for value in final]
         by_part, outputs = [], []
         for k, part in enumerate(self.parts):
             own = [state[k] for state in states]

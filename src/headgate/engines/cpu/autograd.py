@@ -179,7 +179,7 @@ def _again(
     prepared: Prepared, seed: int, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """The gradients of a prepared call, to be differentiated again."""
-    names, flat = prepared.names, [None if g is None else g.flatten(0, -2) for g in gradients]
+    names, flat = prepared.names, [None if g is None else g.reshape(-1, g.shape[-1]) for g in gradients]
     with torch.enable_grad():
         x, *initial = [value.flatten(0, -2) for value in (tensors[0], *tensors[1 + len(names) :])]
     own = [x, *tensors[1 : 1 + len(names)], *initial]
