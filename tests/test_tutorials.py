@@ -16,7 +16,8 @@ from headgate.cli import main
 from headgate.tasks import bench
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-TUTORIALS = [DOCS / f"{name}.md" for name in bench.names()]
+TASKS = sorted(file.parent.name for file in Path(bench.__file__).parent.glob("*/__init__.py"))
+TUTORIALS = [DOCS / f"{name}.md" for name in TASKS]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 matches = doctest.OutputChecker().check_output
 

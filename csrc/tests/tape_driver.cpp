@@ -17,12 +17,13 @@ int draw(int low, int high) { return std::uniform_int_distribution<int>(low, hig
 
 struct trial {
   int64_t rows = draw(1, 5), columns = draw(1, 20), width = columns + draw(0, 12), parts = draw(1, 3);
+  int64_t summed = draw(0, 1) ? width : columns;  // the sum goes on with zeros, or leaves those that were there
 
   // Zeros, then the sum of some parts in wider rows, then those cut again.
   bool right() const {
     hg_copying jobs[3]{};
-    jobs[0].rows = rows, jobs[0].width = jobs[0].to_stride = width;
-    jobs[1] = {nullptr, nullptr, rows, columns, width, columns, width, parts, rows * columns};
+    jobs[0].rows = rows, jobs[0].columns = jobs[0].width = jobs[0].to_stride = width;
+    jobs[1] = {nullptr, nullptr, rows, columns, summed, columns, width, parts, rows * columns};
     jobs[2] = {nullptr, nullptr, rows, columns, columns, width, columns, 1, 0};
     enum { HERE, GIVEN, BETWEEN, CUT, NOTHING };
     std::vector<hg_address> addresses;
