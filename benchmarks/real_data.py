@@ -90,21 +90,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", default=["*"], help="which data sets, as patterns")
     parser.add_argument("--table", action="store_true", help="write the table from what is kept")
     asked = parser.parse_args(arguments)
-    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
     wanted = [] if asked.table else [p for p in PLANS if any(fnmatchcase(p.name, name) for name in asked.names)]
     for plan in wanted:
         if not (DATA / plan.data).exists():
             print(f"{plan.name}: left out, since {DATA / plan.data} is not there", file=sys.stderr)
             continue
         for seed in plan.seeds:
-            if not any(_same(row, plan, seed) for row in rows):
-                rows = [row for row in rows if (row["name"], row["seed"]) != (plan.name, seed)]
-                rows.append(run(plan, seed))
-                ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows))
-                print(json.dumps(rows[-1]))
-    TABLE.write_text(table(rows))
-    print(table(rows))
+            if not any(_same(row, plan, seed) for row in kept()):
+                keep(run(plan, seed))
+    TABLE.write_text(table(kept()))
+    print(TABLE.read_text())
     return 0
+
+
+def kept() -> list[dict[str, Any]]:
+    """All rows."""
+    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+
+
+def keep(row: Mapping[str, Any]) -> None:
+    """Put a row in its place, among what other processes have kept meanwhile."""
+    print(json.dumps(row), flush=True)
+    others = [known for known in kept() if (known["name"], known["seed"]) != (row["name"], row["seed"])]
+    ROWS.write_text("".join(json.dumps(known) + "\n" for known in [*others, row]))
 
 
 def run(plan: Plan, seed: int) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from training import tiny_task
 
 import headgate
 from headgate.cli import main
+from headgate.tasks import bench
+from headgate.tasks.bench_task import Sample
 from headgate.training.bench_run import Run
 from headgate.verbs import comparison
 
@@ -252,6 +254,11 @@ def test_exporting(there, tmp_path, capfd):
 
 def test_sampling_is_refused_by_who_writes_no_text(there, capfd):
     assert "is a run of task tiny, which writes no text" in refused(capfd, "sample", "run")
+
+
+def test_a_text_is_written_and_its_prompt_remarked_on(there, capfd, monkeypatch):
+    monkeypatch.setattr(type(bench.get("tiny")), "sample", lambda *_, **asked: Sample(iter("abc"), ["x"]), raising=False)
+    assert said(capfd, "sample", "run", "--prompt", "so ") == (0, "so abc\n", "headgate sample: the prompt has x.\n")
 
 
 def test_comparing(there, tmp_path, capfd, monkeypatch):

@@ -109,7 +109,7 @@ def test_folders_that_are_no_runs(tmp_path, trained):
 
 def test_what_writes_no_text_is_not_sampled(trained):
     with pytest.raises(ValueError, match="is a run of task tiny, which writes no text"):
-        next(hg.sample(trained[1]))
+        hg.sample(trained[1])
 
 
 def test_sampling_hands_on_what_is_asked(trained, monkeypatch):
@@ -119,9 +119,6 @@ def test_sampling_hands_on_what_is_asked(trained, monkeypatch):
     monkeypatch.setattr(type(trained[1].task), "sample", write, raising=False)
     asked = {"temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 7}
     assert list(hg.sample(trained[1], "once", 9, **asked)) == ["once", "9", "0.5", "3", "0.9", "7"]
-    for wrong in ({"length": 0}, {"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}):
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
-            next(hg.sample(trained[1], **wrong))
 
 
 # --- check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,11 @@ def sample(
     """Write text with a language model, from a prompt."""
     with refusing():
         asked = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-        for number, piece in enumerate(sampling.sample(run, prompt, length, **asked)):
-            print((prompt if number == 0 else "") + piece, end="", flush=True)
+        written = sampling.sample(run, prompt, length, **asked)
+        for note in written.notes:
+            print(f"headgate sample: the prompt has {note}.", file=sys.stderr)
+        print(prompt, end="", flush=True)
+        for piece in written:
+            print(piece, end="", flush=True)
         print()
     return 0

@@ -44,6 +44,20 @@ class RowLosses:
     state: Any = None
 
 
+class Sample(Iterator[str]):
+    """A text that is being written; going through it gives its parts as they come.
+
+    Attributes:
+        notes: what of the prompt is not known, in words.
+    """
+
+    def __init__(self, parts: Iterator[str], notes: list[str]) -> None:
+        self._parts, self.notes = parts, notes
+
+    def __next__(self) -> str:
+        return next(self._parts)
+
+
 @dataclass(frozen=True)
 class Metric:
     """What a number says.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
+from headgate.tasks.bench_task import Sample
 from headgate.training.bench_run import Run
 
 
@@ -19,7 +17,7 @@ def sample(
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
-) -> Iterator[str]:
+) -> Sample:
     """Write on from a prompt.
 
     Args:
@@ -31,8 +29,8 @@ def sample(
         top_p: choose among the likeliest that make up this much of the probability (Holtzman et al. 2020).
         seed: the same seed gives the same text.
 
-    Yields:
-        Pieces of text, as they come.
+    Returns:
+        Pieces of text, as they come, with `notes` on what of the prompt is not known.
 
     Raises:
         ValueError: no run, a task that makes no text, or a number out of range.
@@ -41,14 +39,5 @@ def sample(
     write = getattr(run.task, "sample", None)
     if write is None:
         raise ValueError(f"{run.folder} is a run of task {run.task.name}, which writes no text; give one of language.")
-    for name, value, good, wanted in (
-        ("length", length, length >= 1, "at least 1"),
-        ("temperature", temperature, temperature >= 0, "at least 0"),
-        ("top_k", top_k, top_k >= 0, "at least 0"),
-        ("top_p", top_p, 0 < top_p <= 1, "above 0 and at most 1"),
-    ):
-        if not good:
-            raise ValueError(f"{name}={value!r}, but a number of {wanted} is needed.")
     asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    with torch.no_grad():
-        yield from write(run.network(), run.encoding, run.options, **asked, seed=seed)
+    return write(run.network(), run.encoding, run.options, **asked, seed=seed)

@@ -110,7 +110,7 @@ def test_unknown_characters_of_a_prompt_are_said(model):
 
 @pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.5}, {"top_k": -1}, {"length": -1}])
 def test_settings_out_of_range_are_refused(model, wrong):
-    with pytest.raises(ValueError, match=f"generate: {next(iter(wrong))}="):
+    with pytest.raises(ValueError, match=f"sample: {next(iter(wrong))}="):
         generate(*model, **wrong)
 
 

@@ -12,20 +12,7 @@ from torch import Tensor
 from headgate.tasks.bench.language.network import LanguageModel
 from headgate.tasks.bench.language.prediction import impossible, notes
 from headgate.tasks.bench.language.units import units_of
-
-
-class Sample:
-    """A text that is being written; going through it gives its parts as they come.
-
-    Attributes:
-        notes: what of the prompt is not known, in sentences.
-    """
-
-    def __init__(self, parts: Iterator[str], notes: list[str]) -> None:
-        self._parts, self.notes = parts, notes
-
-    def __iter__(self) -> Iterator[str]:
-        return self._parts
+from headgate.tasks.bench_task import Sample
 
 
 def generate(
@@ -57,13 +44,13 @@ def generate(
         ValueError: a setting out of range.
     """
     for name, value, fine, expected in (
-        ("length", length, length >= 0, "0 or more"),
+        ("length", length, length >= 1, "1 or more"),
         ("temperature", temperature, 0 <= temperature < math.inf, "0 or more"),
         ("top_k", top_k, top_k >= 0, "0 or more"),
         ("top_p", top_p, 0 < top_p <= 1, "above 0 and at most 1"),
     ):
         if not fine:
-            raise ValueError(f"generate: {name}={value}, but {expected} was expected.")
+            raise ValueError(f"sample: {name}={value!r} came, but {expected} was expected.")
     units = units_of(encoding)
     said = notes(units, prompt) if prompt else []
     never = torch.tensor(impossible(units) + ([units.end] if encoding["documents"] < 2 else []))

@@ -13,7 +13,7 @@ from headgate.data import Example, Store
 from headgate.data.corpus import held_out_end, passages, text_lines
 from headgate.tasks.bench.language import encoding as encoded
 from headgate.tasks.bench.language import scores
-from headgate.tasks.bench.language.generation import Sample, generate
+from headgate.tasks.bench.language.generation import generate
 from headgate.tasks.bench.language.looking import describe, fits
 from headgate.tasks.bench.language.network import LanguageModel
 from headgate.tasks.bench.language.options import Options
@@ -22,7 +22,7 @@ from headgate.tasks.bench.language.prediction import predict
 from headgate.tasks.bench.language.streams import Streams
 from headgate.tasks.bench.language.tally import Bigrams
 from headgate.tasks.bench.language.units import units_of
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Row, RowLosses
+from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Row, RowLosses, Sample
 from headgate.tasks.settings import Layers, Learning
 
 # In the order in which held-out parts stand in a text: the very end is for the test.
