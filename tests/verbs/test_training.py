@@ -151,6 +151,17 @@ def test_early_stopping_and_the_best_weights_are_kept(data, tmp_path, monkeypatc
     assert len(run.history) == 6 and torch.equal(run.network().table.weight, weights[1])
 
 
+@pytest.mark.parametrize(("patience", "epochs"), [(3, 2), (9, 9)], ids=["ends", "patient to the end"])
+def test_a_score_that_cannot_get_better_ends_training(data, tmp_path, monkeypatch, patience, epochs):
+    scores = iter([0.5, 0.95, *[1.0] * 20])
+    task = tiny_task.bench.get("tiny")
+    monkeypatch.setattr(task, "metrics", {"accuracy": dataclasses.replace(task.metrics["accuracy"], enough=0.9)})
+    monkeypatch.setattr(task, "evaluate", lambda *_: {"accuracy": next(scores)})
+    run = quick(data, tmp_path / "run", epochs=9, patience=patience)
+    assert len(run.history) == epochs
+    assert len(hg.train(run.folder, resume=True, progress=False).history) == epochs, "nor is there anything to go on to"
+
+
 def test_a_plateau_quarters_the_rate(data, tmp_path, monkeypatch):
     monkeypatch.setattr(tiny_task.bench.get("tiny"), "evaluate", lambda *_: {"accuracy": 0.5, "loss": 1.0})
     run = quick(data, tmp_path / "run", epochs=4, schedule="plateau", rate=0.01)

@@ -65,10 +65,20 @@ class Metric:
     Attributes:
         words: in a few words, its unit among them.
         higher_is_better: or lower.
+        enough: a score so good that training ends, since nothing is left to learn; None where there is none.
     """
 
     words: str
     higher_is_better: bool = True
+    enough: float | None = None
+
+    def is_better(self, score: float, other: float) -> bool:
+        """Whether a score is better than another."""
+        return score > other if self.higher_is_better else score < other
+
+    def is_enough(self, score: float | None) -> bool:
+        """Whether nothing is left to learn."""
+        return None not in (score, self.enough) and not self.is_better(self.enough, score)
 
 
 @dataclass(frozen=True)

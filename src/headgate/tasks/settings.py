@@ -62,7 +62,8 @@ class Learning:
             when the score no longer gets better).
         warmup: steps in which the rate grows from nothing.
         clip: largest norm of the gradient over all parameters; 0 for none.
-        patience: so many epochs without a better score end training.
+        patience: so many epochs without a better score end training, as does a score that cannot get better; as many
+            as there are epochs: nothing ends it early.
         precision: "32" or "bf16" (weights in float32, products in bfloat16).
         seed: of weights, order, masks and held-out rows.
         holdout: share of the training rows held out for validation, and as much for test, where no files are given.

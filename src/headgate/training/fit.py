@@ -25,7 +25,7 @@ from headgate.training import checkpoint
 from headgate.training.bench_run import EVENTS, Run
 from headgate.training.callback import WatchCallback
 from headgate.training.children import Stopped
-from headgate.training.keeper import Keeper
+from headgate.training.keeper import Keeper, has_learned
 from headgate.training.lesson import Lesson
 from headgate.training.progress import Bar
 
@@ -82,7 +82,7 @@ def fit(sitting: Sitting, rank: int = 0, world: int = 1) -> None:
     task, chosen = run.task, run.config.chosen
     stores = {part: Store(folder) for part, folder in sitting.stores.items()}
     content = checkpoint.load(run.folder, run.encoding, world)
-    if over(checkpoint.standing_of(content), chosen.learning, run.config.minutes):
+    if over(checkpoint.standing_of(content), chosen.learning, task, run.config.minutes):
         return
     network = start(task, run.encoding, chosen.options, chosen.layers, chosen.learning.seed)
     loader = task.loader(stores["train"], run.encoding, chosen.learning, training=True)
@@ -112,10 +112,10 @@ def fit(sitting: Sitting, rank: int = 0, world: int = 1) -> None:
         raise Stopped(f"stopped after step {lesson.standing.step}; to go on: headgate train --resume {run.folder}")
 
 
-def over(standing: checkpoint.Standing, learning: Learning, minutes: float | None) -> bool:
+def over(standing: checkpoint.Standing, learning: Learning, task: BenchTask, minutes: float | None) -> bool:
     """Whether there is nothing left to train."""
     spent = minutes is not None and standing.seconds >= 60.0 * minutes and standing.batch == 0
-    return spent or standing.epoch >= learning.epochs or standing.bad >= learning.patience
+    return spent or standing.epoch >= learning.epochs or has_learned(standing, learning, task)
 
 
 def start(task: BenchTask, encoding: Encoding, options: Any, layers: Any, seed: int) -> nn.Module:

@@ -20,10 +20,11 @@ from safetensors.torch import save
 from torch import distributed, nn
 
 from headgate.tasks.bench_task import BenchTask
+from headgate.tasks.settings import Learning
 from headgate.training import atomic, checkpoint
 from headgate.training.bench_run import METRICS, WEIGHTS, whole_lines
 from headgate.training.callback import WatchCallback
-from headgate.training.lesson import Lesson, on_cpu
+from headgate.training.lesson import Lesson, Standing, on_cpu
 
 # So many seconds may be lost to a kill within an epoch.
 EVERY_S = 60.0
@@ -122,7 +123,7 @@ class Keeper(Callback):
         standing.loss = 0.0
         pl_module.carried = None
         self._save(trainer, pl_module)
-        if standing.bad >= pl_module.learning.patience:
+        if has_learned(standing, pl_module.learning, self._task):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: Lesson) -> None:
@@ -190,7 +191,7 @@ class Keeper(Callback):
     def _is_better(self, score: float | None, best: float | None) -> bool:
         if score is None or best is None:
             return best is None
-        return score > best if self._task.metrics[self._task.score].higher_is_better else score < best
+        return self._task.metrics[self._task.score].is_better(score, best)
 
     def _write_down(self, trainer: Trainer, lesson: Lesson, line: dict[str, Any], better: bool) -> None:
         if better:
@@ -205,6 +206,12 @@ class Keeper(Callback):
                 logger.log_metrics(numbers, lesson.standing.step)
                 logger.save()
         self._listener(line)
+
+
+def has_learned(standing: Standing, learning: Learning, task: BenchTask) -> bool:
+    """Whether the score no longer gets better, or cannot; a patience of all epochs wants them all."""
+    patient = learning.patience >= learning.epochs
+    return not patient and (standing.bad >= learning.patience or task.metrics[task.score].is_enough(standing.best))
 
 
 def measured(network: nn.Module, validate: Callable[[nn.Module], dict[str, float]]) -> dict[str, float | None]:

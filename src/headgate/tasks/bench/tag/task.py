@@ -34,7 +34,7 @@ class Tag(BenchTask):
     title = "Tagging"
     Options = Options
     layers = Layers(cell="lstm", hidden_size=128, dropout=0.5)
-    learning = Learning(epochs=20, batch_size=32, rate=2e-3, patience=6)
+    learning = Learning(epochs=20, batch_size=10, rate=2e-3, patience=6)
     metrics: ClassVar = {
         "f1": Metric("F1 of spans, by the CoNLL rule"),
         "precision": Metric("share of found spans that are right"),
