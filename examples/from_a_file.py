@@ -35,7 +35,8 @@ def main() -> None:
 
     # What is in the file, and what ought to be mended before training?
     found = hg.check(data)
-    print(f"{found['task']}, since {found['why']}: {found['splits']['train']['rows']} rows", *found["findings"], sep="\n")
+    print(f"{found['task']}, since {found['why']}: {found['splits']['train']['rows']} rows")
+    print(*found["findings"], sep="\n")
 
     # Defaults are sensible; any cell, wrapper and setting is a keyword (cell="gru", peephole=True, epochs=40).
     run = hg.train(data, say=print, zoneout=0.1)
@@ -50,7 +51,8 @@ def main() -> None:
 
     # A folder of weights and configuration for others, without pickle; `hg.load` reads it back.
     model = hg.load(hg.export(run))
-    print(f"{sum(p.numel() for p in model.network.parameters()):,} parameters; the page on its memory: {run.folder}/report.html")
+    print(f"{sum(p.numel() for p in model.network.parameters()):,} parameters")
+    print(f"the page on its memory: {run.folder / 'report.html'}")
 
 
 if __name__ == "__main__":

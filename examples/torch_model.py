@@ -39,8 +39,8 @@ def main() -> None:
         nn.functional.cross_entropy(scores[-1], tags[-1]).backward()
     for name in ("rnn.l0", "rnn.l0_reverse", "rnn.l1", "rnn.l1_reverse"):
         trace = seen[name]
-        forget = trace.gates["f"].mean().item()
-        print(f"{name:15} forget gate {forget:.2f} on average; a thousandth of the gradient is left after {trace.horizon(1e-3)} steps")
+        forget, steps = trace.gates["f"].mean().item(), trace.horizon(1e-3)
+        print(f"{name:15} forget gate {forget:.2f} on average, a thousandth of the gradient left after {steps} steps")
 
     # The same weights in headgate's layers: same outputs, and what torch.nn lacks is at hand.
     swapped = hg.swap(copy.deepcopy(model)).eval()

@@ -65,7 +65,7 @@ def test_own_loop(example, capsys, monkeypatch, tmp_path):
 def test_torch_model(example, capsys):
     example("torch_model").main()
     out = capsys.readouterr().out
-    assert out.count("a thousandth of the gradient is left after") == 4 and "LSTM(16, 32, num_layers=2" in out
+    assert out.count("a thousandth of the gradient left after") == 4 and "LSTM(16, 32, num_layers=2" in out
 
 
 def test_none_is_forgotten():

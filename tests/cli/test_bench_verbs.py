@@ -257,7 +257,8 @@ def test_sampling_is_refused_by_who_writes_no_text(there, capfd):
 
 
 def test_a_text_is_written_and_its_prompt_remarked_on(there, capfd, monkeypatch):
-    monkeypatch.setattr(type(bench.get("tiny")), "sample", lambda *_, **asked: Sample(iter("abc"), ["x"]), raising=False)
+    written = Sample(iter("abc"), ["x"])
+    monkeypatch.setattr(type(bench.get("tiny")), "sample", lambda *_, **asked: written, raising=False)
     assert said(capfd, "sample", "run", "--prompt", "so ") == (0, "so abc\n", "headgate sample: the prompt has x.\n")
 
 

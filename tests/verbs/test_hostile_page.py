@@ -25,11 +25,13 @@ def tagged(path):
 
 def table(path):
     column = HOSTILE.replace(",", "").replace('"', "")
-    path.write_text(f"date,{column}\n" + "".join(f"2020-01-{1 + k // 24:02d} {k % 24:02d}:00,{k % 24}\n" for k in range(480)))
+    rows = (f"2020-01-{1 + k // 24:02d} {k % 24:02d}:00,{k % 24}\n" for k in range(480))
+    path.write_text(f"date,{column}\n" + "".join(rows))
 
 
 @pytest.mark.parametrize(
-    ("task", "write", "name"), [("classify", texts, "a.jsonl"), ("tag", tagged, "a.conll"), ("forecast", table, "a.csv")]
+    ("task", "write", "name"),
+    [("classify", texts, "a.jsonl"), ("tag", tagged, "a.conll"), ("forecast", table, "a.csv")],
 )
 def test_hostile_rows_run_nowhere(browser, tmp_path, task, write, name):
     write(tmp_path / name)
