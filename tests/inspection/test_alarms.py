@@ -31,8 +31,9 @@ def told(alarms, *looks, layer="l0"):
         ([[BAD], [], [BAD], [], [BAD]], []),
         ([[BAD], [], [BAD], [BAD]], [3]),
         ([[NOTE], [NOTE], [NOTE]], []),
-        ([[CONSTANT], [CONSTANT]], [1]),
-        ([[BAD], [CONSTANT], [BAD, CONSTANT]], [2]),
+        ([[CONSTANT]] * 8, [5]),
+        ([[CONSTANT]] * 5 + [[BAD]] + [[CONSTANT]] * 5, []),
+        ([[BAD], [CONSTANT], [BAD, CONSTANT], [BAD]], [3]),
     ],
 )
 def test_twice_in_a_row_before_a_word_and_then_no_more(looks, expected):
@@ -53,10 +54,10 @@ def test_what_still_holds_is_told_again_in_the_next_epoch():
 
 def test_layers_and_what_a_verdict_is_about_are_kept_apart():
     alarms = Alarms()
-    other = dataclasses.replace(CONSTANT, about="o")
+    one, other = (dataclasses.replace(BAD, about=about) for about in "fo")
     assert told(alarms, [BAD], layer="l0") == told(alarms, [BAD], layer="l1") == []
-    assert told(alarms, [CONSTANT], layer="l2") == told(alarms, [other], layer="l2") == []
-    assert told(alarms, [CONSTANT, other], [CONSTANT, other], layer="l2") == [0, 1], "o now for the second time, then f"
+    assert told(alarms, [one], layer="l2") == told(alarms, [other], layer="l2") == []
+    assert told(alarms, [one, other], [one, other], layer="l2") == [0, 1], "o now for the second time, then f"
 
 
 def test_a_checkpoint_keeps_the_count():

@@ -17,8 +17,9 @@ from headgate.inspection import gate_rules, rules
 from headgate.inspection.glance import Glance
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 
-# A note that is worth a word while there is time to act; other notes wait for the report.
-NOTES_TOLD = ("CONSTANT",)
+# Notes that are worth a word while there is time to act, and how many times as many looks they have to hold: a gate that
+# its start has put at one end needs some steps to come away. Other notes wait for the report.
+NOTES_TOLD = {"CONSTANT": 3}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Alarms:
     """Which verdicts held how often in a row.
 
     Args:
-        in_a_row: looks at which a verdict must hold before it is told.
+        in_a_row: looks at which a verdict must hold before it is told; a note of NOTES_TOLD longer.
     """
 
     def __init__(self, in_a_row: int = 2) -> None:
@@ -87,7 +88,8 @@ class Alarms:
         found = []
         for key, verdict in now.items():
             self._streaks[key] = self._streaks.get(key, 0) + 1
-            if self._streaks[key] >= self.in_a_row and key not in self._told:
+            enough = self.in_a_row * NOTES_TOLD.get(verdict.name, 1)
+            if self._streaks[key] >= enough and key not in self._told:
                 self._told.add(key)
                 found.append(Alarm(step, layer, verdict))
         return found

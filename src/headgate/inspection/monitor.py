@@ -132,10 +132,10 @@ class Monitor:
         budget: share of the time since the monitor was made that looking may take; a look that would exceed it is put
             off by `every` steps. None: never put off, which makes the looks the same on every machine.
         limits: every number that the rules compare with.
-        in_a_row: looks at which a rule must hold before it is told.
+        in_a_row: looks at which a rule must hold before it is told; CONSTANT, a note, three times as many.
 
     Attributes:
-        film: lag profiles over training.
+        film: lag profiles, and histograms of the gates, over training.
         warnings: what was said, oldest first.
         history: of every look, "step", "loss" and its scalars.
         missing: by layer and direction, why the last look saw nothing of it.
