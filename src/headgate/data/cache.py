@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from headgate.engines.cpu.cache import folder, locked
 
 ROWS, ENCODING = "rows", "encoding.json"
 _AT_ONCE = 1 << 20
+# Rows that nobody has asked for in so many days are deleted when others are made.
+DAYS_KEPT = 30
 
 
 def digest(path: str | Path) -> str:
@@ -45,6 +50,8 @@ def kept(
 ) -> tuple[dict[str, Any], dict[str, Store]]:
     """What was kept under a name, or else is made and kept now, whole or not at all, by one process at a time.
 
+    What nobody has asked for in DAYS_KEPT days is deleted whenever something is made.
+
     Args:
         name: from `key`.
         make: gives the encoding, JSON types, and the rows of each split, which are gone through once, in their order.
@@ -59,8 +66,11 @@ def kept(
     place = folder() / ROWS / name
     try:
         with locked(place):
-            if not (place / ENCODING).is_file():
+            if (place / ENCODING).is_file():
+                os.utime(place / ENCODING)
+            else:
                 _make(place, make)
+                _forget(place.parent, time.time() - DAYS_KEPT * 24 * 60 * 60)
     except OSError as reason:
         raise DataError(
             f"encoded rows cannot be kept in {place.parent} ({reason.strerror or reason}); set XDG_CACHE_HOME to a "
@@ -83,3 +93,13 @@ def _make(place: Path, make: Callable[[], tuple[Mapping[str, Any], Mapping[str, 
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def _forget(rows: Path, before: float) -> None:
+    """Delete what was not used since; whoever has it open keeps what it reads."""
+    for file in rows.glob(f"*/{ENCODING}"):
+        with suppress(FileNotFoundError):  # another process was quicker
+            if file.stat().st_mtime < before:
+                with locked(file.parent):
+                    if file.stat().st_mtime < before:
+                        shutil.rmtree(file.parent, ignore_errors=True)

@@ -17,8 +17,8 @@ from headgate.inspection import gate_rules, rules
 from headgate.inspection.glance import Glance
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
 
-# Notes that are worth a word while there is time to act, and how many times as many looks they have to hold: a gate that
-# its start has put at one end needs some steps to come away. Other notes wait for the report.
+# Notes that are worth a word while there is time to act, and how many times as many looks they have to hold: a gate
+# that its start has put at one end needs some steps to come away. Other notes wait for the report.
 NOTES_TOLD = {"CONSTANT": 3}
 
 
