@@ -43,6 +43,12 @@ def test_a_folder_that_says_nothing_is_all_for_training(tmp_path):
     assert len(find_splits(tmp_path).train) == 2
 
 
+def test_what_stands_beside_data_is_left_out(tmp_path):
+    for name in ("a.csv", "LICENSE", "Readme.md", ".hidden", "readme_of_all.csv"):
+        (tmp_path / name).write_text("x\n")
+    assert [path.name for path in find_splits(tmp_path).train] == ["a.csv", "readme_of_all.csv"]
+
+
 @pytest.mark.parametrize("name", [None, "dev.csv"])
 def test_nothing_to_train_on_is_refused(tmp_path, name):
     if name:

@@ -132,14 +132,29 @@ def test_a_report_on_data(tmp_path):
     train = found["splits"]["train"]
     assert (train["rows"], train["longest"], train["duplicates"]) == (4, 2, 1)
     assert train["first_duplicate"].endswith("train.tiny, line 3") and found["splits"]["test"]["duplicates"] == 0
-    assert found["leakage"] == {"train and test": 1} and len(found["findings"]) == 2
+    assert found["leakage"] == {"train and test": 1} and len(found["findings"]) == 3
+    assert "training would stop at this" in found["findings"][2] and "none is held out" in found["findings"][2]
     assert found["files"]["test"][0]["encoding"] == "utf-8"
     json.dumps(found, allow_nan=False)
-    clean = hg.check(tiny_task.write(tmp_path / "other.csv", rows=1), "tiny")
-    assert clean["findings"] == []
+    clean = hg.check(tiny_task.write(tmp_path / "other.csv", rows=60), "tiny")
+    assert [sentence for sentence in clean["findings"] if "stood before" not in sentence] == []
     with pytest.raises(DataError, match="line 1: '2' holds other signs"):
         (tmp_path / "train.tiny").write_text("2,no\n")
         hg.check(tmp_path)
+
+
+def test_files_that_do_not_go_together_are_found_before_training(tmp_path):
+    for name, channels in (("a.ts", 2), ("b.ts", 3)):
+        row = ":".join(["1,2,3"] * channels)
+        (tmp_path / name).write_text("@classLabel true x y\n@data\n" + f"{row}:x\n{row}:y\n" * 20)
+    found = hg.check(tmp_path)
+    assert "b.ts, line 3 has 3 channels, but 2 were expected" in found["findings"][-1]
+
+
+def test_what_is_compressed_is_still_text(tmp_path):
+    with gzip.open(tmp_path / "train.tiny", "wt", encoding="utf-8") as file:
+        file.write("01,no\n10,yes\n")
+    assert hg.check(tmp_path)["files"]["train"][0]["encoding"] == "utf-8"
 
 
 def test_digests_tell_rows_apart():

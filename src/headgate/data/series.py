@@ -9,12 +9,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from headgate.data.example import DataError, Example, Place
-from headgate.data.text import GZIP, lines
+from headgate.data.text import lines, opened
 
 # Larger numbers are marks for "missing" or damage; float32 ends at 3.4e38, and squares are summed.
 LARGEST = 1e30
@@ -182,7 +181,7 @@ def _label(value: np.generic) -> str:
 def is_idx(path: str | Path) -> bool:
     """Whether a file begins as idx files do."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             head = file.read(4)
     except (OSError, EOFError, zlib.error):
         return False
@@ -227,19 +226,13 @@ def labels_beside(path: str | Path) -> Path | None:
 
 def is_idx_labels(path: str | Path) -> bool:
     """Whether an idx file has one number an item."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return file.read(4)[3:] == b"\x01"
-
-
-def _opened(path: str | Path) -> BinaryIO:
-    with Path(path).open("rb") as file:
-        packed = file.read(2) == GZIP
-    return gzip.open(path, "rb") if packed else Path(path).open("rb")
 
 
 def _idx_items(path: str | Path, dims: int | None = None) -> Iterator[np.ndarray]:
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             head = file.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not head[3]:
                 raise DataError(f"{path} is no idx file: it begins with {head!r}.")

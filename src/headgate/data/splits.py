@@ -15,6 +15,8 @@ WORDS = {
     "validation": ("validation", "valid", "val", "dev", "development"),
     "test": ("test", "testing", "eval"),
 }
+# Files that stand beside data and are none.
+ASIDE = ("license", "licence", "copying", "notice", "readme")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def find_splits(data: str | Path, validation: str | Path | None = None, test: st
     Args:
         data: a file, all of it for training; or a folder, whose files say what they are for in their names
             ("train.csv", "emerging.dev.conll") or in that of a folder inside it ("train/01.csv"). Where none says so,
-            all are for training.
+            all are for training. Hidden files, a licence and a readme are left out.
         validation, test: a file each, in place of what the folder has.
 
     Raises:
@@ -68,7 +70,8 @@ def held_out(place: int, seed: int, share: float) -> bool:
 
 
 def _in_folder(folder: Path) -> Splits:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    there = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    files = sorted(path for path in there if path.name.lower().partition(".")[0] not in ASIDE)
     if not files:
         raise DataError(f"{folder} is an empty folder; give a file or a folder with files.")
     found: dict[str, list[Path]] = {split: [] for split in WORDS}

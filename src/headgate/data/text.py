@@ -52,6 +52,17 @@ def lines(source: str | Path | BinaryIO, encoding: str = "utf-8") -> Iterator[st
         raise DataError(f"{name} cannot be read ({reason.strerror or reason}).") from None
 
 
+def opened(path: str | Path) -> BinaryIO:
+    """A file's bytes, decompressed where they are gzip's.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+    return gzip.open(path, "rb") if packed else Path(path).open("rb")
+
+
 def source_name(source: str | Path | BinaryIO) -> str:
     """What a message calls a source of bytes."""
     name = getattr(source, "name", None) if hasattr(source, "read") else source

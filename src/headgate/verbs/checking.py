@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from charset_normalizer import from_bytes
 
-from headgate.data import Example, find_splits
-from headgate.training.fields import sort_out
-from headgate.training.preparing import guess
+from headgate.data import DataError, Example, Splits, find_splits
+from headgate.data.text import opened
+from headgate.tasks.bench_task import BenchTask
+from headgate.training.fields import Chosen, sort_out
+from headgate.training.preparing import guess, prepare
 from headgate.training.run_config import PARTS, find_task
 
 # What a beginning tells of a file's encoding.
@@ -28,6 +30,8 @@ def check(
     **settings: Any,
 ) -> dict[str, Any]:
     """Read files as `train` would, and say what was found.
+
+    What `train` would refuse is among the findings; what it would begin with is kept, so that it begins at once.
 
     Args:
         data: a file or a folder; see `find_splits`.
@@ -51,7 +55,8 @@ def check(
         why = fit.why
     else:
         chosen, why = find_task(task), "it was asked for"
-    options = sort_out(chosen, settings).options
+    asked = sort_out(chosen, settings)
+    options = asked.options
     paths = {part: getattr(splits, part) for part in PARTS if getattr(splits, part)}
     seen = {part: Seen(chosen.read(files, options)) for part, files in paths.items()}
     found = {part: chosen.describe(rows) | rows.facts() for part, rows in seen.items()}
@@ -62,7 +67,7 @@ def check(
         "files": {part: [_file(path) for path in files] for part, files in paths.items()},
         "splits": found,
         "leakage": leaks,
-        "findings": _findings(found, leaks),
+        "findings": [*_findings(found, leaks), *_refusals(chosen, splits, asked)],
     }
 
 
@@ -129,7 +134,7 @@ def _leakage(seen: Mapping[str, Seen]) -> dict[str, int]:
 
 
 def _file(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with opened(path) as file:
         beginning = file.read(BEGINNING)
     try:
         beginning.decode("utf-8-sig", "strict")
@@ -140,6 +145,15 @@ def _file(path: Path) -> dict[str, Any]:
         best = from_bytes(beginning).best() if whole and b"\0" not in beginning else None
         encoding = best.encoding if best is not None else None if whole else "utf-8"
     return {"path": str(path), "bytes": path.stat().st_size, "encoding": encoding}
+
+
+def _refusals(task: BenchTask, splits: Splits, chosen: Chosen) -> list[str]:
+    """Why training would not begin; where it would, its rows are kept for it."""
+    try:
+        prepare(task, splits, chosen)
+    except DataError as error:
+        return [f"training would stop at this: {error}"]
+    return []
 
 
 def _findings(found: Mapping[str, dict[str, Any]], leaks: Mapping[str, int]) -> list[str]:
