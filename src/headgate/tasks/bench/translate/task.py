@@ -128,10 +128,10 @@ class Translate(BenchTask):
         loss = right = count = 0.0
         for batch in batches:
             with torch.no_grad():
-                losses, best = self._answered(network, batch, 0.0)
+                losses, logits = self._answered(network, batch, 0.0)
             asked = batch["target"][1:]
             loss, count = loss + float(losses.sum()), count + int((batch["target_lengths"] - 1).sum())
-            right += int(((best == asked) & (asked != subwords.PADDING)).sum())
+            right += int(((logits.argmax(-1) == asked) & (asked != subwords.PADDING)).sum())
             found = self._translated(network, batch["source"], batch["source_lengths"], subwords, encoding, options)
             written += [subwords.text(one.pieces) for one in found]
             wanted += [subwords.text(pieces) for pieces in batch["target"].T.tolist()]
@@ -172,7 +172,7 @@ class Translate(BenchTask):
         return True
 
     def _answered(self, network: nn.Module, batch: Batch, smoothing: float) -> tuple[Tensor, Tensor]:
-        """Each piece's loss and the likeliest piece, [U - 1, B]; zero loss past a target's end."""
+        """Each piece's loss, [U - 1, B], zero past a target's end; and all pieces' logits, [U - 1, B, size]."""
         memory = network.read(batch["source"], batch["source_lengths"])
         logits = network.write(batch["target"][:-1], memory)
         asked = batch["target"][1:].long()
@@ -180,7 +180,7 @@ class Translate(BenchTask):
             logits.flatten(0, 1), asked.flatten(), reduction="none", ignore_index=Subwords.PADDING,
             label_smoothing=smoothing,
         )  # fmt: skip
-        return losses.view(asked.shape), logits.detach().argmax(-1)
+        return losses.view(asked.shape), logits
 
     def _translated(
         self, network: nn.Module, source: Tensor, lengths: Tensor, subwords: Subwords, encoding: Encoding, o: Options
