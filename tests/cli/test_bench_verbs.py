@@ -72,7 +72,7 @@ def test_training_says_what_it_does(there, tmp_path, capfd):
         assert words in out
     assert dict(Run.load(tmp_path / "run").config.chosen.layers.switches) == {"zoneout": 0.1}
     code, out, error = said(capfd, "train", "--resume", tmp_path / "run")
-    assert (code, error) == (0, "") and "accuracy on 5 test rows" in out
+    assert (code, error) == (0, "") and "On 5 test rows: accuracy" in out
 
 
 def test_the_tasks_own_flags_are_in_the_help(there, capfd):

@@ -130,7 +130,7 @@ class BenchTask(ABC):
         Options: a frozen dataclass of what only this task can set; every field has a default and, in its
             `metadata["help"]`, a line for the command's help.
         layers, learning: the defaults of `train`.
-        metrics: every metric by name.
+        metrics: every metric by name, first the one that people ask for.
         score: the metric that chooses the best model.
         baseline_words: what the trivial baseline does.
     """
@@ -143,6 +143,11 @@ class BenchTask(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
     score: ClassVar[str]
     baseline_words: ClassVar[str]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The metrics of a short report: the one people ask for, and the score."""
+        return tuple(dict.fromkeys((next(iter(self.metrics)), self.score)))
 
     # --- files to examples
 

@@ -22,6 +22,7 @@ from headgate.training.fit import start
 from headgate.training.matching import nearest_size
 from headgate.training.preparing import guess, prepare
 from headgate.training.run_config import find_task
+from headgate.verbs.evaluation import in_short
 from headgate.verbs.training import train
 
 MATCHED = ("parameters", "steps", "time")
@@ -59,9 +60,10 @@ def compare(
         say: told what is done, a sentence at a time.
 
     Returns:
-        What results.json holds: "matched", in words; "score"; "cells", each with "hidden_size", "parameters", and for
-        "score", "seconds", "memory_bytes" and "horizon" (steps; the furthest of its layers at which a gradient keeps a
-        thousandth, after training) the "mean", the half-width of a 95 % "interval", and the "values" by seed.
+        What results.json holds: "matched", in words; "score", and "shown", the metrics of the table; "cells", each with
+        "hidden_size", "parameters", and for each of "metrics", for "score", "seconds", "memory_bytes" and "horizon"
+        (steps; the furthest of its layers at which a gradient keeps a thousandth, after training) the "mean", the
+        half-width of a 95 % "interval", and the "values" by seed.
 
     Raises:
         DataError, ValueError: as `train`; or no cells, no seeds, or one twice.
@@ -83,13 +85,16 @@ def compare(
         for seed, place in places.items():
             given = own | files | {"seed": seed, "minutes": limit, "out": place, "watch": watch}
             results.append(_facts(*alone(_train, data, asked.name, given | {"progress": False})))
-            say(f"{cell}, seed {seed}: {asked.score} {number(results[-1]['score'])}, {results[-1]['seconds']:.1f} s.")
+            reached = in_short(asked, results[-1]["metrics"])
+            say(f"{cell}, seed {seed}: {reached}, {results[-1]['seconds']:.1f} s.")
         found[cell] = {"hidden_size": results[0]["hidden_size"], "parameters": results[0]["parameters"]}
         found[cell] |= {name: summary([one[name] for one in results]) for name in NAMES}
+        scores = [one["metrics"] for one in results]
+        found[cell]["metrics"] = {name: summary([one.get(name) for one in scores]) for name in asked.metrics}
         if matched == "time" and cell == cells[0]:
             limit = found[cell]["seconds"]["mean"] / 60.0
     facts = {"matched": _words(matched, cells[0]), "task": asked.name, "score": asked.score, "seeds": list(seeds)}
-    return _written(out, facts | {"split": results[0]["split"], "cells": found})
+    return _written(out, facts | {"shown": list(asked.shown), "split": results[0]["split"], "cells": found})
 
 
 NAMES = ("score", "seconds", "memory_bytes", "horizon")
@@ -111,18 +116,15 @@ def summary(values: Sequence[float | None]) -> dict[str, Any]:
     return {"mean": mean, "interval": interval, "values": list(values)}
 
 
-def number(value: float | None) -> str:
-    """A score, or that it is no finite number."""
-    return "none" if value is None else f"{value:.4g}"
-
-
 def table(facts: dict[str, Any]) -> str:
     """The comparison in Markdown."""
-    heading = f"| cell | H | parameters | {facts['score']} ({facts['split']}) | time, s | memory, MB | horizon, steps |"
-    rows = [heading, "|---|---:|---:|---:|---:|---:|---:|"]
+    shown = [f"{name} ({facts['split']})" for name in facts["shown"]]
+    heading = ["cell", "H", "parameters", *shown, "time, s", "memory, MB", "horizon, steps"]
+    rows = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * (len(heading) - 1)]
     for cell, one in facts["cells"].items():
         memory = {**one["memory_bytes"], "mean": one["memory_bytes"]["mean"] / 1e6, "interval": None}
-        columns = [cell, str(one["hidden_size"]), f"{one['parameters']:,}", _said(one["score"])]
+        scores = [_said(one["metrics"][name]) for name in facts["shown"]]
+        columns = [cell, str(one["hidden_size"]), f"{one['parameters']:,}", *scores]
         rows.append("| " + " | ".join([*columns, _said(one["seconds"]), _said(memory), _said(one["horizon"])]) + " |")
     about = f"Task {facts['task']}; {facts['matched']}; seeds {', '.join(map(str, facts['seeds']))}."
     return "\n".join([*rows, "", f"{about} Means with the half-width of a 95 % interval (Student's t).", ""])
@@ -147,6 +149,7 @@ def _facts(folder: Path, memory: int) -> dict[str, Any]:
     return {
         "split": split,
         "score": run.results[split]["metrics"][run.task.score],
+        "metrics": run.results[split]["metrics"],
         "seconds": run.history[-1]["seconds"],
         "memory_bytes": memory,
         "horizon": max((steps for steps in reached if steps is not None), default=None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from headgate.data import DataError, Store, find_splits
+from headgate.tasks.bench_task import BenchTask
 from headgate.training.bench_run import Run
 from headgate.training.preparing import encode_more, prepare
 
@@ -64,6 +66,12 @@ def judged(run: Run, network: nn.Module, store: Store) -> dict[str, Any]:
         "words": words,
         "details": details,
     }
+
+
+def in_short(task: BenchTask, metrics: Mapping[str, float | None]) -> str:
+    """What people ask for first, those that are there."""
+    values = {name: metrics[name] for name in task.shown if name in metrics}
+    return ", ".join(f"{name} {'no finite number' if v is None else f'{v:.4g}'}" for name, v in values.items())
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float | None]:

@@ -19,7 +19,7 @@ from headgate.training.preparing import Prepared, guess, prepare
 from headgate.training.processes import first_does, fit_together, outside
 from headgate.training.rate import find
 from headgate.training.run_config import RunConfig
-from headgate.verbs.evaluation import judged
+from headgate.verbs.evaluation import in_short, judged
 from headgate.verbs.looking import look
 
 RUNS = Path("runs")
@@ -207,11 +207,10 @@ def _rank(run: Run, line: dict[str, Any]) -> tuple[bool, float]:
 
 
 def _say_score(run: Run, part: str, say: Say) -> None:
-    score, found = run.task.score, run.results[part]
-    value, trivial = found["metrics"].get(score), found["baseline"].get(score)
-    beside = "" if trivial is None else f"; the baseline ({run.task.baseline_words}): {trivial:.4g}"
-    said = "no finite number" if value is None else f"{value:.4g}"
-    say(f"{score} on {found['rows']:,} {part} rows: {said}{beside}.")
+    found = run.results[part]
+    reached, trivial = (in_short(run.task, found[of]) for of in ("metrics", "baseline"))
+    beside = f"; the baseline ({run.task.baseline_words}): {trivial}" if trivial else ""
+    say(f"On {found['rows']:,} {part} rows: {reached}{beside}.")
 
 
 def _say_rows(say: Say, splits: Splits, prepared: Prepared) -> None:

@@ -11,10 +11,10 @@ from torch import Tensor
 from headgate.tasks.bench_task import Batch, Metric
 
 METRICS = {
+    "mae": Metric("mean absolute error, in the data's units", False),
     "loss": Metric("mean loss of a value, by which the best model is chosen", higher_is_better=False),
     "standardised_mse": Metric("mean squared error, in standard deviations of the training part", False),
     "standardised_mae": Metric("mean absolute error, in standard deviations of the training part", False),
-    "mae": Metric("mean absolute error, in the data's units", False),
     "rmse": Metric("root of the mean squared error, in the data's units", False),
     "smape": Metric("symmetric mean absolute percentage error, 0 to 200", False),
     "mase": Metric("absolute error over that of the seasonal naive forecast within the training part", False),
