@@ -10,6 +10,11 @@ from headgate import cells
 from headgate.nn import Recurrent
 
 
+def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a task's `Options`, with a line for the command's help."""
+    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
+
+
 @dataclass(frozen=True)
 class Layers:
     """The recurrent layers of a network.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from headgate.tasks.settings import option
 
 Pooling = Literal["last", "mean", "max", "attention"]
 ClassWeights = Literal["none", "balanced"]
 Header = Literal["guess", "yes", "no"]
-
-
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -22,27 +20,25 @@ class Options:
         ValueError: a value that an option does not know.
     """
 
-    text_column: str = _option("", "column of the text or series; guessed where empty (a path in JSON: a.b.0)")
-    label_column: str = _option("", "column of the label; guessed where empty (a path in JSON: services.0)")
-    label_separator: str = _option("", "what stands between the labels of a row; makes the task multi-label")
-    records: str = _option("", "path to the rows inside JSON, as in turns; a row also has the fields of what holds it")
-    header: Header = field(default="guess", metadata={"help": "whether a table's first line names its columns"})
-    id_column: str = _option("", "column that says which series a row of a long table belongs to; guessed where empty")
-    time_column: str = _option("", "column that orders the rows of a series; guessed where empty")
-    channels: str = _option("", "columns of a table of series that are read, with commas; all numbers where empty")
-    encoding: str = _option("utf-8", "encoding of text files")
-    lower: bool = _option(True, "make letters small")
-    smallest_count: int = _option(2, "words that training has less often are unknown")
-    largest_vocabulary: int = _option(50_000, "at most so many words")
-    embedding_size: int = _option(128, "numbers a word is embedded in")
-    word_dropout: float = _option(0.1, "share of words that training replaces by the unknown word")
-    frame: int = _option(0, "steps of a series that are read as one; 0 chooses, so that few series have over 48")
-    bidirectional: bool = _option(True, "read from both ends")
-    pooling: Pooling = field(default="max", metadata={"help": "how the outputs of all steps become one"})
-    class_weights: ClassWeights = field(
-        default="none", metadata={"help": "of labels in the loss; balanced: rare ones count more"}
-    )
-    label_smoothing: float = _option(0.0, "share of the answer that is spread over all labels in training")
+    text_column: str = option("", "column of the text or series; guessed where empty (a path in JSON: a.b.0)")
+    label_column: str = option("", "column of the label; guessed where empty (a path in JSON: services.0)")
+    label_separator: str = option("", "what stands between the labels of a row; makes the task multi-label")
+    records: str = option("", "path to the rows inside JSON, as in turns; a row also has the fields of what holds it")
+    header: Header = option("guess", "whether a table's first line names its columns")
+    id_column: str = option("", "column that says which series a row of a long table belongs to; guessed where empty")
+    time_column: str = option("", "column that orders the rows of a series; guessed where empty")
+    channels: str = option("", "columns of a table of series that are read, with commas; all numbers where empty")
+    encoding: str = option("utf-8", "encoding of text files")
+    lower: bool = option(True, "make letters small")
+    smallest_count: int = option(2, "words that training has less often are unknown")
+    largest_vocabulary: int = option(50_000, "at most so many words")
+    embedding_size: int = option(128, "numbers a word is embedded in")
+    word_dropout: float = option(0.1, "share of words that training replaces by the unknown word")
+    frame: int = option(0, "steps of a series that are read as one; 0 chooses, so that few series have over 48")
+    bidirectional: bool = option(True, "read from both ends")
+    pooling: Pooling = option("max", "how the outputs of all steps become one")
+    class_weights: ClassWeights = option("none", "of labels in the loss; balanced: rare ones count more")
+    label_smoothing: float = option(0.0, "share of the answer that is spread over all labels in training")
 
     def __post_init__(self) -> None:
         known = {"pooling": Pooling, "class_weights": ClassWeights, "header": Header}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+
+from headgate.tasks.settings import option
 
 HEADS = ("mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial")
 DECODERS = ("direct", "recursive")
 NORMALISATIONS = ("none", "last", "window", "mean")
 FILLS = ("last", "mean", "zero", "refuse")
-
-
-def _option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
 
 
 @dataclass(frozen=True)
@@ -25,27 +22,27 @@ class Options:
         ValueError: a setting that is not one of those that are known, or two that contradict each other.
     """
 
-    time: str = _option("", "column of times; guessed from its name or its cells if not given")
-    series: str = _option("", "column that names the series of a long table; unique_id or the like if not given")
-    target: str = _option("", "columns to forecast; y, or else every column of numbers without another role")
-    past: str = _option("", "columns known up to the forecast's origin alone")
-    future: str = _option("", "columns known beyond the origin as well")
-    static: str = _option("", "columns that say one thing of a whole series; text is a category")
-    horizon: int = _option(24, "steps to forecast, H")
-    lookback: int = _option(96, "steps that are read before the origin, L")
-    head: str = _option("mae", "what is learned: a point by its error, quantiles, or a distribution", HEADS)
-    decoder: str = _option("direct", "all steps at once, or each from the forecast of the one before", DECODERS)
-    normalise: str = _option("", "of each window; last, or mean for counts, where empty", ("", *NORMALISATIONS))
-    joint: bool = _option(True, "read and forecast all targets together; else each by itself, with shared weights")
-    line: bool = _option(True, "add a linear path from the look-back, which starts as the seasonal naive forecast")
-    calendar: bool = _option(True, "read time of day, day of week and day of year of dates")
-    fill: str = _option("last", "what stands in for a missing value", FILLS)
-    season: int = _option(0, "steps of a season, of MASE and the seasonal naive forecast; by the frequency if 0")
-    split: str = _option("", "train/validation/test, as steps (8640/2880/2880) or shares (0.7/0.1/0.2)")
-    stride: int = _option(1, "steps from one origin of the backtest to the next")
-    interval: float = _option(0.8, "share of values that the stated interval is to hold")
-    quantiles: str = _option("0.1,0.5,0.9", "levels of the quantiles that are answered")
-    future_values: str = _option("", "a file with the future columns beyond the history's end, to predict with")
+    time: str = option("", "column of times; guessed from its name or its cells if not given")
+    series: str = option("", "column that names the series of a long table; unique_id or the like if not given")
+    target: str = option("", "columns to forecast; y, or else every column of numbers without another role")
+    past: str = option("", "columns known up to the forecast's origin alone")
+    future: str = option("", "columns known beyond the origin as well")
+    static: str = option("", "columns that say one thing of a whole series; text is a category")
+    horizon: int = option(24, "steps to forecast, H")
+    lookback: int = option(96, "steps that are read before the origin, L")
+    head: str = option("mae", "what is learned: a point by its error, quantiles, or a distribution", HEADS)
+    decoder: str = option("direct", "all steps at once, or each from the forecast of the one before", DECODERS)
+    normalise: str = option("", "of each window; last, or mean for counts, where empty", ("", *NORMALISATIONS))
+    joint: bool = option(True, "read and forecast all targets together; else each by itself, with shared weights")
+    line: bool = option(True, "add a linear path from the look-back, which starts as the seasonal naive forecast")
+    calendar: bool = option(True, "read time of day, day of week and day of year of dates")
+    fill: str = option("last", "what stands in for a missing value", FILLS)
+    season: int = option(0, "steps of a season, of MASE and the seasonal naive forecast; by the frequency if 0")
+    split: str = option("", "train/validation/test, as steps (8640/2880/2880) or shares (0.7/0.1/0.2)")
+    stride: int = option(1, "steps from one origin of the backtest to the next")
+    interval: float = option(0.8, "share of values that the stated interval is to hold")
+    quantiles: str = option("0.1,0.5,0.9", "levels of the quantiles that are answered")
+    future_values: str = option("", "a file with the future columns beyond the history's end, to predict with")
 
     def __post_init__(self) -> None:
         known = {"head": HEADS, "decoder": DECODERS, "normalise": ("", *NORMALISATIONS), "fill": FILLS}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from headgate.data.corpus import DOCUMENTS
+from headgate.tasks.settings import option
 
 TIED = ("auto", "yes", "no")
 UNITS = ("auto", "characters", "words", "pieces")
-
-
-def _option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
 
 
 @dataclass(frozen=True)
@@ -23,26 +19,26 @@ class Options:
         ValueError: a value that an option does not know.
     """
 
-    encoding: str = _option("utf-8", "encoding of text files")
-    documents: str = _option("files", "what a document is; each is read from a fresh state, unless joined", DOCUMENTS)
-    gutenberg: bool = _option(False, "take only what stands between the marks of Project Gutenberg")
-    units: str = _option("auto", "what is predicted; auto: characters, or of large texts pieces of words (BPE)", UNITS)
-    lower: bool = _option(False, "make letters small")
-    smallest_count: int = _option(0, "words that training has less often are unknown; 0: 2 for words, 1 for characters")
-    largest_vocabulary: int = _option(0, "at most so many units; 0: all characters, 50000 words, 8000 pieces")
-    steps: int = _option(64, "steps that a gradient goes back (truncated BPTT)")
-    random_steps: bool = _option(False, "vary the steps of a batch as AWD-LSTM does")
-    embedding_size: int = _option(0, "numbers a unit is embedded in; 0: 64 for characters, else as hidden units")
-    tied: str = _option("auto", "the softmax has the embedding's weights; auto: for words and pieces", TIED)
-    locked: bool = _option(True, "dropout keeps its masks over all steps of a batch")
-    input_dropout: float = _option(0.0, "dropout of the embedded units")
-    embedding_dropout: float = _option(0.0, "share of the units that are left out of a batch altogether")
-    weight_drop: float = _option(0.0, "share of the recurrent weights that are left out of a batch")
-    activation: float = _option(0.0, "AR: adds this times the mean square of the last layer's outputs")
-    slowness: float = _option(0.0, "TAR: adds this times the mean square of their changes from step to step")
-    dynamic_rate: float = _option(0.0, "of eval: go on learning from what was scored, at this rate, as 0.3 (0: do not)")
-    dynamic_decay: float = _option(0.02, "with it: share by which a step returns to what was trained")
-    dynamic_steps: int = _option(20, "with it: units between two steps")
+    encoding: str = option("utf-8", "encoding of text files")
+    documents: str = option("files", "what a document is; each is read from a fresh state, unless joined", DOCUMENTS)
+    gutenberg: bool = option(False, "take only what stands between the marks of Project Gutenberg")
+    units: str = option("auto", "what is predicted; auto: characters, or of large texts pieces of words (BPE)", UNITS)
+    lower: bool = option(False, "make letters small")
+    smallest_count: int = option(0, "words that training has less often are unknown; 0: 2 for words, 1 for characters")
+    largest_vocabulary: int = option(0, "at most so many units; 0: all characters, 50000 words, 8000 pieces")
+    steps: int = option(64, "steps that a gradient goes back (truncated BPTT)")
+    random_steps: bool = option(False, "vary the steps of a batch as AWD-LSTM does")
+    embedding_size: int = option(0, "numbers a unit is embedded in; 0: 64 for characters, else as hidden units")
+    tied: str = option("auto", "the softmax has the embedding's weights; auto: for words and pieces", TIED)
+    locked: bool = option(True, "dropout keeps its masks over all steps of a batch")
+    input_dropout: float = option(0.0, "dropout of the embedded units")
+    embedding_dropout: float = option(0.0, "share of the units that are left out of a batch altogether")
+    weight_drop: float = option(0.0, "share of the recurrent weights that are left out of a batch")
+    activation: float = option(0.0, "AR: adds this times the mean square of the last layer's outputs")
+    slowness: float = option(0.0, "TAR: adds this times the mean square of their changes from step to step")
+    dynamic_rate: float = option(0.0, "of eval: go on learning from what was scored, at this rate, as 0.3 (0: do not)")
+    dynamic_decay: float = option(0.02, "with it: share by which a step returns to what was trained")
+    dynamic_steps: int = option(20, "with it: units between two steps")
 
     def __post_init__(self) -> None:
         for name, choices in {"documents": DOCUMENTS, "units": UNITS, "tied": TIED}.items():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+from headgate.tasks.settings import option
 
 
 @dataclass(frozen=True)
@@ -18,20 +15,20 @@ class Options:
         ValueError: a value that an option does not know.
     """
 
-    token_column: int = _option(0, "column of the tokens, from 1, from the end where negative; 0: the first")
-    tag_column: int = _option(0, "column of the tags, from 1, from the end where negative; 0: the last")
-    text_column: str = _option("", "field of the text, or of the tokens, in JSON lines; guessed where empty")
-    spans_column: str = _option("", "field of the spans, or of the tags, in JSON lines; guessed where empty")
-    encoding: str = _option("utf-8", "encoding of text files")
-    lower: bool = _option(True, "make letters small before looking a word up; its characters stay as they are")
-    case: bool = _option(True, "tell the network how a word is written: Title, UPPER, digits, ...")
-    smallest_count: int = _option(1, "words that training has less often are unknown")
-    largest_vocabulary: int = _option(50_000, "at most so many words")
-    embedding_size: int = _option(100, "numbers a word is embedded in")
-    character_size: int = _option(25, "numbers a character is embedded in")
-    character_units: int = _option(25, "units of the layer that spells words, in each direction; 0 for none")
-    word_dropout: float = _option(0.1, "share of words that training replaces by the unknown word")
-    rare_dropout: float = _option(0.5, "the same for words that training has once")
+    token_column: int = option(0, "column of the tokens, from 1, from the end where negative; 0: the first")
+    tag_column: int = option(0, "column of the tags, from 1, from the end where negative; 0: the last")
+    text_column: str = option("", "field of the text, or of the tokens, in JSON lines; guessed where empty")
+    spans_column: str = option("", "field of the spans, or of the tags, in JSON lines; guessed where empty")
+    encoding: str = option("utf-8", "encoding of text files")
+    lower: bool = option(True, "make letters small before looking a word up; its characters stay as they are")
+    case: bool = option(True, "tell the network how a word is written: Title, UPPER, digits, ...")
+    smallest_count: int = option(1, "words that training has less often are unknown")
+    largest_vocabulary: int = option(50_000, "at most so many words")
+    embedding_size: int = option(100, "numbers a word is embedded in")
+    character_size: int = option(25, "numbers a character is embedded in")
+    character_units: int = option(25, "units of the layer that spells words, in each direction; 0 for none")
+    word_dropout: float = option(0.1, "share of words that training replaces by the unknown word")
+    rare_dropout: float = option(0.5, "the same for words that training has once")
 
     def __post_init__(self) -> None:
         least = {"smallest_count": 1, "largest_vocabulary": 1, "embedding_size": 1, "character_size": 1}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_type_hints
 
-
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+from headgate.tasks.settings import option
 
 
 @dataclass(frozen=True)
@@ -18,20 +16,20 @@ class Options:
         ValueError: a setting out of range.
     """
 
-    source: str | None = _option(None, "What is read: a column, or the ending of parallel files, as de of train.de.")
-    target: str | None = _option(None, "What is written: a column, or the ending of parallel files.")
-    context: int = _option(1, "Of dialogues: how many turns before an answer are read.")
-    speaker: str | None = _option(None, "Of dialogues: whose turns are learned as answers; everybody's unless said.")
-    encoding: str = _option("utf-8", "How the files are encoded.")
-    pieces: int = _option(8_000, "Pieces of words, source and target together (256: bytes alone).")
-    lower: bool = _option(False, "Make letters small, in what is read and written.")
-    longest: int = _option(400, "Pieces of a source; what is longer is cut, and said.")
-    embedding: int = _option(256, "Features of a piece.")
-    attention: Literal["general", "dot", "mlp"] = _option("general", "How a step looks at the source (Luong 2015).")
-    input_feeding: bool = _option(False, "Each step also gets what the last one looked at (slower).")
-    smoothing: float = _option(0.1, "Share of the target's probability spread over all pieces, in training.")
-    beam: int = _option(5, "Translations kept in mind while searching; 1 takes the best piece each time.")
-    length_penalty: float = _option(1.0, "A translation's score is divided by its length to this power.")
+    source: str | None = option(None, "What is read: a column, or the ending of parallel files, as de of train.de.")
+    target: str | None = option(None, "What is written: a column, or the ending of parallel files.")
+    context: int = option(1, "Of dialogues: how many turns before an answer are read.")
+    speaker: str | None = option(None, "Of dialogues: whose turns are learned as answers; everybody's unless said.")
+    encoding: str = option("utf-8", "How the files are encoded.")
+    pieces: int = option(8_000, "Pieces of words, source and target together (256: bytes alone).")
+    lower: bool = option(False, "Make letters small, in what is read and written.")
+    longest: int = option(400, "Pieces of a source; what is longer is cut, and said.")
+    embedding: int = option(256, "Features of a piece.")
+    attention: Literal["general", "dot", "mlp"] = option("general", "How a step looks at the source (Luong 2015).")
+    input_feeding: bool = option(False, "Each step also gets what the last one looked at (slower).")
+    smoothing: float = option(0.1, "Share of the target's probability spread over all pieces, in training.")
+    beam: int = option(5, "Translations kept in mind while searching; 1 takes the best piece each time.")
+    length_penalty: float = option(1.0, "A translation's score is divided by its length to this power.")
 
     def __post_init__(self) -> None:
         least = {"context": 1, "pieces": 256, "longest": 1, "embedding": 1, "beam": 1, "length_penalty": 0}
