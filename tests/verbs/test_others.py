@@ -151,6 +151,33 @@ def test_files_that_do_not_go_together_are_found_before_training(tmp_path):
     assert "b.ts, line 3 has 3 channels, but 2 were expected" in found["findings"][-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"", r"a\.csv is empty"),
+        ("a.csv", b"text,label\n\x00\x01", r"a\.csv is a binary file"),
+        ("a.csv", "text,label\nh\xe9,a\nb,c\n".encode("latin-1"), r"a\.csv, line 2, column 2: byte 0xe9 is not utf-8"),
+        ("a.csv", b'text,label\n"abc,a\nfoo,b\n', r"a\.csv, line 2: its quotes do not fit"),
+        ("a.csv", b"text,label\n", r"classify: .*a header, but no rows below it.* say which with --task"),
+        ("a.tar.gz", gzip.compress(b"\0" * 99), r"a\.tar\.gz is a binary file"),
+    ],
+)
+def test_a_file_of_no_task_says_what_is_wrong_with_it(tmp_path, monkeypatch, name, content, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    for verb in (hg.train, hg.check):
+        with pytest.raises(DataError, match=words):
+            verb(name)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_rows_that_make_no_batch_are_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "a.txt").write_text("text,label\n")
+    with pytest.raises(DataError, match=r"The text for evaluation has 1 units"):
+        hg.train(tmp_path / "a.txt", "language", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_compressed_is_still_text(tmp_path):
     with gzip.open(tmp_path / "train.tiny", "wt", encoding="utf-8") as file:
         file.write("01,no\n10,yes\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from headgate.data import DataError, Example, Splits, Store
 from headgate.data.cache import digest, kept, key
+from headgate.data.tables import open_table
 from headgate.tasks import bench
 from headgate.tasks.bench_task import BenchTask, Encoding, Fit
 from headgate.training.fields import Chosen
@@ -52,12 +54,25 @@ def guess(path: Path) -> tuple[BenchTask, Fit]:
     fits = sorted(((task.fits(path, task.Options()), task) for task in known), key=lambda one: -one[0].sureness)
     likely = [(fit, task) for fit, task in fits if fit.sureness >= max(SURE, fits[0][0].sureness - APART)]
     if not likely:
-        names = ", ".join(bench.names())
-        raise DataError(f"{path} looks like no task's file; say which with --task: {names}.")
+        raise _of_no_task(path, fits)
     if len(likely) > 1:
         words = " or ".join(f"--task {task.name} ({fit.why})" for fit, task in likely)
         raise DataError(f"{path} fits several tasks; give {words}.")
     return likely[0][1], likely[0][0]
+
+
+def _of_no_task(path: Path, fits: Sequence[tuple[Fit, BenchTask]]) -> DataError:
+    """What no reader of tables can read, or several tasks say of a file, is the file's own fault."""
+    why, count = Counter(fit.why for fit, _ in fits).most_common(1)[0]
+    if count > 1 and str(path) in why:
+        return DataError(why)
+    try:
+        open_table(path).sample()
+    except DataError as reason:
+        return reason
+    reasons = "; ".join(f"{task.name}: {fit.why.rstrip('.')}" for fit, task in fits)
+    names = ", ".join(bench.names())
+    return DataError(f"{path} looks like no task's file ({reasons}); mend it, or say which with --task: {names}.")
 
 
 def prepare(task: BenchTask, splits: Splits, chosen: Chosen) -> Prepared:
@@ -72,7 +87,11 @@ def prepare(task: BenchTask, splits: Splits, chosen: Chosen) -> Prepared:
     name = key([task.name, source(task), asdict(chosen.options), files, held])
     encoding, stores = kept(name, lambda: _encode(task, splits, missing, chosen))
     _refuse_empty(stores, splits, missing, chosen.learning.holdout)
-    return Prepared(encoding, {part: store for part, store in stores.items() if len(store)})
+    filled = {part: store for part, store in stores.items() if len(store)}
+    for part, store in filled.items():
+        # Rows that make no batch are refused here, before anybody has written anything.
+        task.loader(store, encoding, chosen.learning, training=part == "train")
+    return Prepared(encoding, filled)
 
 
 def encode_more(task: BenchTask, paths: Sequence[Path], encoding: Encoding, options: Any) -> Store:

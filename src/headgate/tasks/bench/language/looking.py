@@ -17,6 +17,7 @@ from headgate.tasks.bench.language.options import Options
 from headgate.tasks.bench_task import Fit
 
 TEXT = (".txt", ".text", ".md", ".rst", ".tex")
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".conll", ".iob", ".bio")
 FIRST_LINES = 200
 # Signs that part the columns of a table.
 PARTING = ("\t", ",", ";", "|")
@@ -42,6 +43,8 @@ def fits(path: Path, options: Options) -> Fit:
         return Fit(0.1, f"every line has as many {sign!r}")
     if filled[0].lstrip().startswith(("{", "[{")):
         return Fit(0.05, "it looks like JSON")
+    if name.endswith(TABLES):
+        return Fit(0.1, "it is plain text, but is called a table")
     sure = 0.7 if name.endswith(TEXT) else 0.35
     return Fit(sure, "it is plain text without columns")
 
