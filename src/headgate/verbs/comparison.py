@@ -80,17 +80,13 @@ def compare(
     for cell in cells:
         own = {**settings, "cell": cell, **sizes[cell]}
         places = {seed: out / f"{_stem(cell)}-{seed}" for seed in seeds}
-        files = {"validation": validation, "test": test}
         results = []
         for seed, place in places.items():
-            given = own | files | {"seed": seed, "minutes": limit, "out": place, "watch": watch}
+            given = own | {"seed": seed, "minutes": limit, "out": place, "watch": watch}
+            given |= {"validation": validation, "test": test}
             results.append(_facts(*alone(_train, data, asked.name, given | {"progress": False})))
-            reached = in_short(asked, results[-1]["metrics"])
-            say(f"{cell}, seed {seed}: {reached}, {results[-1]['seconds']:.1f} s.")
-        found[cell] = {"hidden_size": results[0]["hidden_size"], "parameters": results[0]["parameters"]}
-        found[cell] |= {name: summary([one[name] for one in results]) for name in NAMES}
-        scores = [one["metrics"] for one in results]
-        found[cell]["metrics"] = {name: summary([one.get(name) for one in scores]) for name in asked.metrics}
+            say(f"{cell}, seed {seed}: {in_short(asked, results[-1]['metrics'])}, {results[-1]['seconds']:.1f} s.")
+        found[cell] = _summed(results, asked)
         if matched == "time" and cell == cells[0]:
             limit = found[cell]["seconds"]["mean"] / 60.0
     facts = {"matched": _words(matched, cells[0]), "task": asked.name, "score": asked.score, "seeds": list(seeds)}
@@ -98,6 +94,14 @@ def compare(
 
 
 NAMES = ("score", "seconds", "memory_bytes", "horizon")
+
+
+def _summed(results: Sequence[dict[str, Any]], task: BenchTask) -> dict[str, Any]:
+    """What the runs of one cell came to."""
+    found = {name: results[0][name] for name in ("hidden_size", "parameters")}
+    found |= {name: summary([one[name] for one in results]) for name in NAMES}
+    metrics = {name: summary([one["metrics"].get(name) for one in results]) for name in task.metrics}
+    return found | {"metrics": metrics}
 
 
 def _written(out: Path, facts: dict[str, Any]) -> dict[str, Any]:

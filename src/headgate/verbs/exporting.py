@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headgate import engines
 from headgate.engines import Request
@@ -23,7 +23,7 @@ FORMATS = ("safetensors", "onnx", "torch")
 NAMES = {"safetensors": "pretrained", "onnx": "model.onnx", "torch": "model.pt2"}
 # Two float32 programs that sum in another order; relative to the largest number.
 ALLOWED = 1e-4
-STOCK = "stock"
+STOCK, ONNX = "stock", "onnx"
 
 
 def export(run: str | Path | Run, format: str = "safetensors", out: str | Path | None = None) -> Path:
@@ -56,8 +56,10 @@ def export(run: str | Path | Run, format: str = "safetensors", out: str | Path |
         raise ValueError(f"a network of task {model.task.name} is more than one pass, so it has no {format} form.")
     if place.is_dir():
         raise ValueError(f"{place} is a folder; give the name of a file.")
-    write = _torch if format == "torch" else importlib.import_module("headgate.verbs.onnx_file").content
-    content = write(_plain(found) if format == "onnx" else found)
+    if format == "torch":
+        content = _torch(found)
+    else:
+        content = importlib.import_module("headgate.verbs.onnx_file").content(found, _plain(found.module))
     place.absolute().parent.mkdir(parents=True, exist_ok=True)
     return atomic.write(place, content)
 
@@ -112,20 +114,14 @@ def _saved(program: torch.export.ExportedProgram) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(found: Exported) -> Exported:
-    """The same with torch's own kernels in every layer, the only ones that ONNX has operators for.
-
-    Raises:
-        ValueError: a layer's cell is none of torch's.
-    """
-    module = copy.deepcopy(found.module).eval()
-    for name, layer in module.named_modules():
+def _plain(given: nn.Module) -> nn.Module:
+    """The same with torch's own kernels where ONNX has operators for them, and else one node a layer and direction."""
+    module = copy.deepcopy(given).eval()
+    for layer in module.modules():
         if isinstance(layer, Recurrent):
             why = engines.engine_named(STOCK).refusal(Request(layer.cell, torch.device("cpu"), torch.float32))
-            if why is not None:
-                raise ValueError(f"ONNX has no operator for {name} = {layer.call}: {why}. Use format 'torch'.")
-            layer.engine = STOCK
-    return Exported(module, found.inputs, found.axes, found.outputs)
+            layer.engine = STOCK if why is None else ONNX
+    return module
 
 
 def _first_line(reason: Exception) -> str:

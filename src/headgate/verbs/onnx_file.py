@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
+from typing import Any
 
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
+from headgate.engines import operator
 from headgate.tasks.bench_task import Exported
 from headgate.verbs.exporting import compare, other_sizes
+from headgate.verbs.onnx_form import DOMAIN, OPSET, function
 
-OPSET = 17
 
-
-def content(found: Exported) -> bytes:
+def content(found: Exported, traced: nn.Module) -> bytes:
     """The file's bytes.
+
+    Args:
+        found: what is to be exported.
+        traced: its module, with engines in its layers that ONNX has nodes for.
 
     Raises:
         ValueError: torch cannot write the network so, onnxruntime cannot run it, or it computes something else.
@@ -30,7 +37,7 @@ def content(found: Exported) -> bytes:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                found.module,
+                traced,
                 tuple(found.inputs.values()),
                 buffer,
                 dynamo=False,
@@ -38,9 +45,11 @@ def content(found: Exported) -> bytes:
                 input_names=names,
                 output_names=list(found.outputs),
                 dynamic_axes=axes,
+                custom_opsets={DOMAIN: 1},
             )
-        onnx.checker.check_model(onnx.load_from_string(buffer.getvalue()))
-        session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
+        model = with_bodies(onnx.load_from_string(buffer.getvalue()))
+        onnx.checker.check_model(model)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         inputs = other_sizes(found)
         fed = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
         outputs = session.run(list(found.outputs), fed)
@@ -48,4 +57,19 @@ def content(found: Exported) -> bytes:
         line = " ".join(str(reason).split())[:200]
         raise ValueError(f"this network cannot be written as ONNX ({type(reason).__name__}: {line}).") from None
     compare(found, inputs, [torch.from_numpy(value) for value in outputs], "onnxruntime")
-    return buffer.getvalue()
+    return model.SerializeToString()
+
+
+def with_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model in which every node of ours calls a function that the model holds; one function serves equal calls."""
+    calls: dict[tuple[Any, ...], str] = {}
+    for node in model.graph.node:
+        if node.domain == DOMAIN:
+            told = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+            cell, weights = operator.cell_of(told["cell"].decode()), told["weights"].decode().split()
+            call = cell, tuple(weights), bool(told["lengths"]), bool(told["reverse"])
+            word = re.sub(r"\W+", "_", cell.name).strip("_")
+            node.op_type = calls.setdefault(call, f"{word}_{len(calls)}")
+            del node.attribute[:]
+    model.functions.extend(function(cell, name, *how) for (cell, *how), name in calls.items())
+    return model
