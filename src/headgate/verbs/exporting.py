@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import io
 import warnings
 from pathlib import Path
@@ -91,13 +92,16 @@ def compare(found: Exported, inputs: tuple[Tensor, ...], outputs: list[Tensor], 
 
 def _torch(found: Exported) -> bytes:
     """A program of torch.export, once it was found to compute the same."""
-    axes = {
-        name: {axis: torch.export.Dim(word) for axis, word in found.axes.get(name, {}).items()} for name in found.inputs
-    }
+    axes = [
+        {axis: torch.export.Dim(word) for axis, word in found.axes.get(name, {}).items()} for name in found.inputs
+    ]
+    kinds = [one.kind for one in inspect.signature(found.module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:  # what `*rest` takes is one argument there
+        axes = [*axes[: len(kinds) - 1], tuple(axes[len(kinds) - 1 :])]
     try:
         with torch.no_grad():
             examples = tuple(found.inputs.values())
-            program = torch.export.export(found.module, examples, dynamic_shapes=tuple(axes.values()))
+            program = torch.export.export(found.module, examples, dynamic_shapes=tuple(axes))
             inputs = other_sizes(found)
             outputs = program.module()(*inputs)
     except (RuntimeError, ValueError, TypeError) as reason:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
@@ -47,7 +48,7 @@ def content(found: Exported, traced: nn.Module) -> bytes:
                 dynamic_axes=axes,
                 custom_opsets={DOMAIN: 1},
             )
-        model = with_bodies(onnx.load_from_string(buffer.getvalue()))
+        model = _with_names(with_bodies(onnx.load_from_string(buffer.getvalue())), found.outputs)
         onnx.checker.check_model(model)
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         inputs = other_sizes(found)
@@ -58,6 +59,15 @@ def content(found: Exported, traced: nn.Module) -> bytes:
         raise ValueError(f"this network cannot be written as ONNX ({type(reason).__name__}: {line}).") from None
     compare(found, inputs, [torch.from_numpy(value) for value in outputs], "onnxruntime")
     return model.SerializeToString()
+
+
+def _with_names(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A model whose outputs have their names; torch's exporter forgets those of results that no input changes."""
+    for output, name in zip(model.graph.output, names, strict=True):
+        if output.name != name:
+            model.graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+            output.name = name
+    return model
 
 
 def with_bodies(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -57,7 +57,8 @@ class Classifier(nn.Module):
         return self.dropout(self.embedding(words)), lengths
 
     def _pool(self, output: Tensor, lengths: Tensor) -> Tensor:
-        steps = torch.arange(len(output), device=output.device)[:, None, None]
+        # The shape and not `len`, which a program that is traced would keep as a number.
+        steps = torch.arange(output.shape[0], device=output.device)[:, None, None]
         inside = steps < lengths.to(output.device)[:, None]  # [T, B, 1]
         if self.pooling == "mean":
             return output.sum(0) / inside.sum(0)  # outputs are zero past the end

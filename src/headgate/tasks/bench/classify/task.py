@@ -17,8 +17,20 @@ from headgate.tasks.bench.classify import reading, scores
 from headgate.tasks.bench.classify.encoding import Inputs, encode, learn
 from headgate.tasks.bench.classify.network import Classifier
 from headgate.tasks.bench.classify.options import Options
+from headgate.tasks.bench.classify.portable import exported
 from headgate.tasks.bench.classify.summary import describe
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Loader, Metric, Row, RowLosses, padded
+from headgate.tasks.bench_task import (
+    Batch,
+    BenchTask,
+    Encoding,
+    Exported,
+    Fit,
+    Loader,
+    Metric,
+    Row,
+    RowLosses,
+    padded,
+)
 from headgate.tasks.loading import Buckets
 from headgate.tasks.settings import Layers, Learning
 
@@ -111,6 +123,10 @@ class Classify(BenchTask):
                 answer = {"labels": named} if encoding["multi"] else {"label": named[0]}
                 known = zip(encoding["labels"], values.tolist(), strict=True)
                 yield answer | {"probabilities": dict(known), "notes": inputs.notes(example)}
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
+        """A padded batch and its lengths to probabilities."""
+        return exported(network, encoding)
 
 
 def _rows(batch: Batch) -> int:

@@ -88,7 +88,8 @@ class Tagger(nn.Module):
         characters, lengths = batch["spelled"], batch["spelled_lengths"]  # [C, K], [K]
         output, _ = self.spelling(self.characters(characters), lengths=lengths)
         size = self.spelling.output_size
-        ends = output[(lengths - 1).clamp_min(0), torch.arange(len(lengths), device=output.device)]
+        # The shape and not `len`, which a program that is traced would keep as a number.
+        ends = output[(lengths - 1).clamp_min(0), torch.arange(output.shape[1], device=output.device)]
         each = torch.cat([ends[:, :size], output[0, :, size:]], -1)
         return each[batch["spelling"]]
 

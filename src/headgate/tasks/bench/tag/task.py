@@ -18,8 +18,20 @@ from headgate.tasks.bench.tag import reading
 from headgate.tasks.bench.tag.encoding import Inputs, Sentence, describe, encode, inner, learn
 from headgate.tasks.bench.tag.network import Tagger
 from headgate.tasks.bench.tag.options import Options
+from headgate.tasks.bench.tag.portable import exported
 from headgate.tasks.bench.tag.scores import SpanCounts
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Loader, Metric, Row, RowLosses, padded
+from headgate.tasks.bench_task import (
+    Batch,
+    BenchTask,
+    Encoding,
+    Exported,
+    Fit,
+    Loader,
+    Metric,
+    Row,
+    RowLosses,
+    padded,
+)
 from headgate.tasks.loading import Buckets
 from headgate.tasks.settings import Layers, Learning
 
@@ -105,6 +117,10 @@ class Tag(BenchTask):
                 said.append(tags_of(spans_of(tags, scheme), len(tags), inner(scheme)))
             counted.add(batch, said)
         return counted.counts.scores()
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
+        """A padded batch to each tag's score, with what the field adds."""
+        return exported(network)
 
     def predict(
         self, network: nn.Module, examples: Iterable[Example], encoding: Encoding, options: Options
