@@ -54,7 +54,7 @@ def export(run: str | Path | Run, format: str = "safetensors", out: str | Path |
         return model.save_pretrained(place)
     found = model.task.exported(model.network, model.encoding, model.options)
     if found is None:
-        raise ValueError(f"a network of task {model.task.name} is more than one pass, so it has no {format} form.")
+        raise ValueError(f"a run of task {model.task.name} cannot be written as {format}; use format 'safetensors'.")
     if place.is_dir():
         raise ValueError(f"{place} is a folder; give the name of a file.")
     if format == "torch":
