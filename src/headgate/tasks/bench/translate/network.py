@@ -29,6 +29,11 @@ class Memory:
     outside: Tensor
     state: tuple[Tensor, ...]
 
+    def rows(self, order: Tensor) -> Memory:
+        """Some of the sources, [n]."""
+        state = tuple(part[:, order] for part in self.state)
+        return Memory(self.values[order], self.keys[order], self.outside[order], state)
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -32,7 +32,8 @@ def search(
     """The best translation of each source.
 
     A source is done when it has `beam` translations that ended and none that goes on is now better than the best of
-    them, or after `longest` pieces; a translation without end is taken only where none ended.
+    them, or after `longest` pieces; a translation without end is taken only where none ended. What is done is left
+    aside, so a translation does not depend on what it is translated beside.
 
     Args:
         network: in evaluation mode.
@@ -50,23 +51,28 @@ def search(
     scores[:, 0] = 0
     written = torch.zeros(B * beam, 0, dtype=torch.long, device=device)
     found: list[list[Found]] = [[] for _ in range(B)]
-    first = torch.arange(B, device=device)[:, None] * beam
+    going = found
     for length in range(1, longest + 1):
+        first = torch.arange(len(going), device=device)[:, None] * beam
         logits, progress = network.step(last, progress, memory)
-        totals = scores[..., None] + logits.float().log_softmax(-1).unflatten(0, (B, beam))
+        totals = scores[..., None] + logits.float().log_softmax(-1).unflatten(0, (-1, beam))
         # Twice as many as go on, since each of them may end in one way.
         best, place = totals.flatten(1).topk(min(2 * beam, totals[0].numel()), -1)
         row, piece = first + place // totals.shape[-1], place % totals.shape[-1]
         ends = piece == end
-        _collect(found, ends[:, :beam], best, row, written, length**penalty)
+        _collect(going, ends[:, :beam], best, row, written, length**penalty)
         best = best.masked_fill(ends, -torch.inf)
         scores, chosen = best.topk(beam, -1)
         going_on = (scores[:, 0] / length**penalty).tolist()
-        if all(_done(own, beam, score) for own, score in zip(found, going_on, strict=True)):
+        left = [k for k, score in enumerate(going_on) if not _done(going[k], beam, score)]
+        if not left:
             break
+        if len(left) < len(going):
+            going, rest = [going[k] for k in left], torch.tensor(left, device=device)
+            memory, scores, row, piece, chosen = memory.rows(rest), *(v[rest] for v in (scores, row, piece, chosen))
         order, last = row.gather(1, chosen).flatten(), piece.gather(1, chosen).flatten()
         progress, written = progress.rows(order), torch.cat([written[order], last[:, None]], 1)
-    for k, own in enumerate(found):
+    for k, own in enumerate(going):
         if not own:
             cut = written[k * beam + int(scores[k].argmax())].tolist()
             own.append(Found(cut, float(scores[k].max()) / max(1, len(cut)) ** penalty, False))
