@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -47,4 +49,17 @@ def test_an_interrupted_parent_leaves_no_process_behind():
 
     with pytest.raises(KeyboardInterrupt):
         run_all(TRIALS, 2, interrupt)
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interruption_while_they_are_started_is_not_lost(monkeypatch):
+    start = multiprocessing.context.SpawnProcess.start
+
+    def interrupted(process):
+        start(process)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(TRIALS, 2)
     assert multiprocessing.active_children() == []

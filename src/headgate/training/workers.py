@@ -42,11 +42,12 @@ def run_all(
     Raises:
         TrialFailed, WorkerDied: see there. All processes have ended by then, as they have on Ctrl-C.
     """
-    pool = _start(min(workers, len(trials)))
+    pool: list[tuple[Any, Connection]] = []
     outcomes: list[Any] = [None] * len(trials)
     waiting = list(enumerate(trials))[::-1]
     at_work: dict[Connection, int] = {}
     try:
+        _start(pool, min(workers, len(trials)))
         for number, (_, pipe) in enumerate(pool):
             _hand_out(pipe, waiting, at_work, number, listener)
         numbers = {pipe: number for number, (_, pipe) in enumerate(pool)}
@@ -71,21 +72,25 @@ def run_all(
             process.join()
 
 
-def _start(count: int) -> list[tuple[Any, Connection]]:
+def _start(pool: list[tuple[Any, Connection]], count: int) -> None:
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C goes to the whole process group; children inherit that it is ignored, and the parent ends them itself.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C goes to the whole process group; children inherit that it is held back, and the parent ends them itself.
+    # One that comes meanwhile, to whichever thread, is answered when all are started and known.
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda kind, frame: came.append(kind))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool = []
         for _ in range(count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
             pool.append((process, ours))
-        return pool
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _hand_out(pipe: Connection, waiting: list, at_work: dict[Connection, int], number: int, listener: Listener) -> None:
