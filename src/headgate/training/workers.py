@@ -89,7 +89,7 @@ def _start(pool: list[tuple[Any, Connection]], count: int) -> None:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
-    if came:
+    if came and handler is not signal.SIG_IGN:  # as it is for what a shell runs in the background
         raise KeyboardInterrupt
 
 
