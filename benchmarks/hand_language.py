@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headgate.data import Store
+from benchmarks import hand_work
+from benchmarks.hand_work import SEED
 from headgate.tasks.bench.language import TASK
 from headgate.tasks.bench.language.options import Options
 from headgate.tasks.bench_task import Batch
 
 # Characters of a text, of so many kinds, as many as a play of Shakespeare has.
-CHARACTERS, SIGNS, SEED = 400_000, string.ascii_letters + string.digits + " .\n", 0
+CHARACTERS, SIGNS = 400_000, string.ascii_letters + string.digits + " .\n"
 
 
-class Work:
-    """A text, encoded; see `training_speed.Work`."""
-
-    task = TASK
+class Work(hand_work.Work):
+    """A text of signs drawn at random."""
 
     def __init__(self, folder: Path, hidden: int | None = None) -> None:
-        draw = random.Random(SEED)
-        path = folder / "text.txt"
-        path.write_text("".join(draw.choices(SIGNS, k=CHARACTERS)), encoding="utf-8")
-        self._options = Options()
-        self._encoding = TASK.learn(TASK.read([path], self._options), self._options)
-        rows = TASK.encode(TASK.read([path], self._options), self._encoding, self._options)
-        self._layers = replace(TASK.layers, hidden_size=hidden or TASK.layers.hidden_size, dropout=0.0)
-        self.learning = replace(TASK.learning, schedule="constant")
-        self.loader = TASK.loader(Store.write(folder / "rows", rows), self._encoding, self.learning, training=True)
-        size, length = self.learning.batch_size, self._options.steps
-        self.name = f"character LSTM H={self._layers.hidden_size} B={size} T={length}"
-
-    def network(self) -> nn.Module:
-        torch.manual_seed(SEED)
-        return TASK.network(self._encoding, self._options, self._layers).train()
+        path, options = folder / "text.txt", Options()
+        path.write_text("".join(random.Random(SEED).choices(SIGNS, k=CHARACTERS)), encoding="utf-8")
+        super().__init__(TASK, options, path, hidden)
+        self.name = f"character LSTM H={self.layers.hidden_size} B={self.learning.batch_size} T={options.steps}"
 
     def by_hand(self) -> ByHand:
         return ByHand(self.network())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,34 +11,24 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torchcrf import CRF
 
-from headgate.data import Store
+from benchmarks import hand_work
+from benchmarks.hand_work import SEED
 from headgate.tasks.bench.tag import TASK
 from headgate.tasks.bench.tag.options import Options
 from headgate.tasks.bench_task import Batch
 
 # Sentences of so many words of so many letters, about as in texts people tag; some thousand different words.
-SENTENCES, WORDS, LETTERS, DIFFERENT, SEED = 3000, (5, 35), (1, 12), 8000, 0
+SENTENCES, WORDS, LETTERS, DIFFERENT = 3000, (5, 35), (1, 12), 8000
 
 
-class Work:
-    """Sentences, encoded; see `training_speed.Work`."""
-
-    task = TASK
+class Work(hand_work.Work):
+    """Sentences of words drawn at random."""
 
     def __init__(self, folder: Path, hidden: int | None = None) -> None:
         path = folder / "sentences.conll"
         path.write_text("\n\n".join(_sentences()) + "\n", encoding="utf-8")
-        self._options = Options(word_dropout=0.0, rare_dropout=0.0)
-        self._encoding = TASK.learn(TASK.read([path], self._options), self._options)
-        rows = TASK.encode(TASK.read([path], self._options), self._encoding, self._options)
-        self._layers = replace(TASK.layers, hidden_size=hidden or TASK.layers.hidden_size, dropout=0.0)
-        self.learning = replace(TASK.learning, schedule="constant")
-        self.loader = TASK.loader(Store.write(folder / "rows", rows), self._encoding, self.learning, training=True)
-        self.name = f"tagger H={self._layers.hidden_size} both ways, letters and CRF, B={self.learning.batch_size}"
-
-    def network(self) -> nn.Module:
-        torch.manual_seed(SEED)
-        return TASK.network(self._encoding, self._options, self._layers).train()
+        super().__init__(TASK, Options(word_dropout=0.0, rare_dropout=0.0), path, hidden)
+        self.name = f"tagger H={self.layers.hidden_size} both ways, letters and CRF, B={self.learning.batch_size}"
 
     def by_hand(self) -> ByHand:
         return ByHand(self.network())

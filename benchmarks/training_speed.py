@@ -16,16 +16,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks import hand_language, hand_tag
+from benchmarks.hand_work import Work
 from benchmarks.results import cores
-from headgate.tasks.bench_task import Batch, BenchTask, Loader
-from headgate.tasks.settings import Learning
+from headgate.tasks.bench_task import Batch, Loader
 from headgate.training.fit import quiet
 from headgate.training.lesson import Lesson
 
@@ -35,48 +35,6 @@ COMPARED, EQUAL = 3, {"loss": 1e-5, "weight": 1e-3}
 # Steps that are not timed at the beginning of a turn.
 UNTIMED = 2
 WORK = {"language": hand_language.Work, "tag": hand_tag.Work}
-
-
-class ByHand(Protocol):
-    """A model and how it learns, as one writes them with torch alone."""
-
-    def loss(self, batch: Batch) -> Tensor:
-        """The mean over a batch's tokens."""
-
-    def pairs(self, ours: nn.Module) -> list[tuple[Tensor, Tensor]]:
-        """Parameters that must be the same, the bench's first."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All of them."""
-
-
-class Work(Protocol):
-    """What both train on: without dropout, since the two would not draw the same masks.
-
-    Args:
-        folder: for files.
-        hidden: units of the recurrent layers.
-
-    Attributes:
-        name: in words.
-        task, learning, loader: of the bench.
-    """
-
-    name: str
-    task: BenchTask
-    learning: Learning
-    loader: Loader
-
-    def __init__(self, folder: Path, hidden: int) -> None: ...
-
-    def network(self) -> nn.Module:
-        """As the task makes it; the same weights every time."""
-
-    def by_hand(self) -> ByHand:
-        """Another model with the same weights."""
-
-    def tokens(self, batch: Batch) -> int:
-        """How many a batch has."""
 
 
 def main(arguments: list[str] | None = None) -> int:
