@@ -117,6 +117,13 @@ def test_equal_calls_share_a_function():
     assert len(written(Tagger(layer, True).eval()).functions) == 2, "one a direction"
 
 
+def test_the_same_cell_gives_the_same_bytes():
+    cell = cells.get("peephole_lstm")
+    how = "f", list(cell.parameter_shapes(I, H, H, bias=True)), True, True
+    first, again = (function(cell, *how).SerializeToString(deterministic=True) for _ in range(2))
+    assert first == again
+
+
 def test_outside_a_file_it_refuses_and_is_never_chosen():
     layer = hg.LSTM(I, H, engine="onnx")
     with pytest.raises(RuntimeError, match="it stands for a call in an ONNX file, and none is being written"):

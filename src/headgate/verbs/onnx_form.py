@@ -18,12 +18,15 @@ _KINDS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "exp": "Exp", "l
 
 
 class Body:
-    """Nodes that are being written, each after its arguments."""
+    """Nodes that are being written, each after its arguments.
 
-    _numbers = count()
+    Args:
+        prefix: of the names it gives, another one for a body inside, which sees the outer one's.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
+        self._names = (f"{prefix}{number}" for number in count())
 
     def __call__(self, kind: str, *arguments: Value | float, name: str | None = None, **attributes: Any) -> Value:
         """Write a node of one result, under a name of its own where it needs one."""
@@ -34,7 +37,7 @@ class Body:
     ) -> list[Value]:
         """Write a node of several results."""
         given = [argument.name if isinstance(argument, Value) else self.number(argument).name for argument in arguments]
-        names = names or [f"v{next(self._numbers)}" for _ in range(results)]
+        names = names or [next(self._names) for _ in range(results)]
         self.nodes.append(helper.make_node(kind, given, names, **attributes))
         return [Value(self, name) for name in names]
 
@@ -106,11 +109,11 @@ class Blocks:
         cell: whose.
         outer: where the weights are laid out, before the first step.
         weights: by name.
-        inner: where products are written, set before the step is run.
+        inner: where products are written.
     """
 
-    def __init__(self, cell: Cell, outer: Body, weights: dict[str, Value]) -> None:
-        self.inner: Body | None = None
+    def __init__(self, cell: Cell, outer: Body, weights: dict[str, Value], inner: Body) -> None:
+        self._inner = inner
         self._home: dict[str, tuple[int, int]] = {}
         self._groups: list[tuple[Value, Value | None, int]] = []
         self._done: dict[int, tuple[Value, list[Value]]] = {}
@@ -138,9 +141,9 @@ class Blocks:
             done = self._done.get(group)
             if done is None or done[0] is not vector:
                 weight, bias, blocks = self._groups[group]
-                product = self.inner("MatMul", vector, weight)
+                product = self._inner("MatMul", vector, weight)
                 product = product if bias is None else product + bias
-                parts = [product] if blocks == 1 else self.inner.several("Split", blocks, product, axis=-1)
+                parts = [product] if blocks == 1 else self._inner.several("Split", blocks, product, axis=-1)
                 done = self._done[group] = vector, parts
             return done[1][k]
 
@@ -163,7 +166,7 @@ def function(cell: Cell, name: str, weights: Sequence[str], lengths: bool, rever
         A function of domain DOMAIN: input [T, B, I], the weights, the states before the first step [B, ...], lengths;
         to the first state at every step [T, B, O], zero past a row's end, and each row's states after its last step.
     """
-    outer = Body()
+    outer = Body("run")
     given = {weight: Value(outer, weight) for weight in weights}
     initial = [Value(outer, f"{state}_before") for state in cell.state_names]
     inputs = ["input", *weights, *(value.name for value in initial), *(["lengths"] if lengths else [])]
@@ -199,8 +202,8 @@ def _active(outer: Body, rows: Value) -> Value:
 
 def _step(cell: Cell, outer: Body, given: dict[str, Value], masked: bool) -> onnx.GraphProto:
     """The Scan's body: states, input parts and, if masked, which rows are active; to the states and the output."""
-    U, inner = Blocks(cell, outer, given), Body()
-    U.inner = inner
+    inner = Body("step")
+    U = Blocks(cell, outer, given, inner)
     names = cell.vector_names
     vectors = outer.several("Split", len(names), given["weight_p"], axis=0) if names else []
     state = State((name, Value(inner, f"{name}_old")) for name in cell.state_names)
