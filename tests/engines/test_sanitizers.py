@@ -19,6 +19,7 @@ TILES = {
 STACK = ["tests/stack_driver.cpp", "stack.cpp"]
 ADJOINT = ["tests/adjoint_driver.cpp", "adjoint.cpp", "pack.cpp", "threads.cpp"]
 TAPE = ["tests/tape_driver.cpp", "tape.cpp"]
+OVERFLOW = "heap-buffer-overflow"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 pytestmark = pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
@@ -103,33 +104,27 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
+    ("file", "names", "right", "wrong", "complaint"),
     [
-        ("tape->bytes / sizeof(uint64_t) + 1", "tape->bytes / sizeof(uint64_t) / 2", "heap-buffer-overflow"),
-        ("base ? base + address.offset : nullptr", "base", "trial"),
-        ("(job.parts ? job.columns : 0)", "job.columns", "trial"),
+        ("tape.cpp", TAPE, "tape->bytes / sizeof(uint64_t) + 1", "tape->bytes / sizeof(uint64_t) / 2", OVERFLOW),
+        ("tape.cpp", TAPE, "base ? base + address.offset : nullptr", "base", "trial"),
+        ("tape.cpp", TAPE, "(job.parts ? job.columns : 0)", "job.columns", "trial"),
+        ("stack.cpp", STACK, "2 * call.B * (k > 0)", "call.B * (k > 0)", OVERFLOW),
+        ("stack.cpp", STACK, "p * call_.B * row_bytes(k); }", "0; }", "trial"),
+        ("stack.cpp", STACK, "std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
     ],
-    ids=["too little memory", "an address without its offset", "what is no zero"],
-)
-def test_a_tape_with_a_mistake_is_not(right, wrong, complaint, tmp_path):
-    copy = copy_with(tmp_path, "tape.cpp", right, wrong)
-    done = run(build(tmp_path, "portable", SANITIZERS["memory"], copy, TAPE), 200)
-    assert done.returncode != 0
-    assert complaint in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
-    [
-        ("2 * call.B * (k > 0)", "call.B * (k > 0)", "heap-buffer-overflow"),
-        ("p * call_.B * row_bytes(k); }", "0; }", "trial"),
-        ("std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
+    ids=[
+        "a tape with too little memory",
+        "an address without its offset",
+        "what is no zero",
+        "a stack with too little memory",
+        "another layer's states",
+        "padding that is not zero",
     ],
-    ids=["too little memory", "another layer's states", "padding that is not zero"],
 )
-def test_a_stack_with_a_mistake_is_not(right, wrong, complaint, tmp_path):
-    copy = copy_with(tmp_path, "stack.cpp", right, wrong)
-    done = run(build(tmp_path, "portable", SANITIZERS["memory"], copy, STACK), 200)
+def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, complaint, tmp_path):
+    copy = copy_with(tmp_path, file, right, wrong)
+    done = run(build(tmp_path, "portable", SANITIZERS["memory"], copy, names), 200)
     assert done.returncode != 0
     assert complaint in done.stdout + done.stderr
 
