@@ -161,6 +161,7 @@ def test_files_that_do_not_go_together_are_found_before_training(tmp_path):
         ("a.csv", b"text,label\n", r"classify: .*a header, but no rows below it.* say which with --task"),
         ("a.tar.gz", gzip.compress(b"\0" * 99), r"a\.tar\.gz is a binary file"),
     ],
+    ids=["empty", "binary", "encoding", "quotes", "no rows", "gzip"],
 )
 def test_a_file_of_no_task_says_what_is_wrong_with_it(tmp_path, monkeypatch, name, content, words):
     monkeypatch.chdir(tmp_path)
