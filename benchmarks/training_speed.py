@@ -40,14 +40,14 @@ WORK = {"language": hand_language.Work, "tag": hand_tag.Work}
 def main(arguments: list[str] | None = None) -> int:
     """Compare, measure, print."""
     parser = argparse.ArgumentParser("benchmarks.training_speed", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("works", nargs="*", choices=[*WORK, []], default=list(WORK), help="which; all if none is named")
+    parser.add_argument("works", nargs="*", choices=[*WORK, []], default=[], help="which; all if none is named")
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--steps", type=int, default=12, help="steps of a turn")
     parser.add_argument("--hidden", type=int, help="in place of the task's default")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
-    for name in asked.works:
+    for name in asked.works or WORK:
         with tempfile.TemporaryDirectory() as folder:
             work = WORK[name](Path(folder), asked.hidden)
             print(json.dumps(measure(work, asked.turns, asked.steps)), flush=True)

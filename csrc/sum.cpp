@@ -1,5 +1,6 @@
 // Gradients of weights: products that sum over all steps and rows. Compiled once for each instruction set.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -112,11 +113,12 @@ class summing {
     return static_cast<const T*>(right.part[k]) + (row - (k ? right.first : 0)) * right.stride[k];
   }
 
-  // The number of values is known to the compiler where all are there.
+  // The number of values is known to the compiler where all are there, which then calls no function: `std::copy_n` would,
+  // since it allows for the two to overlap.
   template <int64_t COUNT>
   static void copy(const T* from, T* to, int64_t valid) {
     if (valid >= COUNT) {
-      std::copy_n(from, COUNT, to);
+      std::memcpy(to, from, COUNT * sizeof(T));
     } else {
       std::fill(std::copy_n(from, valid, to), to + COUNT, T(0));
     }
