@@ -57,6 +57,10 @@ class Head(ABC):
     def point(self, raw: Tensor, units: Units) -> Tensor:
         """One number for each value, [H, B, D]: a mean, or a median where the head learns one."""
 
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        """All that is said, by name: `point` as above, and what else the head knows, [H, B, D] each if not said."""
+        return {"point": self.point(raw, units)}
+
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray | None:
         """Quantiles at ascending levels, float64 [levels, H, B, D]; None of a head that says a point alone."""
         return None
@@ -104,7 +108,7 @@ class Quantiles(Head):
         middle = raw[..., self.centre, None]
         above = middle + functional.softplus(raw[..., self.centre + 1 :]).cumsum(-1)
         below = middle - functional.softplus(raw[..., : self.centre]).flip(-1).cumsum(-1).flip(-1)
-        return units.shift + units.size * torch.cat([below, middle, above], -1).movedim(-1, 0)
+        return units.shift + units.size * torch.cat([below, middle, above], -1).permute(3, 0, 1, 2)
 
     def losses(self, raw: Tensor, values: Tensor, units: Units) -> Tensor:
         return self._pinball(raw, values, units).mean(0)
@@ -116,6 +120,11 @@ class Quantiles(Head):
 
     def point(self, raw: Tensor, units: Units) -> Tensor:
         return self.at_levels(raw, units)[self.centre]
+
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        """`quantiles` at the learned levels, [levels, H, B, D]."""
+        found = self.at_levels(raw, units)
+        return {"point": found[self.centre], "quantiles": found}
 
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray:
         """At the learned levels, and straight lines between them; beyond the outermost, those."""
@@ -146,6 +155,10 @@ class Gaussian(Head):
     def point(self, raw: Tensor, units: Units) -> Tensor:
         return self._mean_and_spread(raw, units)[0]
 
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        """`spread`: the standard deviation."""
+        return dict(zip(("point", "spread"), self._mean_and_spread(raw, units), strict=True))
+
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray:
         mean, spread = map(_array, self._mean_and_spread(raw, units))
         return np.stack([mean + spread * special.ndtri(level) for level in levels])
@@ -173,6 +186,10 @@ class StudentT(Head):
 
     def point(self, raw: Tensor, units: Units) -> Tensor:
         return self._parts(raw, units)[0]
+
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        """`spread`: what (value - point) is divided by; `freedom`: degrees of it."""
+        return dict(zip(("point", "spread", "freedom"), self._parts(raw, units), strict=True))
 
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray:
         mean, spread, freedom = map(_array, self._parts(raw, units))
@@ -212,6 +229,11 @@ class NegativeBinomial(Head):
 
     def point(self, raw: Tensor, units: Units) -> Tensor:
         return self._mean_and_spread(raw, units)[0] / units.unit
+
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        """`mean` m in counts, and `spread` a."""
+        mean, spread = self._mean_and_spread(raw, units)
+        return {"point": mean / units.unit, "mean": mean, "spread": spread}
 
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray:
         mean, spread = map(_array, self._mean_and_spread(raw, units))

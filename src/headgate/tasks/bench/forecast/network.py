@@ -127,12 +127,12 @@ class Forecaster(nn.Module):
         history = history * _within(batch)
         inputs = [self._apart(history)] + ([self._apart(batch["history_seen"])] if self.missing else [])
         read = torch.cat([*inputs, *(self._shared(batch[name], targets) for name in ("past", "known"))], -1)
-        read = torch.cat([read, static.expand(len(read), -1, -1)], -1)
+        read = torch.cat([read, static.expand(read.shape[0], -1, -1)], -1)
         ahead = self._shared(batch["ahead"], targets)
-        ahead = torch.cat([ahead, static.expand(len(ahead), -1, -1)], -1)
+        ahead = torch.cat([ahead, static.expand(ahead.shape[0], -1, -1)], -1)
         lengths = batch["lengths"] if self.joint else batch["lengths"].repeat_interleave(targets)
-        output, state = self.layers(read, lengths=lengths if (lengths < len(read)).any() else None)
-        last = output[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
+        output, state = self.layers(read, lengths=lengths)
+        last = _of_last(output, lengths)
         recent = _at_end(history, batch["lengths"]) if self.line is not None else history
         if self.recursive:
             return self._recursive(last, state, read, lengths, ahead, recent), units
@@ -151,7 +151,7 @@ class Forecaster(nn.Module):
         self, output: Tensor, state: object, read: Tensor, lengths: Tensor, ahead: Tensor, recent: Tensor
     ) -> Tensor:
         """Step by step: each forecast is read as if it had been seen; past covariates stay as they were last."""
-        latest = read[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
+        latest = _of_last(read, lengths)
         begin = self.together * (2 if self.missing else 1)
         past = latest[:, begin : latest.shape[1] - ahead.shape[-1]]
         plain = Units(*(output.new_tensor(value) for value in (0.0, 1.0, 1.0)))
@@ -175,7 +175,7 @@ class Forecaster(nn.Module):
         if self.normalise == "none":
             return Units(zero, one, unit)
         if self.normalise == "last":
-            return Units(history[lengths - 1, torch.arange(len(lengths), device=lengths.device)], one, unit)
+            return Units(_of_last(history, lengths), one, unit)
         within = _within(batch)
         count = lengths[:, None]
         if self.normalise == "mean":
@@ -200,6 +200,12 @@ class Forecaster(nn.Module):
 
     def _shared(self, values: Tensor, targets: int) -> Tensor:
         return values if self.joint else values.repeat_interleave(targets, 1)
+
+
+def _of_last(values: Tensor, lengths: Tensor) -> Tensor:
+    """What each row of [L, B, X] has at its last step, [B, X]."""
+    # The shape and not `len`, which a program that is traced would keep as a number.
+    return values[lengths - 1, torch.arange(lengths.shape[0], device=lengths.device)]
 
 
 def _at_end(values: Tensor, lengths: Tensor) -> Tensor:

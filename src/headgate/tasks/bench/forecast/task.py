@@ -17,12 +17,13 @@ from headgate.tasks.bench.forecast import heads, metrics, scaling
 from headgate.tasks.bench.forecast.describing import describe
 from headgate.tasks.bench.forecast.network import Forecaster
 from headgate.tasks.bench.forecast.options import Options
+from headgate.tasks.bench.forecast.portable import exported
 from headgate.tasks.bench.forecast.predicting import predict
 from headgate.tasks.bench.forecast.roles import KNOWN, SERIES, TARGET, TIMES, find_roles
 from headgate.tasks.bench.forecast.series import Series, first_origin, read_series
 from headgate.tasks.bench.forecast.splitting import part
 from headgate.tasks.bench.forecast.windows import Windows
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Row, RowLosses
+from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Row, RowLosses
 from headgate.tasks.settings import Layers, Learning
 
 # Training rows, windows, up to which data are small: batches are then too, and epochs more.
@@ -225,6 +226,10 @@ class Forecast(BenchTask):
     ) -> Iterator[dict[str, Any]]:
         """One answer a series; see `predict`."""
         return predict(network, examples, encoding, options)
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
+        """Standardised windows to standardised forecasts, with what else the head says."""
+        return exported(network, encoding)
 
     def needs_lag(self, encoding: Encoding) -> int | None:
         """A season, where there is one and it lies within the look-back: the baseline reads no further back."""

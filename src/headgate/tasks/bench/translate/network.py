@@ -77,7 +77,7 @@ class Attention(nn.Module):
         if self.kind == "mlp":
             scores = self.weight(torch.tanh(self.query(query)[:, :, None] + memory.keys[:, None])).squeeze(-1)
         else:
-            scores = query @ memory.keys.mT
+            scores = query @ memory.keys.transpose(1, 2)
         return scores.masked_fill(memory.outside[:, None], -torch.inf).softmax(-1) @ memory.values
 
 
@@ -119,7 +119,7 @@ class Translator(nn.Module):
         output, final = self.encoder(self._embedded(source), lengths=lengths)
         parts = final if isinstance(final, tuple) else (final,)
         values = self.dropout(output).transpose(0, 1)
-        outside = torch.arange(len(source), device=source.device) >= lengths[:, None]
+        outside = torch.arange(source.shape[0], device=source.device) >= lengths[:, None]
         # [L D, B, S] -> [L, B, D S]
         sides = (part.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2) for part in parts)
         state = tuple(bridge(part) for bridge, part in zip(self.bridge, sides, strict=True))

@@ -19,9 +19,10 @@ from headgate.data.pairs import PairForm, pairs_in, read_pairs
 from headgate.data.subwords import Subwords
 from headgate.tasks.bench.translate.network import Translator
 from headgate.tasks.bench.translate.options import Options
+from headgate.tasks.bench.translate.portable import exported
 from headgate.tasks.bench.translate.scores import bleu, chrf
 from headgate.tasks.bench.translate.search import Found, search
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Fit, Loader, Metric, Row, RowLosses
+from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Metric, Row, RowLosses
 from headgate.tasks.loading import Buckets
 from headgate.tasks.settings import Layers, Learning
 
@@ -166,6 +167,10 @@ class Translate(BenchTask):
                 notes = notes if one.ended else [*notes, "the translation was cut where it became too long"]
                 text = subwords.text(one.pieces)
                 yield {"source": example.input, "translation": text, "score": one.score, "notes": notes}
+
+    def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
+        """A source and the pieces written so far to the scores of the next."""
+        return exported(network)
 
     def every_step(self) -> bool:
         """Attention reads every step of the source, and every step of the decoder is asked for a piece."""
