@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +41,17 @@ def with_settings(
     known += switches_of(cell or (task.layers if task is not None else Layers()).cell)
     defaults = {} if task is None else vars(task.layers) | vars(task.learning)
     kept = {one.name: one for one in known if one.name not in without}
+    return _with(function, kept, defaults)
+
+
+def with_later(function: Callable[..., int], given: Sequence[str], verb: str) -> Callable[..., int]:
+    """As `with_settings`, with flags for what a verb can change of a trained model; its task hangs on the run."""
+    task, _ = _asked(given)
+    known = [] if task is None else [one for one in fields_of(task.Options) if verb in one.later]
+    return _with(function, {one.name: one for one in known}, dict.fromkeys((one.name for one in known), "as trained"))
+
+
+def _with(function: Callable[..., int], kept: Mapping[str, Field], defaults: Mapping[str, Any]) -> Callable[..., int]:
     own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "settings"]
 
     @functools.wraps(function)

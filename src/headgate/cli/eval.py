@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from headgate.cli._flags import with_later
 from headgate.cli._metrics import console, names, number, words_of
 from headgate.cli._refusal import refusing
 from headgate.verbs import evaluation
@@ -24,15 +26,21 @@ def eval(
         Literal["test", "validation", "train"], typer.Option(help="Which of the run's rows, or of a folder's files.")
     ] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    settings: dict[str, Any] | None = None,
 ) -> int:
     """Judge a trained model on rows that it has not seen, beside a trivial baseline."""
     with refusing():
-        found = evaluation.evaluate(run, data, split)
+        found = evaluation.evaluate(run, data, split, **(settings or {}))
     if as_json:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
         show(found)
     return 0
+
+
+def with_flags(given: list[str]) -> Callable[..., int]:
+    """The command with a flag for everything that the run's task can be judged with."""
+    return with_later(eval, given, "evaluate")
 
 
 def show(found: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from headgate.cli._flags import with_later
 from headgate.cli._refusal import Refusal, refusing
 from headgate.verbs import prediction
 
@@ -19,6 +20,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     data: Annotated[str, typer.Argument(help="A file, or - for standard input: JSON lines, or a row a line.")] = "-",
     format: Annotated[Literal["jsonl", "csv"], typer.Option(help="What to write.")] = "jsonl",
+    settings: dict[str, Any] | None = None,
 ) -> int:
     """Answer every row of a file with a trained model: one JSON line a row, or CSV, on standard output."""
     if data == "-" and sys.stdin.isatty():
@@ -26,13 +28,18 @@ def predict(
     with refusing():
         write = _csv() if format == "csv" else _json
         try:
-            for answer in prediction.predict(run, sys.stdin.buffer if data == "-" else data):
+            for answer in prediction.predict(run, sys.stdin.buffer if data == "-" else data, **(settings or {})):
                 write(answer)
             sys.stdout.flush()
         except BrokenPipeError:
             # Whoever read our answers has had enough; Python's own flush at exit is not to complain of it.
             sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - for the rest of the process
     return 0
+
+
+def with_flags(given: list[str]) -> Callable[..., int]:
+    """The command with a flag for everything that the run's task can answer with."""
+    return with_later(predict, given, "predict")
 
 
 def _json(answer: dict[str, Any]) -> None:

@@ -10,9 +10,15 @@ from headgate import cells
 from headgate.nn import Recurrent
 
 
-def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
-    """A field of a task's `Options`, with a line for the command's help."""
-    return field(default=default, metadata={"help": help} | ({"choices": choices} if choices else {}))
+def option(default: Any, help: str, choices: tuple[str, ...] = (), later: tuple[str, ...] = ()) -> Any:
+    """A field of a task's `Options`, with a line for the command's help.
+
+    Args:
+        default, help, choices: of the field.
+        later: verbs ("evaluate", "predict") that can be given another value than training was.
+    """
+    told = {"help": help, "later": later}
+    return field(default=default, metadata=told | ({"choices": choices} if choices else {}))
 
 
 @dataclass(frozen=True)

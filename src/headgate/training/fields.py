@@ -34,6 +34,7 @@ class Field:
         optional: whether None is a value.
         many: whether it is a tuple of its kind.
         choices: what it may be; empty for anything of its kind.
+        later: verbs that can be given another value than training was.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Field:
     optional: bool = False
     many: bool = False
     choices: tuple[Any, ...] = ()
+    later: tuple[str, ...] = ()
 
     def value(self, given: Any, who: str) -> Any:
         """A value as the dataclass wants it: whole numbers as floats where those are meant, lists as tuples.
@@ -89,7 +91,8 @@ def fields_of(owner: type) -> list[Field]:
             continue
         default = one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
         line = one.metadata.get("help") or lines.get(one.name, "")
-        found.append(_field(one.name, kinds[one.name], default, line, owner))
+        later = one.metadata.get("later", ())
+        found.append(dataclasses.replace(_field(one.name, kinds[one.name], default, line, owner), later=later))
     return found
 
 
@@ -127,6 +130,20 @@ def build(owner: type, given: Mapping[str, Any], who: str) -> Any:
         if name not in known:
             raise ValueError(f"{who} has no setting {name!r}{nearest(name, known)}")
     return owner(**{name: known[name].value(value, who) for name, value in given.items()})
+
+
+def changed(options: Any, given: Mapping[str, Any], verb: str) -> Any:
+    """A trained model's options with some changed that are no part of what it learned.
+
+    Raises:
+        ValueError: one that cannot be changed any more, or not by this verb; a value of another kind.
+    """
+    known = {one.name: one for one in fields_of(type(options)) if verb in one.later}
+    for name in given:
+        if name not in known:
+            some = ", ".join(known) or "nothing"
+            raise ValueError(f"{verb} cannot change {name!r} of a trained model; of this one it can change {some}.")
+    return dataclasses.replace(options, **{name: known[name].value(value, verb) for name, value in given.items()})
 
 
 def nearest(name: str, known: Any) -> str:

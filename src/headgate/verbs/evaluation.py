@@ -12,16 +12,20 @@ from torch import nn
 from headgate.data import DataError, Store, find_splits
 from headgate.tasks.bench_task import BenchTask
 from headgate.training.bench_run import Run
+from headgate.training.fields import changed
 from headgate.training.preparing import encode_more, prepare
 
 
-def evaluate(run: str | Path | Run, data: str | Path | None = None, split: str = "test") -> dict[str, Any]:
+def evaluate(
+    run: str | Path | Run, data: str | Path | None = None, split: str = "test", **settings: Any
+) -> dict[str, Any]:
     """Judge a run's best weights.
 
     Args:
         run: its folder.
         data: a file, all of which is judged, or a folder, of which the split is; None: the run's own rows.
         split: "test", "validation" or "train".
+        settings: of the task, to judge with others than training had: `dynamic_rate`, `beam`; see the command's help.
 
     Returns:
         "metrics" and, of those it has, "baseline", each by name; "score", the name of the metric that chose the model;
@@ -30,9 +34,11 @@ def evaluate(run: str | Path | Run, data: str | Path | None = None, split: str =
 
     Raises:
         DataError: the data cannot be used.
-        ValueError: no run, no such split, or the run's own files are no longer what they were.
+        ValueError: no run, no such split, a setting that cannot be changed any more, or the run's own files are no
+            longer what they were.
     """
     run = run if isinstance(run, Run) else Run.load(run)
+    options = changed(run.options, settings, "evaluate")
     if split not in ("train", "validation", "test"):
         raise ValueError(f"split={split!r}, but one of 'train', 'validation', 'test' is needed.")
     if data is None:
@@ -44,18 +50,18 @@ def evaluate(run: str | Path | Run, data: str | Path | None = None, split: str =
         splits = find_splits(data)
         paths = getattr(splits, split) or splits.train
         store, split = encode_more(run.task, paths, run.encoding, run.options), Path(data).name
-    return judged(run, run.network(), store) | {"split": split, "task": run.task.name}
+    return judged(run, run.network(), store, options) | {"split": split, "task": run.task.name}
 
 
-def judged(run: Run, network: nn.Module, store: Store) -> dict[str, Any]:
+def judged(run: Run, network: nn.Module, store: Store, options: Any) -> dict[str, Any]:
     """Metrics of a network in evaluation mode on rows, and the baseline's."""
-    task, chosen = run.task, run.config.chosen
-    loader = task.loader(store, run.encoding, chosen.learning, training=False)
+    task, learning = run.task, run.config.chosen.learning
+    loader = task.loader(store, run.encoding, learning, training=False)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(chosen.learning.seed)
-        metrics = task.evaluate(network, loader.epoch(0), run.encoding, chosen.options)
-        baseline = task.baseline(loader.epoch(0), run.encoding, chosen.options)
-        details = task.details(network, loader.epoch(0), run.encoding, chosen.options)
+        torch.manual_seed(learning.seed)
+        metrics = task.evaluate(network, loader.epoch(0), run.encoding, options)
+        baseline = task.baseline(loader.epoch(0), run.encoding, options)
+        details = task.details(network, loader.epoch(0), run.encoding, options)
     words = {name: metric.words for name, metric in task.metrics.items()}
     return {
         "metrics": finite(metrics),

@@ -16,6 +16,7 @@ from torch import nn
 from headgate.data import DataError, find_splits
 from headgate.tasks.bench_task import BenchTask, Encoding
 from headgate.training.bench_run import Run
+from headgate.training.fields import changed
 
 # What standard input may be; the first that a task can read, unless its first line is JSON.
 KINDS = (".txt", ".csv", ".tsv", ".conll")
@@ -35,24 +36,25 @@ class Trained(Protocol):
 Data = str | Path | BinaryIO | Iterable[str | Mapping[str, Any]]
 
 
-def predict(run: str | Path | Run | Trained, data: Data) -> Iterator[dict[str, Any]]:
+def predict(run: str | Path | Run | Trained, data: Data, **settings: Any) -> Iterator[dict[str, Any]]:
     """Answer every row with a run's best weights.
 
     Args:
         run: its folder, or a `Model` from `headgate.load`.
         data: a file, a folder; something open for bytes, such as `sys.stdin.buffer`, that gives JSON lines or a row a
             line; or rows: strings, or dicts as JSON lines would have them.
+        settings: of the task, to answer with others than training had: `beam`, `quantiles`; see the command's help.
 
     Yields:
         One dict a row, in the rows' order, of JSON types; what was unusual about a row stands under "notes".
 
     Raises:
         DataError: the data cannot be used.
-        ValueError: no run, or a damaged one.
+        ValueError: no run, or a damaged one; a setting that cannot be changed any more.
     """
     found = Run.load(run) if isinstance(run, (str, Path)) else run
     network = found.network() if isinstance(found, Run) else found.network
-    task, options = found.task, found.options
+    task, options = found.task, changed(found.options, settings, "predict")
     with torch.no_grad(), _files(task, options, data) as paths:
         examples = task.read(paths, options, answers=False)
         yield from task.predict(network, examples, found.encoding, options)

@@ -43,9 +43,9 @@ class Model:
     def options(self) -> Any:
         return self.chosen.options
 
-    def predict(self, data: Data) -> Iterator[dict[str, Any]]:
+    def predict(self, data: Data, **settings: Any) -> Iterator[dict[str, Any]]:
         """As `headgate.predict`."""
-        return predict(self, data)
+        return predict(self, data, **settings)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write config.json and model.safetensors into a folder, made if it is not there.

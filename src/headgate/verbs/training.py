@@ -187,7 +187,7 @@ def _finish(sitting: Sitting, say: Say) -> Run:
     if not (run.folder / RESULTS).is_file():
         stores = {part: Store(place) for part, place in sitting.stores.items()}
         judging = [part for part in ("validation", "test") if part in stores]
-        results = {part: judged(run, network, stores[part]) for part in judging}
+        results = {part: judged(run, network, stores[part], run.options) for part in judging}
         best = min(run.history, key=lambda line: _rank(run, line), default={})
         atomic.write(run.folder / RESULTS, bench_run.as_json({"best_epoch": best.get("epoch"), **results}))
     for part in ("test", "validation"):

@@ -40,9 +40,11 @@ class Options:
     season: int = option(0, "steps of a season, of MASE and the seasonal naive forecast; by the frequency if 0")
     split: str = option("", "train/validation/test, as steps (8640/2880/2880) or shares (0.7/0.1/0.2)")
     stride: int = option(1, "steps from one origin of the backtest to the next")
-    interval: float = option(0.8, "share of values that the stated interval is to hold")
-    quantiles: str = option("0.1,0.5,0.9", "levels of the quantiles that are answered")
-    future_values: str = option("", "a file with the future columns beyond the history's end, to predict with")
+    interval: float = option(0.8, "share of values that the stated interval is to hold", later=("evaluate",))
+    quantiles: str = option("0.1,0.5,0.9", "levels of the quantiles that are answered", later=("predict",))
+    future_values: str = option(
+        "", "a file with the future columns beyond the history's end, to predict with", later=("predict",)
+    )
 
     def __post_init__(self) -> None:
         known = {"head": HEADS, "decoder": DECODERS, "normalise": ("", *NORMALISATIONS), "fill": FILLS}

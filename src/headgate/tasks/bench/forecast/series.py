@@ -161,9 +161,11 @@ def _with_future(rows: _Rows, roles: Roles, options: Options) -> _Rows:
     empty = np.full(count, np.nan)
     numbers = {n: np.concatenate([column, later.numbers.get(n, empty)]) for n, column in rows.numbers.items()}
     values = np.concatenate([rows.times.values, later.times.values])
+    # Without a column of series there is one, which is called after the history's file.
+    names = later.names if roles.series is not None else np.resize(rows.names[:1], count)
     return _Rows(
         rows.frame,
-        np.concatenate([rows.names, later.names]),
+        np.concatenate([rows.names, names]),
         replace(rows.times, values=values),
         numbers,
         {name: column + [None] * count for name, column in rows.static.items()},

@@ -8,6 +8,7 @@ from headgate.data.corpus import DOCUMENTS
 from headgate.tasks.settings import option
 
 TIED = ("auto", "yes", "no")
+LATER = ("evaluate",)
 UNITS = ("auto", "characters", "words", "pieces")
 
 
@@ -36,9 +37,11 @@ class Options:
     weight_drop: float = option(0.0, "share of the recurrent weights that are left out of a batch")
     activation: float = option(0.0, "AR: adds this times the mean square of the last layer's outputs")
     slowness: float = option(0.0, "TAR: adds this times the mean square of their changes from step to step")
-    dynamic_rate: float = option(0.0, "of eval: go on learning from what was scored, at this rate, as 0.3 (0: do not)")
-    dynamic_decay: float = option(0.02, "with it: share by which a step returns to what was trained")
-    dynamic_steps: int = option(20, "with it: units between two steps")
+    dynamic_rate: float = option(
+        0.0, "of eval: go on learning from what was scored, at this rate, as 0.3 (0: do not)", later=LATER
+    )
+    dynamic_decay: float = option(0.02, "with it: share by which a step returns to what was trained", later=LATER)
+    dynamic_steps: int = option(20, "with it: units between two steps", later=LATER)
 
     def __post_init__(self) -> None:
         for name, choices in {"documents": DOCUMENTS, "units": UNITS, "tied": TIED}.items():

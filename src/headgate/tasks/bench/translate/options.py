@@ -7,6 +7,8 @@ from typing import Literal, get_args, get_type_hints
 
 from headgate.tasks.settings import option
 
+LATER = ("evaluate", "predict")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -28,8 +30,8 @@ class Options:
     attention: Literal["general", "dot", "mlp"] = option("general", "How a step looks at the source (Luong 2015).")
     input_feeding: bool = option(False, "Each step also gets what the last one looked at (slower).")
     smoothing: float = option(0.1, "Share of the target's probability spread over all pieces, in training.")
-    beam: int = option(5, "Translations kept in mind while searching; 1 takes the best piece each time.")
-    length_penalty: float = option(1.0, "A translation's score is divided by its length to this power.")
+    beam: int = option(5, "Translations kept in mind while searching; 1 takes the best piece each time.", later=LATER)
+    length_penalty: float = option(1.0, "A translation's score is divided by its length to this power.", later=LATER)
 
     def __post_init__(self) -> None:
         least = {"context": 1, "pieces": 256, "longest": 1, "embedding": 1, "beam": 1, "length_penalty": 0}
