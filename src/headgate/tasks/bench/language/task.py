@@ -28,7 +28,7 @@ from headgate.tasks.settings import Layers, Learning
 # In the order in which held-out parts stand in a text: the very end is for the test.
 HELD_OUT = ("validation", "test")
 # Training goes through so many units, whatever the size of a text, in no more than so many epochs.
-UNITS_READ, MOST_EPOCHS = 12_000_000, 40
+UNITS_READ, MOST_EPOCHS = 7_200_000, 40
 # An epoch of a short text still has about so many steps: its batches are made of fewer streams, down to these.
 STEPS, FEWEST_STREAMS = 100, 4
 
@@ -40,7 +40,7 @@ class Language(BenchTask):
     title = "Language"
     Options = Options
     layers = Layers(cell="lstm", hidden_size=512, dropout=0.4)
-    learning = Learning(epochs=13, batch_size=32, rate=2e-3, patience=3)
+    learning = Learning(epochs=8, batch_size=32, rate=2e-3, patience=3)
     metrics: ClassVar = scores.METRICS
     score = "bits_per_character"
     baseline_words = "how often a unit follows the one before it (bigrams, Kneser-Ney), or comes at all"

@@ -39,7 +39,7 @@ class Translate(BenchTask):
     title = "Translation"
     Options = Options
     layers = Layers(hidden_size=512, dropout=0.3)
-    learning = Learning(epochs=14, batch_size=64, rate=2e-3, warmup=200, patience=4)
+    learning = Learning(epochs=10, batch_size=64, rate=2e-3, warmup=200, patience=4)
     metrics: ClassVar = {
         "bleu": Metric("BLEU of the corpus, 0 to 100 (sacreBLEU)"),
         "chrf": Metric("chrF2 of the corpus, 0 to 100 (sacreBLEU)"),
