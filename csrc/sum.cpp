@@ -42,6 +42,26 @@ class summing {
   // Groups of units, which are what threads share.
   static int64_t groups(const hg_block& block) { return (block.units + GROUP - 1) / GROUP; }
 
+  // What a group takes, in columns: its product, and what is read and added up beside it.
+  static int64_t cost(const hg_block& block) { return (block.result ? block.right->columns : 0) + 32; }
+
+  static int64_t total(const hg_summing& job) {
+    int64_t sum = 0;
+    for (int32_t b = 0; b < job.n_blocks; ++b) sum += groups(job.blocks[b]) * cost(job.blocks[b]);
+    return sum;
+  }
+
+  // The group of all blocks, counted through, before which so much is done.
+  static int64_t group_at(const hg_summing& job, int64_t done) {
+    int64_t group = 0;
+    for (int32_t b = 0; b < job.n_blocks; ++b) {
+      const int64_t own = groups(job.blocks[b]), each = cost(job.blocks[b]);
+      if (done < own * each) return group + done / each;
+      group += own, done -= own * each;
+    }
+    return group;
+  }
+
   // Some groups of all blocks, counted through.
   void all(int64_t from, int64_t to) {
     for (int32_t b = 0; b < job_.n_blocks; from -= groups(job_.blocks[b]), to -= groups(job_.blocks[b]), ++b) {
@@ -131,22 +151,20 @@ class summing {
 
 template <class T>
 void sum(const hg_summing& job) {
-  struct shared {
-    const hg_summing& job;
-    int64_t groups;
-  } all{job, 0};
   constexpr int64_t WORTH_A_THREAD = 1 << 21;
   int64_t work = 0;
   for (int32_t b = 0; b < job.n_blocks; ++b) {
     const hg_block& block = job.blocks[b];
-    all.groups += summing<T>::groups(block);
     work += job.rows * block.units * (block.result ? block.right->columns : 1);
   }
   const auto some = [](void* argument, int32_t thread, int32_t threads) {
-    const shared& all = *static_cast<shared*>(argument);
-    summing<T>(all.job).all(all.groups * thread / threads, all.groups * (thread + 1) / threads);
+    const hg_summing& job = *static_cast<const hg_summing*>(argument);
+    const int64_t total = summing<T>::total(job);
+    const auto edge = [&](int64_t k) { return summing<T>::group_at(job, total * k / threads); };
+    summing<T>(job).all(edge(thread), edge(thread + 1));
   };
-  hg_parallel(some, &all, static_cast<int32_t>(std::clamp<int64_t>(work / WORTH_A_THREAD, 1, std::max(job.threads, 1))));
+  const int32_t threads = static_cast<int32_t>(std::clamp<int64_t>(work / WORTH_A_THREAD, 1, std::max(job.threads, 1)));
+  hg_parallel(some, const_cast<hg_summing*>(&job), threads);
 }
 
 }  // namespace
