@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headgate.data import DataError, corpus
-from headgate.data.corpus import DOCUMENTS, Passage, held_out_end, passages, text_lines
+from headgate.data.corpus import DOCUMENTS, STRETCHES, Passage, held_out, passages, text_lines
 from headgate.data.example import Place
 
 SEED = 22
@@ -86,18 +86,34 @@ def test_what_is_no_text_is_refused(tmp_path, raw, said):
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
 @pytest.mark.parametrize("missing", [(), ("test",), ("validation",), ("validation", "test")])
-def test_the_end_is_held_out(share, missing):
+def test_the_end_and_stretches_are_held_out(share, missing):
     draw = random.Random(SEED)
-    for _ in range(100):
-        parts = ["".join(draw.choices("ab\n", k=draw.randrange(1, 9))) for _ in range(draw.randrange(1, 9))]
+    for round_ in range(100):
+        many = round_ % 20 == 0
+        sizes = [draw.randrange(1, 9_000 if many else 9) for _ in range(draw.randrange(1, 9))]
+        parts = ["".join(draw.choices("ab\n", k=size)) for size in sizes]
         text, starts = "".join(parts), [draw.random() < 0.5 for _ in parts]
         whole = [Passage(p, None, Place("x", k), b) for k, (p, b) in enumerate(zip(parts, starts, strict=True))]
-        found = {split: list(held_out_end(whole, split, missing, share)) for split in ("train", *missing)}
-        assert "".join(p.input for part in found.values() for p in part) == text
+        found = {split: list(held_out(whole, split, missing, share)) for split in ("train", *missing)}
+        assert sorted("".join(p.input for part in found.values() for p in part)) == sorted(text)
         for split in missing:
             assert abs(sum(len(p.input) for p in found[split]) - share * len(text)) <= 1
+        if "test" in missing:
+            assert text.endswith("".join(p.input for p in found["test"]))
         # A cut makes no document begin, and takes no beginning away.
         assert sum(p.begins for part in found.values() for p in part) == sum(starts)
+
+
+def test_where_the_stretches_lie():
+    whole = [Passage("".join(chr(0x4E00 + k) for k in range(20_000)), None, Place("x", 1), True)]
+    both = ("validation", "test")
+    found = {split: list(held_out(whole, split, both, 0.1)) for split in ("train", *both)}
+    ends = {split: [(ord(p.input[0]) - 0x4E00, ord(p.input[-1]) - 0x4E00) for p in found[split]] for split in found}
+    assert ends["test"] == [(18_000, 19_999)]
+    assert ends["validation"] == [(4_000, 4_999), (13_000, 13_999)], "2,000 characters: two stretches of a thousand"
+    assert ends["train"] == [(0, 3_999), (5_000, 12_999), (14_000, 17_999)], "training knows what comes before the test"
+    long = [Passage("ab" * 500_000, None, Place("x", 1), True)]
+    assert len(list(held_out(long, "validation", both, 0.1))) == STRETCHES
 
 
 def test_mutated_files_are_read_or_refused_in_a_sentence():

@@ -14,6 +14,8 @@ from headgate.data.text import lines, source_name
 
 # Characters of a passage, at most: what is handled at a time, however large the files are.
 PASSAGE = 65_536
+# Held out for validation: so many stretches of a text, if they have so many characters each; else fewer.
+STRETCHES, LEAST_STRETCH = 10, 1000
 # What a document is.
 DOCUMENTS = ("files", "lines", "paragraphs", "joined")
 # Between which lines the text of a book of Project Gutenberg stands; the second form of each is that before 2000.
@@ -78,27 +80,40 @@ def text_lines(sources: Sequence[Source], encoding: str = "utf-8") -> Iterator[P
             yield Passage(_ended(line).removesuffix("\n"), None, Place(source_name(source), number))
 
 
-def held_out_end(
-    examples: Iterable[Example], split: str, missing: Sequence[str], share: float
-) -> Iterator[Passage]:
-    """The part of a text that is for one split: the end is held out, for the last of the missing splits the very end.
+def held_out(examples: Iterable[Example], split: str, missing: Sequence[str], share: float) -> Iterator[Passage]:
+    """The part of a text that is for one split.
+
+    The test's is the very end. The validation's are stretches spread evenly over what is before it: a text's end is
+    often of one piece, whose names and habits training should know as far as it goes before the test begins.
 
     Args:
         examples: passages, which are gone through twice.
         split: "train", or one that is missing.
-        missing: the splits that are held out, in the order in which their parts stand in the text.
-        share: of all characters, for each of them; the cut falls on a whole character.
+        missing: which of "validation" and "test" are held out; the other one has a file of its own.
+        share: of all characters, for each of them; a cut falls on a whole character.
     """
-    total = sum(len(example.input) for example in examples)
-    cuts = [total - round(total * share * k) for k in range(len(missing), 0, -1)]
-    names = ("train", *missing)
-    first, last = dict(zip(names, zip((0, *cuts), (*cuts, total), strict=True), strict=True))[split]
+    ranges = _ranges(sum(len(example.input) for example in examples), missing, share)
     at = 0
     for example in examples:
-        begin, end = max(first - at, 0), min(last - at, len(example.input))
-        if begin < end:
-            yield replace(example, input=example.input[begin:end], begins=example.begins and begin == 0)
+        for name, first, last in ranges:
+            begin, end = max(first - at, 0), min(last - at, len(example.input))
+            if name == split and begin < end:
+                yield replace(example, input=example.input[begin:end], begins=example.begins and begin == 0)
         at += len(example.input)
+
+
+def _ranges(total: int, missing: Sequence[str], share: float) -> list[tuple[str, int, int]]:
+    """Whose each range of characters is, in their order."""
+    held = round(total * share)
+    rest = total - held if "test" in missing else total
+    count = min(max(held // LEAST_STRETCH, 1), STRETCHES) if "validation" in missing else 0
+    found, done = [], 0
+    for k in range(count):
+        low, high, size = rest * k // count, rest * (k + 1) // count, held * (k + 1) // count - held * k // count
+        first = low + (high - low - size) // 2
+        found += [("train", done, first), ("validation", first, first + size)]
+        done = first + size
+    return [*found, ("train", done, rest), ("test", rest, total)]
 
 
 Rows = Iterable[tuple[int, str]]

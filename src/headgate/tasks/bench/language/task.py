@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from headgate.data import Example, Store
-from headgate.data.corpus import held_out_end, passages, text_lines
+from headgate.data.corpus import held_out, passages, text_lines
 from headgate.tasks.bench.language import encoding as encoded
 from headgate.tasks.bench.language import scores
 from headgate.tasks.bench.language.generation import generate
@@ -25,8 +25,6 @@ from headgate.tasks.bench.language.units import units_of
 from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Row, RowLosses, Sample
 from headgate.tasks.settings import Layers, Learning
 
-# In the order in which held-out parts stand in a text: the very end is for the test.
-HELD_OUT = ("validation", "test")
 # Training goes through so many units, whatever the size of a text, in no more than so many epochs.
 UNITS_READ, MOST_EPOCHS = 7_200_000, 40
 # An epoch of a short text still has about so many steps: its batches are made of fewer streams, down to these.
@@ -60,10 +58,8 @@ class Language(BenchTask):
     def part(
         self, examples: Iterable[Example], split: str, missing: Sequence[str], options: Options, learning: Learning
     ) -> Iterator[Example]:
-        """The end of the text is held out: the last `holdout` of its characters for the test, as many before them for
-        validation; where one of the two has a file of its own, the other is the end.
-        """
-        return held_out_end(examples, split, [name for name in HELD_OUT if name in missing], learning.holdout)
+        """The test has the end of the text, `holdout` of its characters; validation as many, spread over the rest."""
+        return held_out(examples, split, missing, learning.holdout)
 
     def learn(self, examples: Iterable[Example], options: Options) -> Encoding:
         return encoded.learn(examples, options)
