@@ -118,18 +118,19 @@ def test_any_text_has_units(kind):
 
 @pytest.mark.parametrize(
     ("missing", "parts"),
-    [(["test", "validation"], (80, 10, 10)), (["test"], (90, None, 10)), (["validation"], (90, 10, None))],
+    [
+        (["test", "validation"], {"train": [(0, 40), (50, 90)], "validation": [(40, 50)], "test": [(90, 100)]}),
+        (["test"], {"train": [(0, 90)], "test": [(90, 100)]}),
+        (["validation"], {"train": [(0, 45), (55, 100)], "validation": [(45, 55)]}),
+    ],
+    ids=["both", "test", "validation"],
 )
 def test_the_end_is_for_the_test(tmp_path, missing, parts):
     text = "".join(map(chr, range(1000, 1100)))
     examples = read([written(tmp_path, text)])
-    learning = Learning(holdout=0.1)
-    found = {
-        split: "".join(p.input for p in TASK.part(examples, split, missing, Options(), learning))
-        for split in ("train", *missing)
-    }
-    assert [len(found[s]) if s in found else None for s in ("train", "validation", "test")] == list(parts)
-    assert "".join(found[s] for s in ("train", "validation", "test") if s in found) == text
+    for split in ("train", *missing):
+        found = TASK.part(examples, split, missing, Options(), Learning(holdout=0.1))
+        assert [p.input for p in found] == [text[first:last] for first, last in parts[split]]
 
 
 def test_pairs_are_counted_across_passages():
