@@ -44,22 +44,27 @@ class Head(ABC):
     Attributes:
         width: K.
         centre: which of them says where the value lies.
+        reads_unit: whether what is said hangs on `Units.unit`.
     """
 
     width: int
     centre: int = 0
+    reads_unit: bool = False
 
     @abstractmethod
     def losses(self, raw: Tensor, values: Tensor, units: Units) -> Tensor:
         """The loss of each value, [H, B, D]."""
 
     @abstractmethod
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        """One number for each value, [H, B, D]: a mean, or a median where the head learns one."""
-
     def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
-        """All that is said, by name: `point` as above, and what else the head knows, [H, B, D] each if not said."""
-        return {"point": self.point(raw, units)}
+        """All that is said, by name, [H, B, D] each where a head says nothing else.
+
+        First `point`: a mean, or a median where the head learns one.
+        """
+
+    def point(self, raw: Tensor, units: Units) -> Tensor:
+        """One number for each value, [H, B, D]."""
+        return self.stated(raw, units)["point"]
 
     def quantiles(self, raw: Tensor, levels: list[float], units: Units) -> np.ndarray | None:
         """Quantiles at ascending levels, float64 [levels, H, B, D]; None of a head that says a point alone."""
@@ -81,8 +86,8 @@ class Point(Head):
         errors = self.point(raw, units) - values
         return errors.square() if self.squared else errors.abs()
 
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        return units.shift + units.size * raw[..., 0]
+    def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
+        return {"point": units.shift + units.size * raw[..., 0]}
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,6 @@ class Quantiles(Head):
         levels = errors.new_tensor(self.levels).reshape(-1, *[1] * values.dim())
         return torch.maximum(levels * errors, (levels - 1) * errors)
 
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        return self.at_levels(raw, units)[self.centre]
-
     def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
         """`quantiles` at the learned levels, [levels, H, B, D]."""
         found = self.at_levels(raw, units)
@@ -152,9 +154,6 @@ class Gaussian(Head):
         mean, spread = self._mean_and_spread(raw, units)
         return 0.5 * ((values - mean) / spread).square() + spread.log() + 0.5 * math.log(2 * math.pi)
 
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        return self._mean_and_spread(raw, units)[0]
-
     def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
         """`spread`: the standard deviation."""
         return dict(zip(("point", "spread"), self._mean_and_spread(raw, units), strict=True))
@@ -184,9 +183,6 @@ class StudentT(Head):
         mean, spread, freedom = self._parts(raw, units)
         return -torch.distributions.StudentT(freedom, mean, spread, validate_args=False).log_prob(values)
 
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        return self._parts(raw, units)[0]
-
     def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
         """`spread`: what (value - point) is divided by; `freedom`: degrees of it."""
         return dict(zip(("point", "spread", "freedom"), self._parts(raw, units), strict=True))
@@ -215,6 +211,7 @@ class NegativeBinomial(Head):
     """
 
     width = 2
+    reads_unit = True
 
     def _mean_and_spread(self, raw: Tensor, units: Units) -> tuple[Tensor, Tensor]:
         """m in counts and a."""
@@ -226,9 +223,6 @@ class NegativeBinomial(Head):
         counts, r = (values * units.unit).round(), 1 / spread
         ways = torch.lgamma(counts + r) - torch.lgamma(counts + 1) - torch.lgamma(r)
         return -(ways - r * torch.log1p(spread * mean) + counts * (torch.log(mean) - torch.log(mean + r)))
-
-    def point(self, raw: Tensor, units: Units) -> Tensor:
-        return self._mean_and_spread(raw, units)[0] / units.unit
 
     def stated(self, raw: Tensor, units: Units) -> dict[str, Tensor]:
         """`mean` m in counts, and `spread` a."""

@@ -117,8 +117,16 @@ class Forecaster(nn.Module):
         self.readout = Readout(self.layers.output_size, known + static, steps, self.together * head.width)
         self.line = None if line is None else Line(line[0], steps, line[1])
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Units]:
-        """What the head's numbers are, [H, B, D, K], and the units they are in."""
+    def forward(self, batch: Batch, shorter: bool | None = None) -> tuple[Tensor, Units]:
+        """What the head's numbers are, [H, B, D, K], and the units they are in.
+
+        Args:
+            batch: of windows.
+            shorter: whether histories may be shorter than the look-back, which takes longer; None looks, which a
+                program that is traced cannot.
+        """
+        if shorter is None:
+            shorter = bool((batch["lengths"] < len(batch["history"])).any())
         targets = batch["history"].shape[2]
         units = self._units(batch)
         history = (batch["history"] - units.shift) / units.size
@@ -131,7 +139,7 @@ class Forecaster(nn.Module):
         ahead = self._shared(batch["ahead"], targets)
         ahead = torch.cat([ahead, static.expand(ahead.shape[0], -1, -1)], -1)
         lengths = batch["lengths"] if self.joint else batch["lengths"].repeat_interleave(targets)
-        output, state = self.layers(read, lengths=lengths)
+        output, state = self.layers(read, lengths=lengths if shorter else None)
         last = _of_last(output, lengths)
         recent = _at_end(history, batch["lengths"]) if self.line is not None else history
         if self.recursive:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from headgate.tasks.bench.forecast.heads import NegativeBinomial
 from headgate.tasks.bench.forecast.network import Forecaster
-from headgate.tasks.bench.forecast.scaling import Widths
+from headgate.tasks.bench.forecast.scaling import Widths, static_numbers
 from headgate.tasks.bench_task import Encoding, Exported
 
 # Rows of the examples that a program is traced with: more than one, so that they are not taken for a constant.
@@ -37,15 +36,14 @@ class Portable(nn.Module):
         for name, steps in self.empty.items():
             batch[name] = first.new_zeros(*[steps] * (steps > 0), first.shape[1], 0)
         batch.setdefault("size", torch.ones_like(first[0]))
-        return self.network.head.stated(*self.network(batch))
+        return self.network.head.stated(*self.network(batch, shorter=True))
 
 
 def exported(network: Forecaster, encoding: Encoding) -> Exported:
     """A window is as long as the look-back, with zeros after a shorter history; steps and columns are fixed."""
     widths, L, H = Widths.of(encoding), encoding["lookback"], encoding["horizon"]
-    numbers = sum("values" not in about for about in encoding["static"])
     columns = {"past": (L, widths.past), "known": (L, widths.known), "ahead": (H, widths.known)}
-    columns["numbers"] = 0, numbers
+    columns["numbers"] = 0, static_numbers(encoding)
     inputs = {"history": torch.zeros(L, ROWS, widths.targets)}
     if network.missing:
         inputs["history_seen"] = torch.ones(L, ROWS, widths.targets)
@@ -55,7 +53,7 @@ def exported(network: Forecaster, encoding: Encoding) -> Exported:
     if len(network.categories):
         inputs["codes"] = torch.zeros(ROWS, len(network.categories), dtype=torch.int64)
     # What a standard deviation is in the data's units: asked of those that need it alone.
-    if network.normalise == "mean" or isinstance(network.head, NegativeBinomial):
+    if network.normalise == "mean" or network.head.reads_unit:
         inputs["size"] = torch.ones(ROWS, widths.targets)
     inputs["lengths"] = torch.tensor([L, max(1, L - 1)])
     axes = {name: {int(value.dim() == 3): "batch"} for name, value in inputs.items()}

@@ -39,6 +39,11 @@ class Widths:
         return cls(len(encoding["targets"]), len(encoding["past"]), known)
 
 
+def static_numbers(encoding: Encoding) -> int:
+    """Static columns of numbers; the others are of categories."""
+    return sum("values" not in about for about in encoding["static"])
+
+
 @dataclass(frozen=True)
 class Scale:
     """Of each target of one series, [D].

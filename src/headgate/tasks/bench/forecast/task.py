@@ -158,7 +158,7 @@ class Forecast(BenchTask):
             widths.targets,
             widths.past,
             widths.known,
-            numbers=sum("values" not in about for about in encoding["static"]),
+            numbers=scaling.static_numbers(encoding),
             categories=[len(about["values"]) for about in encoding["static"] if "values" in about],
             horizon=encoding["horizon"],
             decoder=options.decoder,
