@@ -38,7 +38,7 @@ def model(problem: Problem) -> bytes:
     # A GRU that applies its reset gate after the product, as torch does.
     further = {"linear_before_reset": 1} if kind == "GRU" else {}
     node = helper.make_node(kind, ["x", "W", "R", "B"], ["y"], hidden_size=workload.H, **further)
-    shape = [workload.T, workload.B, workload.H]
+    shape = [workload.T, workload.B, workload.I]
     graph = helper.make_graph(
         [node],
         "layer",

@@ -61,7 +61,7 @@ def layer(workload: Workload, **keywords) -> hg.Recurrent:
     """A layer of ours for the workload, by whichever engine headgate chooses, in training mode if it trains."""
     file, colon, name = workload.cell.rpartition(":")
     cell = cells.load(f"{ROOT / file}:{name}") if colon else workload.cell
-    return hg.Recurrent(cell, workload.H, workload.H, **workload.options, **keywords).train(workload.trains)
+    return hg.Recurrent(cell, workload.I, workload.H, **workload.options, **keywords).train(workload.trains)
 
 
 def make(workload: Workload) -> Problem:
@@ -70,7 +70,7 @@ def make(workload: Workload) -> Problem:
         torch.manual_seed(SEED)
         ours = layer(workload)
         weights = {name: value.detach().clone() for name, value in ours.weights(0).items()}
-        x = torch.randn(workload.T, workload.B, workload.H)
+        x = torch.randn(workload.T, workload.B, workload.I)
         upstream = torch.randn(workload.T, workload.B, workload.H)
         lengths = None
         if workload.lengths:

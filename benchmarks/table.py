@@ -183,7 +183,7 @@ def _footnotes(timed: Sequence[Row]) -> str:
     rates = sorted(row["limit_bytes"] / GIGA for row in timed)
     lines = [
         "times: medians of calls made in turn in one process, after warm-up; nothing is timed before the results were "
-        "found equal. I = H, one layer, one direction.",
+        "found equal. I = H where nothing else is said, one layer, one direction.",
         "times as fast: the peer's time divided by ours. The goal is the least it has to be beside that peer.",
         "of the limit: the share of our time that the products alone would take at the speed of torch.mm of large "
         f"squares ({flops[0]:.0f} to {flops[-1]:.0f} GFLOP/s, measured in each row's process), or that reading and "

@@ -24,7 +24,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Workload:
-    """One layer, one direction, I = H.
+    """One layer, one direction.
 
     Attributes:
         name: what `--workload` calls it.
@@ -37,6 +37,7 @@ class Workload:
         dtype: "float32", or "bfloat16" (float32 weights under autocast, or whatever a peer has for it).
         lengths: whether rows have 25 to 100 % of T steps instead of all.
         options: further keywords of the layer.
+        inputs: features of an input, I; None for I = H.
         grown: how many times the layer enlarges a rounding error. Layer norm divides by a spread that is near zero in
             the first steps, as h is: in float32 it and its own loop in Python are 2e-4 to 6e-4 away from float64.
         grid: whether it is a place of the grid.
@@ -53,8 +54,14 @@ class Workload:
     dtype: str = "float32"
     lengths: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    inputs: int | None = None
     grown: float = 1
     grid: bool = False
+
+    @property
+    def I(self) -> int:  # noqa: E743 - the letter that this size has everywhere
+        """Features of an input."""
+        return self.H if self.inputs is None else self.inputs
 
     @property
     def trains(self) -> bool:
@@ -66,7 +73,8 @@ class Workload:
         """What is run, for a table."""
         parts = [{"lstm": "LSTM", "gru": "GRU", OWN_CELL: "own cell"}.get(self.cell, self.cell)]
         parts += [key if value is True else f"{key}={value}" for key, value in self.options.items()]
-        parts += ["bf16" if self.dtype == "bfloat16" else "fp32", f"H={self.H} B={self.B}"]
+        parts += ["bf16" if self.dtype == "bfloat16" else "fp32"]
+        parts += [f"H={self.H} B={self.B}" if self.inputs is None else f"I={self.I} H={self.H} B={self.B}"]
         if self.mode == STEP:
             return " ".join([*parts, f"{self.T} calls of step()"])
         parts += [f"T={self.T}, lengths 25..100 %," if self.lengths else f"T={self.T}"]
@@ -92,7 +100,14 @@ def _sequences() -> list[Workload]:
             "the workload most often timed, where torch's kernel is at its best",
             *("lstm", 256, 32, 128),
             {"torch_nn": goal, "jax": None},
-        )
+        ),
+        Workload(
+            "lstm-both-512x32x64-from-64",
+            "a character model: few inputs beside units, so weight_ih and weight_hh differ in size",
+            *("lstm", 512, 32, 64),
+            {"torch_nn": Goal(0.95, 1.1)},
+            inputs=64,
+        ),
     ]
     for H in (128, 256, 512):
         rows.append(

@@ -28,10 +28,10 @@ def prepare(problem: Problem, threads: int) -> Contender:
     workload = problem.workload
     whole, single = LAYERS[workload.cell]
     if workload.mode == STEP:
-        cell = single(workload.H, workload.H)
+        cell = single(workload.I, workload.H)
         cell.load_state_dict(problem.weights)
         return contender(lambda x: _stepped(cell, x), problem, {}, single.__name__)
-    layer = whole(workload.H, workload.H).train(workload.trains)
+    layer = whole(workload.I, workload.H).train(workload.trains)
     layer.load_state_dict({f"{name}_l0": value for name, value in problem.weights.items()})
     parameters = {name: getattr(layer, f"{name}_l0") for name in problem.weights} if workload.trains else {}
     if problem.lengths is None:

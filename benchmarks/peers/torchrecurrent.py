@@ -30,7 +30,7 @@ def refusal(workload: Workload) -> str | None:
 def prepare(problem: Problem, threads: int) -> Contender:
     """The layer with the problem's weights."""
     workload = problem.workload
-    layer = LAYERS[workload.cell](workload.H, workload.H).train(workload.trains)
+    layer = LAYERS[workload.cell](workload.I, workload.H).train(workload.trains)
     parameters = {name: getattr(layer.cells[0], THEIR_NAMES.get(name, name)) for name in problem.weights}
     turned = workload.cell == OWN_CELL
     with torch.no_grad():
