@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, empty, empty_like
 
 from headgate.cells import Cell
+from headgate.engines.contract import as_dtype, wide
 from headgate.engines.cpu import library
-from headgate.engines.cpu.buffers import pad_units, padded
+from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout, sizes_of
-from headgate.engines.cpu.run import rates
+from headgate.engines.cpu.run import own_vectors, rates
 from headgate.engines.cpu.weights import Sample, packed
 from headgate.graph.program import program
 
@@ -59,18 +60,28 @@ class Stack:
             `can_be_watched`, and alive as long as this is.
         output_size: O.
         directions: D, 1 or 2.
+        products: dtype to which weights are rounded and of which products are made; bfloat16 only where there are
+            `library.tiles`, and then inputs, states and outputs are float32.
     """
 
-    def __init__(self, cell: Cell, weights: Sequence[Mapping[str, Tensor]], output_size: int, directions: int) -> None:
-        first = weights[0]["weight_ih"]
-        self._dtype, self._width = first.dtype, first.shape[1]
+    def __init__(
+        self,
+        cell: Cell,
+        weights: Sequence[Mapping[str, Tensor]],
+        output_size: int,
+        directions: int,
+        products: torch.dtype,
+    ) -> None:
+        first, dtype = weights[0]["weight_ih"], wide(products)
+        self._dtype, self._width = dtype, first.shape[1]
         self._sample = Sample([weight for own in weights for weight in own.values()])
         H = len(first) // len(cell.gate_names)
         biases = frozenset(name for name in weights[0] if name.startswith("bias"))
         widths = [own["weight_ih"].shape[1] for own in weights]
-        sizes = [sizes_of(cell, width, H, output_size, first.dtype, False, False) for width in widths]
+        sizes = [sizes_of(cell, width, H, output_size, dtype, False, False) for width in widths]
         layouts = [forward_layout(own, biases) for own in sizes]
-        self._buffers = [_packed(size, own) for size, own in zip(sizes, weights, strict=True)]
+        rounded = [{name: as_dtype(value.detach(), products) for name, value in own.items()} for own in weights]
+        self._buffers = [_packed(size, own) for size, own in zip(sizes, rounded, strict=True)]
         self._output_size, self._state_sizes = directions * output_size, sizes[0].states
         self._parts = [_Part(*parts) for parts in zip(sizes, layouts, self._buffers, strict=True)]
         for k, part in enumerate(self._parts):
@@ -80,7 +91,7 @@ class Stack:
         self._input_bytes = (ctypes.c_int64 * len(weights))(*(own["w input"].nbytes for own in self._buffers))
         self._sizes = (ctypes.c_int64 * len(self._state_sizes))(*self._state_sizes)
         self._own = library.Stack(
-            run=ctypes.cast(library.entry("hg_run", first.dtype), ctypes.c_void_p),
+            run=ctypes.cast(library.entry("hg_run", products), ctypes.c_void_p),
             parts=self._runs,
             sizes=self._sizes,
             input_bytes=self._input_bytes,
@@ -91,8 +102,8 @@ class Stack:
             n_buffers=len(names),
             x=names.index("x"),
             kept=names.index("kept") if "kept" in names else -1,
-            width=first.dtype.itemsize,
-            scratch=sizes[0].kept.width * first.dtype.itemsize,
+            width=dtype.itemsize,
+            scratch=sizes[0].kept.width * dtype.itemsize,
         )
         self._address = ctypes.addressof(self._own)
         self._run = library.library().hg_run_stack
@@ -161,9 +172,7 @@ def _packed(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor | N
     for k, group in enumerate(sizes.program.groups):
         weight, bias = weights[f"weight_{group.matrix.name}"], weights.get(f"bias_{group.matrix.name}")
         buffers[f"w {k}"], buffers[f"b {k}"] = packed(weight, bias, sizes.rows_of(group), len(group.blocks), 0)
-    if cell.vector_names:
-        buffers["p"] = pad_units(weights["weight_p"].detach().view(len(cell.vector_names), sizes.H))
-    return buffers | rates(sizes)
+    return buffers | own_vectors(sizes, weights) | rates(sizes)
 
 
 class _Part:
