@@ -131,3 +131,10 @@ def test_without_tiles_it_is_not_done(monkeypatch):
     with autocast():
         output, (h, c) = layer(normal(4, 3, FEATURES, dtype=torch.float32))
     assert layer._packed is None and {output.dtype, h.dtype, c.dtype} == {HALF}
+
+
+def test_autocast_leaves_float64_alone(tiles):
+    layer, x = layer_of(dtype=torch.float64), normal(4, 3, FEATURES)
+    expected = layer(x)[0]
+    with autocast():
+        torch.testing.assert_close(layer(x)[0], expected, rtol=0, atol=0)
