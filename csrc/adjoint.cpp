@@ -298,7 +298,7 @@ void follow_all(const hg_adjoint& call) {
     int32_t split;
     barrier meeting;
     std::vector<T> largest, sums;
-  } all{call, best_split(run), {}, {}, {}};
+  } all{call, best_split(run, plain_products<T>::ENOUGH_ROWS), {}, {}, {}};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     const hg_run& run = *all.call.run;

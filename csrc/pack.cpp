@@ -15,6 +15,7 @@ namespace {
 template <class T>
 struct plain_order {
   using weight = T;
+  using packed_weight = T;
   using bias = T;
 
   static constexpr int64_t panel_step = HG_BLOCK;  // from one panel of a strip to the next
@@ -44,31 +45,43 @@ struct plain_order {
   }
 };
 
-// The order in which tiles of bfloat16 do: [k / 32][panel][16 pairs][16][2], zeros beyond K.
+// The order in which tiles of bfloat16 do: [k / 32][panel][16 pairs][16][2], zeros beyond K. Weights are bfloat16, or float32
+// and rounded here.
+template <class T>
 struct tile_order {
-  using weight = uint16_t;
+  using weight = T;
+  using packed_weight = uint16_t;
   using bias = float;
 
   static constexpr int64_t panel_step = TILE_VALUES;
   static int64_t depth(int64_t K) { return tiled_depth(K); }
-  static float bias_of(uint16_t half) {
-    const uint32_t bits = uint32_t(half) << 16;
+  static float bias_of(T given) {
+    uint16_t half[HG_BLOCK];
+    halves(&given, 1, half);
+    const uint32_t bits = uint32_t(half[0]) << 16;
     float value;
     std::memcpy(&value, &bits, sizeof value);
     return value;
   }
 
+  // Up to 16 values; whole vectors are written.
+  static void halves(const uint16_t* from, int64_t count, uint16_t* to) { std::copy_n(from, count, to); }
+  static void halves(const float* from, int64_t count, uint16_t* to) { round_to_bf16(from, count, to); }
+
   static void panel(const hg_packing& job, int64_t K, int64_t block, int64_t unit, int64_t valid, uint16_t* to, int64_t panels) {
-    const uint16_t* weight = static_cast<const uint16_t*>(job.weight);
+    const T* weight = static_cast<const T*>(job.weight);
     for (int64_t k0 = 0; k0 < K; k0 += TILE_DEPTH, to += panels * TILE_VALUES) {
       const int64_t count = std::min(TILE_DEPTH, K - k0);
       uint16_t piece[TILE_DEPTH][HG_BLOCK] = {};
       if (job.back) {
-        for (int64_t k = 0; k < count; ++k) std::copy_n(weight + (k0 + k) * job.columns + unit, valid, piece[k]);
+        for (int64_t k = 0; k < count; ++k) halves(weight + (k0 + k) * job.columns + unit, valid, piece[k]);
       } else {
-        const uint16_t* from = weight + (block * job.rows + unit) * job.columns + k0;
-        for (int64_t u = 0; u < valid; ++u)
-          for (int64_t k = 0; k < count; ++k) piece[k][u] = from[u * job.columns + k];
+        const T* from = weight + (block * job.rows + unit) * job.columns + k0;
+        uint16_t row[TILE_DEPTH];
+        for (int64_t u = 0; u < valid; ++u) {
+          halves(from + u * job.columns, count, row);
+          for (int64_t k = 0; k < count; ++k) piece[k][u] = row[k];
+        }
       }
       for (int64_t k = 0; k < TILE_DEPTH; ++k)
         for (int64_t u = 0; u < HG_BLOCK; ++u) to[(k / 2 * HG_BLOCK + u) * 2 + k % 2] = piece[k][u];
@@ -79,15 +92,16 @@ struct tile_order {
 template <class Order>
 struct packer {
   using weight = typename Order::weight;
+  using packed_weight = typename Order::packed_weight;
   const hg_packing& job;
-  weight* packed = static_cast<weight*>(job.packed);
+  packed_weight* packed = static_cast<packed_weight*>(job.packed);
 
   // Result units and the length of the products.
   int64_t units() const { return job.back ? job.columns : job.rows; }
   int64_t K() const { return job.back ? job.blocks * job.rows : job.columns; }
   int64_t blocks() const { return job.back ? 1 : job.blocks; }
 
-  void panel(int64_t block, int64_t unit, weight* to, int64_t panels) const {
+  void panel(int64_t block, int64_t unit, packed_weight* to, int64_t panels) const {
     Order::panel(job, K(), block, unit, std::clamp<int64_t>(units() - unit, 0, HG_BLOCK), to, panels);
   }
 
@@ -99,7 +113,7 @@ struct packer {
       for (int64_t b = 0; b < blocks(); b += STRIP) {
         const bool alone = blocks() == 1;
         const int64_t panels = alone ? std::min(step, n - j) : std::min<int64_t>(STRIP, blocks() - b);
-        weight* strip = packed + (j * blocks() + b) * HG_BLOCK * Order::depth(K());
+        packed_weight* strip = packed + (j * blocks() + b) * HG_BLOCK * Order::depth(K());
         for (int64_t p = 0; p < panels; ++p)
           panel(alone ? 0 : b + p, (alone ? j + p : j) * HG_BLOCK, strip + p * Order::panel_step, panels);
       }
@@ -140,7 +154,9 @@ void pack(const hg_packing& job) {
 }  // namespace headgate
 
 #if defined(HG_TILES)
-extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, bf16)(const hg_packing* job) { headgate::pack<headgate::tile_order>(*job); }
+extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, bf16)(const hg_packing* job) {
+  job->wide ? headgate::pack<headgate::tile_order<float>>(*job) : headgate::pack<headgate::tile_order<uint16_t>>(*job);
+}
 #else
 extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f32)(const hg_packing* job) { headgate::pack<headgate::plain_order<float>>(*job); }
 extern "C" HG_PUBLIC void HG_JOIN(hg_pack, HG_ISA, f64)(const hg_packing* job) { headgate::pack<headgate::plain_order<double>>(*job); }

@@ -312,7 +312,7 @@ void run_all(const hg_run& run) {
     int32_t split;
     barrier meeting;
     std::vector<T> sums;
-  } all{run, best_split(run), {}, {}};
+  } all{run, best_split(run, Products::ENOUGH_ROWS), {}, {}};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};

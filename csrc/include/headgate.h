@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 7
+#define HG_INTERFACE 8
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 
@@ -183,7 +183,8 @@ typedef struct hg_packing {
   const void* bias;   /* [blocks * rows] or null; forward only */
   int64_t rows, columns;
   int32_t blocks, back;
-  int32_t threads, padding;
+  int32_t threads;
+  int32_t wide; /* for tiles: whether weights and biases are float32, to be rounded; they are bfloat16 otherwise */
   void* packed;
   void* packed_bias;
 } hg_packing;
@@ -193,11 +194,9 @@ HG_DECLARE_ALL(portable)
 HG_DECLARE_ALL(avx2)
 HG_DECLARE_ALL(avx512)
 
-/* Runs whose products are of bfloat16, by tiles; all else in a run, its passes too, is float32. Weights are packed from
- * bfloat16, biases from bfloat16 to float32. `amx` uses the processor's tiles, `emulated` computes what they would. */
-#define HG_DECLARE_TILES(isa)                      \
-  HG_PUBLIC void hg_run_##isa##_bf16(const hg_run*); \
-  HG_PUBLIC void hg_pack_##isa##_bf16(const hg_packing*);
+/* Runs, sums and products of bfloat16, by tiles; all else, passes too, is float32. Weights are packed to bfloat16, biases
+ * to float32. `amx` uses the processor's tiles, `emulated` computes what they would. */
+#define HG_DECLARE_TILES(isa) HG_DECLARE(isa, bf16)
 HG_DECLARE_TILES(amx)
 HG_DECLARE_TILES(emulated)
 

@@ -167,6 +167,7 @@ class plain_products {
   using operand = T;
   using task = product_task<T>;
   static constexpr int64_t STRIP_BYTES = 131072;
+  static constexpr int64_t ENOUGH_ROWS = 2;  // for a thread
 
   // Values of the packed weights for every result unit.
   static int64_t depth(const hg_product& product) {

@@ -45,6 +45,8 @@ struct tile_task {
   const float* start;    // what the sum begins with, [panel][16], the same for every row
   float* result[STRIP];  // of each panel, first row
   int64_t result_stride;
+  const uint16_t* next;  // weights whose turn comes after these, or null
+  bool far;              // whether they have to be fetched from beyond the second cache
 };
 
 template <class Tiles>
@@ -52,9 +54,10 @@ class tile_products {
  public:
   using operand = uint16_t;
   using task = tile_task;
+  static constexpr int64_t ENOUGH_ROWS = 16;  // for a thread: fewer take as many tiles of weights
 
-  static void begin(task&, int64_t) {}
-  static void announce(task&, const operand*) {}
+  static void begin(task& at, int64_t bytes) { at.far = !is_near(bytes); }
+  static void announce(task& at, const operand* next) { at.next = next; }
 
   tile_products() = default;
   tile_products(const tile_products&) = delete;
@@ -88,6 +91,11 @@ class tile_products {
   // weights, of half the bytes of float32.
   void strip(const hg_product& product, const tile_task& at, const uint16_t* weight, int panels, int64_t rows) {
     const int64_t groups = (rows + 15) / 16, K = depth(product);
+    // Of what comes next, a part is fetched with every step along K: this strip is gone through by each two groups of rows,
+    // for each two panels.
+    const int64_t times = (groups + 1) / 2 * (groups > 1 ? (panels + 1) / 2 : 1);
+    ahead_ = at.far ? reinterpret_cast<const char*>(at.next) : nullptr;
+    ahead_lines_ = (panels * TILE_VALUES / LINE_VALUES + times - 1) / times;
     for (int64_t g = 0; g < groups; g += 2) {
       const int64_t from = rows * g / groups, middle = rows * (g + 1) / groups, to = rows * std::min(g + 2, groups) / groups;
       if (to == middle)
@@ -156,6 +164,10 @@ class tile_products {
       if constexpr (GROUPS == 2)
         tiles_.template load<VECTOR + 1>(at.vector + row[1] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
       multiply<GROUPS, PANELS, 0>(weight);
+      if (ahead_) {
+        for (int64_t line = 0; line < ahead_lines_; ++line) __builtin_prefetch(ahead_ + line * LINE, 0, 2);
+        ahead_ += ahead_lines_ * LINE;
+      }
     }
     results<GROUPS, PANELS, 0>(at, row, first);
   }
@@ -188,8 +200,12 @@ class tile_products {
     return GROUPS * panel + group;
   }
 
+  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t);
+
   Tiles tiles_;
   std::vector<slot> slots_;
+  const char* ahead_ = nullptr;
+  int64_t ahead_lines_ = 0;
   int64_t first_rows_ = 0, second_rows_ = 0;
 };
 

@@ -48,12 +48,12 @@ range rows_of(const hg_run& run, int32_t thread, int32_t threads) {
 
 enum split { AS_SEEMS_BEST, BY_ROWS, BY_UNITS };
 
-// Rows share nothing, so they are split where their weights fit in one core's second cache and there are enough of them.
-// Otherwise each thread keeps its own units' weights, for a meeting at every step.
-int32_t best_split(const hg_run& run) {
+// Rows share nothing, so they are split where their weights fit in one core's second cache and each thread has enough of
+// them. Otherwise each thread keeps its own units' weights, for a meeting at every step.
+int32_t best_split(const hg_run& run, int64_t enough) {
   if (run.split != AS_SEEMS_BEST) return run.split;
   const bool fits = is_near(run.weight_bytes);
-  return fits && run.B >= 2 * run.threads ? BY_ROWS : BY_UNITS;
+  return fits && run.B >= enough * run.threads ? BY_ROWS : BY_UNITS;
 }
 
 int32_t threads_worth(const hg_run& run, int32_t split) {

@@ -36,7 +36,7 @@ class Ready:
         self.parts = []
         for k, names in enumerate(layer._weight_names):
             width = layer.input_size if k < directions else layer.output_size * directions
-            own = T, B, width, layer.hidden_size, layer.output_size, dtype
+            own = T, B, width, layer.hidden_size, layer.output_size, dtype, dtype
             form = Form(layer.cell, tuple(names), *own, k % directions == 1, False, threads, 0)
             self.parts.append(prepared(form))
             shapes = layer.cell.parameter_shapes(width, layer.hidden_size, layer.output_size, layer.bias)

@@ -34,7 +34,7 @@ def run_call(call: Call, split: int = 0) -> Result:
     initial = [as_dtype(value, dtype) for value in call.initial]
     if rows.order is not None:
         initial = [value.index_select(0, rows.order) for value in initial]
-    products = torch.bfloat16 if call.input.dtype is torch.bfloat16 and library.tiles() else dtype
+    products = _products(call)
     weights = {name: as_dtype(value, products) for name, value in call.weights.items()}
     H = len(weights["weight_ih"]) // len(cell.gate_names)
     tensors = [x, *weights.values(), *initial]
@@ -63,10 +63,16 @@ def _is_plain(call: Call) -> bool:
     """Whether a call is for training, with every row taking every step."""
     if call.lengths is not None or call.reset is not None or call.all_states or call.input.numel() == 0:
         return False
-    if not can_prepare(call.cell) or (call.input.dtype is torch.bfloat16 and library.tiles()):
+    if not can_prepare(call.cell):
         return False
     tensors = (call.input, *call.weights.values(), *call.initial)
     return torch.is_grad_enabled() and any([value.requires_grad for value in tensors])
+
+
+def _products(call: Call) -> torch.dtype:
+    """Of what products are made: bfloat16 where there are tiles for it."""
+    dtype = call.input.dtype
+    return dtype if dtype is torch.bfloat16 and library.tiles() else wide(dtype)
 
 
 def _run_prepared(call: Call, split: int) -> Result:
@@ -77,7 +83,8 @@ def _run_prepared(call: Call, split: int) -> Result:
     H = len(call.weights["weight_ih"]) // len(cell.gate_names)
     drawn = call.seed is not None and bool(cell.mask_names)
     sizes = T, B, I, H, call.initial[0].shape[-1]
-    form = Form(cell, tuple(call.weights), *sizes, dtype, call.reverse, drawn, torch.get_num_threads(), split)
+    numbers = dtype, _products(call)
+    form = Form(cell, tuple(call.weights), *sizes, *numbers, call.reverse, drawn, torch.get_num_threads(), split)
     output, *final = Training.apply(prepared(form), int(call.seed) % 2**64 if drawn else 0, *tensors)
     return Result(
         as_dtype(output, call.input.dtype),

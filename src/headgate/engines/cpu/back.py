@@ -69,7 +69,6 @@ class _Products:
 
     def __init__(self, problem: Problem, buffers: Mapping[str, Tensor], memory: Memory) -> None:
         self.problem, self.buffers, self.memory = problem, buffers, memory
-        self.factors = as_dtype(buffers["columns"], problem.products)
 
     def all(self, x: Tensor, weights: Mapping[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         """The gradients of the input and of all weights, those that are wanted."""
@@ -78,7 +77,8 @@ class _Products:
         found: dict[str, Tensor] = {}
         gates = [back.x[gate] for gate in cell.gate_names]
         if "input" in wanted:
-            found["input"] = self._side_by_side(gates, self.factors) @ weights["weight_ih"]
+            columns = as_dtype(self._side_by_side(gates), self.problem.products)
+            found["input"] = columns @ weights["weight_ih"]
         # By the columns on their left side, so that several products share one reading of them.
         sides: dict[tuple[int, ...], list[tuple[str, int, Stacked]]] = {}
         if wanted & {"weight_ih", "bias_ih"}:
@@ -97,26 +97,23 @@ class _Products:
     def _sums(self, sides: Mapping[tuple[int, ...], list[tuple[str, int, Stacked]]]) -> dict[str, Tensor]:
         parts: dict[str, list[tuple[int, Tensor]]] = {}
         for columns, rights in sides.items():
-            left, stacked = self._side_by_side(list(columns), self.factors), [right for _, _, right in rights]
-            if left.dtype is torch.bfloat16:
-                products = [left.mT @ right.to(left.dtype) for right in stacked]
-                total = self._side_by_side(list(columns), self.buffers["columns"]).sum(0)
-            else:
-                products, total = sum_products(left, stacked)
+            left, stacked = self._side_by_side(list(columns)), [right for _, _, right in rights]
+            products, total = sum_products(left, stacked, self.problem.products)
             for (name, first, _), product in zip(rights, products, strict=True):
                 parts.setdefault(f"weight_{name}", []).append((first, product))
                 parts.setdefault(f"bias_{name}", []).append((first, total))
         in_order = {name: [value for _, value in sorted(own, key=lambda part: part[0])] for name, own in parts.items()}
         return {name: own[0] if len(own) == 1 else torch.cat(own) for name, own in in_order.items()}
 
-    def _side_by_side(self, columns: list[int], buffer: Tensor) -> Tensor:
-        """Columns of a buffer as one matrix [N, ...]: a view where they are neighbours without padding."""
+    def _side_by_side(self, columns: list[int]) -> Tensor:
+        """Columns of the gradients' buffer as one matrix [N, ...]: a view where they are neighbours without padding."""
         runs: list[list[int]] = []
         for column in columns:
             if runs and runs[-1][-1] + 1 == column:
                 runs[-1].append(column)
             else:
                 runs.append([column])
+        buffer = self.buffers["columns"]
         views = [self.problem.sizes.columns.view(buffer, run[0], len(run)) for run in runs]
         return views[0] if len(views) == 1 else torch.cat(views, 1)
 

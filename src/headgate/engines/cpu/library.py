@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 7
+INTERFACE = 8
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -197,7 +197,7 @@ class Packing(Structure):
         ("blocks", c_int32),
         ("back", c_int32),
         ("threads", c_int32),
-        ("padding", c_int32),
+        ("wide", c_int32),
         ("packed", c_void_p),
         ("packed_bias", c_void_p),
     ]

@@ -29,7 +29,8 @@ class Form(NamedTuple):
         cell: the equations.
         names: of the weights.
         T, B, I, H, O: sizes.
-        dtype: of all numbers.
+        dtype: of all numbers that a call brings and gets.
+        products: of which products are made; bfloat16 where that is by tiles, and then `dtype` is float32.
         reverse: from the last step to the first.
         drawn: whether masks are drawn.
         threads, split: how many share the work, and how, as in `Problem`.
@@ -43,6 +44,7 @@ class Form(NamedTuple):
     H: int
     O: int  # noqa: E741
     dtype: torch.dtype
+    products: torch.dtype
     reverse: bool
     drawn: bool
     threads: int
@@ -59,6 +61,7 @@ class Matrix(NamedTuple):
         blocks: row blocks.
         columns: of the weight.
         kept: packed once for several calls.
+        dtype: what they are packed to.
     """
 
     key: str
@@ -68,11 +71,14 @@ class Matrix(NamedTuple):
     blocks: int
     columns: int
     kept: bool
+    dtype: torch.dtype
 
     def packed(self, *, back: bool) -> tuple[int, int]:
-        """Numbers of the packed weights and biases."""
+        """Bytes of the packed weights, and how many biases are."""
         rows = (self.rows.stop - self.rows.start) // self.blocks
-        return packed_sizes(rows, self.columns, self.blocks, back=back)
+        tiles = self.dtype is torch.bfloat16
+        weights, biases = packed_sizes(rows, self.columns, self.blocks, back=back, tiles=tiles)
+        return weights * self.dtype.itemsize, biases
 
 
 class Rowwise(NamedTuple):
@@ -98,7 +104,7 @@ class Plan:
         self.form = form
         self.sizes: Sizes = sizes_of(form.cell, form.I, form.H, form.O, form.dtype, True, form.drawn)
         self.rows: Rows = full_rows(form.T, form.B, form.reverse)
-        self.problem = Problem(self.sizes, self.rows, form.dtype, False, form.split)
+        self.problem = Problem(self.sizes, self.rows, form.products, False, form.split)
         initial = [f"initial {name}" for name in form.cell.state_names]
         self.bases = ["scratch", "x", *form.names, *initial, "output", "kept", "seed"]
         self.width = form.dtype.itemsize
@@ -129,7 +135,9 @@ class Plan:
                 rows,
                 blocks,
                 columns,
-                pays_to_keep((rows.stop - rows.start) * columns, self.rows.N),
+                # What would be kept for tiles are the weights of this call, rounded: others in the next call.
+                form.products is form.dtype and pays_to_keep((rows.stop - rows.start) * columns, self.rows.N),
+                form.products,
             )
             for key, name, rows, blocks, columns in found
         ]
@@ -146,7 +154,9 @@ class Plan:
         if matrix.kept:
             return {weight: tape.base(weight)} | ({bias: tape.base(bias)} if biased else {})
         weights, biases = matrix.packed(back=back)
-        found = {weight: tape.scratch.take(weights)} | ({bias: tape.scratch.take(biases)} if biased else {})
+        found = {weight: tape.scratch.take(-(-weights // self.width))}
+        if biased:
+            found[bias] = tape.scratch.take(biases)
         first = matrix.rows.start * self.width
         job = library.Packing(
             rows=(matrix.rows.stop - matrix.rows.start) // matrix.blocks,
@@ -154,6 +164,7 @@ class Plan:
             blocks=matrix.blocks,
             back=back,
             threads=self.form.threads,
+            wide=True,
         )
         spot = tape.put(
             job,
@@ -166,8 +177,8 @@ class Plan:
         return found
 
     def entry(self, name: str) -> object:
-        """A function of the library for this form's numbers."""
-        return library.entry(name, self.form.dtype)
+        """A function of the library for this form's products."""
+        return library.entry(name, self.form.products)
 
     def copy(
         self, tape: Tape, source: Rowwise | None, to: Rowwise, rows: int, columns: int, *, width=0, parts=1, apart=0
@@ -220,6 +231,6 @@ class Plan:
         there = [places.get(n, constant[n].data_ptr() if n in constant else None) for n in layout.buffers]
         recurrent = {layout.buffers[k].removeprefix("w ") for k in layout.recurrent}
         packed = sum(m.packed(back=back)[0] for m in self.matrices if m.key in recurrent)
-        made = record(self.problem, layout, packed * self.width, keep=True, back=back)
+        made = record(self.problem, layout, packed, keep=True, back=back)
         spot = tape.put(made, states=states[0], buffers=tape.table(there), seed=tape.base("seed"))
         tape.do(self.entry("hg_run"), spot)

@@ -18,18 +18,14 @@ class Stacked:
     above: Tensor
     below: Tensor | None = None
 
-    def to(self, dtype: torch.dtype) -> Tensor:
-        """As one tensor of another dtype."""
-        parts = [part.to(dtype) for part in (self.above, self.below) if part is not None]
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-
-def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Tensor]:
+def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> tuple[list[Tensor], Tensor]:
     """left^T right for each of several right sides, and the sum of left's rows.
 
     Args:
         left: [N, M], its rows contiguous.
-        rights: [N, C] each.
+        rights: [N, C] each, of the same dtype.
+        products: what both are rounded to before they are multiplied; bfloat16 or the same dtype.
 
     Returns:
         The products, [M, C] each, and the sum, [M].
@@ -50,5 +46,5 @@ def sum_products(left: Tensor, rights: list[Stacked]) -> tuple[list[Tensor], Ten
     job = library.Summing(
         left.data_ptr(), left.stride(0), N, ctypes.addressof(blocks), len(rights), torch.get_num_threads()
     )
-    library.entry("hg_sum", left.dtype)(ctypes.byref(job))
+    library.entry("hg_sum", products)(ctypes.byref(job))
     return results, total
