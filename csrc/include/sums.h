@@ -106,8 +106,8 @@ class summing {
       std::fill_n(results_.get(), whole * stride_, T(0));
       for (int64_t row = 0; row < job_.rows; row += DEPTH) {
         const int64_t depth = std::min(DEPTH, job_.rows - row);
-        if (block.sum && column == 0) add_up(block, row, depth, unit, units);
         if (block.result) kernel_.add(job_, block, {row, depth, unit, units, column, width}, results_.get(), stride_);
+        if (block.sum && column == 0) add_up(block, row, depth, unit, units);
       }
       if (!block.result) continue;
       T* to = static_cast<T*>(block.result) + unit * columns + column;

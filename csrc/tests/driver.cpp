@@ -111,6 +111,8 @@ template <>
 struct entries<float> {
   static constexpr auto run = HG_JOIN(hg_run, HG_ISA, bf16);
   static constexpr auto pack = HG_JOIN(hg_pack, HG_ISA, bf16);
+  static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, bf16);
+  static constexpr auto multiply = HG_JOIN(hg_multiply, HG_ISA, bf16);
 };
 #else
 template <>
@@ -280,6 +282,9 @@ struct trial {
 
   double check_back(const std::vector<double>& old, const std::vector<double>& b) {
     std::vector<double> later(B * H), first(B * H), da(N * H), db(N * H), total(2 * H * H);
+    const auto add = [&](int64_t unit, double column, const double* from) {
+      for (int64_t k = 0; k < H; ++k) total[unit * H + k] += in_product(column) * in_product(from[k]);
+    };
     for (int64_t k = 0; k < B * H; ++k) later[k] = d_final[k / H * P + k % H];
     for (int64_t step = T_ - 1; step >= 0; --step)
       for (int64_t r = 0; r < rows[time(step)]; ++r) {
@@ -293,10 +298,8 @@ struct trial {
           earlier[j] += 0.1 * d * b[n * H + j];
           // The engine's own, which are compared with these below: one rounding the other way is no error of a product.
           const double a = in_product(columns[n * 2 * P + j]), c = in_product(columns[n * 2 * P + P + j]);
-          for (int64_t k = 0; k < H; ++k) {
-            earlier[k] += a * u[j * H + k] + c * u[(H + j) * H + k];
-            total[j * H + k] += da[n * H + j] * old[n * H + k], total[(H + j) * H + k] += db[n * H + j] * old[n * H + k];
-          }
+          for (int64_t k = 0; k < H; ++k) earlier[k] += a * u[j * H + k] + c * u[(H + j) * H + k];
+          add(j, columns[n * 2 * P + j], &old[n * H]), add(H + j, columns[n * 2 * P + P + j], &old[n * H]);
         }
         const bool starts = step == 0 || r >= rows[time(step - 1)] || fresh[n];
         for (int64_t k = 0; k < H; ++k) {
@@ -309,9 +312,6 @@ struct trial {
     return std::max({of_columns, worst(d_initial, first, P, H), check_sums(old, total)});
   }
 
-#if defined(HG_TILES)
-  double check_sums(const std::vector<double>&, const std::vector<double>&) { return 0; }  // torch makes these
-#else
   double check_sums(const std::vector<double>& old, const std::vector<double>& total) {
     std::vector<T> vectors(N * P), upper_sums(H * H, NAN), lower_sums(H * H, NAN), column_sum(H, NAN);
     for (int64_t k = 0; k < N * H; ++k) vectors[k / H * P + k % H] = static_cast<T>(old[k]);
@@ -328,7 +328,7 @@ struct trial {
 
   // Both columns times u, as the gradient of an input would be.
   double check_product() {
-    const std::vector<T> packed = pack(u, H, 0, nullptr);
+    const std::vector<factor<T>> packed = pack(u, H, 0, nullptr);
     const int64_t start[] = {0, P}, length[] = {H, H};
     std::vector<T> result(N * H, NAN);
     hg_multiplying job{columns.data(), 2 * P, N, 2, threads, start, length, packed.data(), result.data(), H};
@@ -336,10 +336,9 @@ struct trial {
     std::vector<double> expected(N * H);
     for (int64_t n = 0; n < N; ++n)
       for (int64_t j = 0; j < 2 * H; ++j)
-        for (int64_t k = 0; k < H; ++k) expected[n * H + k] += double(columns[n * 2 * P + j / H * P + j % H]) * u[j * H + k];
+        for (int64_t k = 0; k < H; ++k) expected[n * H + k] += in_product(columns[n * 2 * P + j / H * P + j % H]) * u[j * H + k];
     return worst(result, expected, H, H);
   }
-#endif
 };
 
 template <class T>

@@ -260,3 +260,24 @@ def test_resets_that_are_not_made(monkeypatch):
     right = autograd.rows_of
     monkeypatch.setattr(autograd, "rows_of", lambda call: right(replace(call, reset=None)))
     assert refused("gru", "reset", "cpu") >= {"output", "final_h", "d_initial_h"}
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+def test_sums_for_weights_are_shared_and_the_same(half):
+    """As much work as three threads share, of which the input's columns are fewer than the state's."""
+    before, found = torch.get_num_threads(), []
+    layer, plain = hg.LSTM(40, 96, engine="cpu"), torch.nn.LSTM(40, 96)
+    plain.load_state_dict(layer.state_dict())
+    x, upstream = torch.randn(16, 16, 40), torch.randn(16, 16, 96)
+    try:
+        for threads, one in ((1, plain), (1, layer), (2, layer), (3, layer)):
+            torch.set_num_threads(threads)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                output = one(x)[0]
+            found.append(torch.autograd.grad(output, list(one.parameters()), upstream.to(output.dtype)))
+    finally:
+        torch.set_num_threads(before)
+    for expected, *ours in zip(*found, strict=True):
+        allowed = (3e-2 if half else 1e-4) * expected.abs().max().item()
+        torch.testing.assert_close(ours[0], expected, rtol=0, atol=allowed)
+        assert all(torch.equal(ours[0], other) for other in ours[1:])

@@ -10,7 +10,7 @@ import pytest
 from headgate.engines.cpu import library, own_cells
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
-SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "threads.cpp"]
+SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "sum.cpp", "multiply.cpp", "threads.cpp"]
 # Products by tiles: AMX's own instructions are trapped and emulated where the processor lacks them.
 TILES = {
     "emulated": (["-DHG_TILES=emulated_tiles"], []),
@@ -30,7 +30,7 @@ def build(folder, isa, sanitizer, sources=CSRC, names=None):
     made = folder / "driver"
     flags = ["-std=c++17", "-O1", "-g", "-Wno-psabi", "-pthread", "-fno-sanitize-recover=all"]
     flags.append(f"-fsanitize={sanitizer}")
-    options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), ["sum.cpp", "multiply.cpp"])
+    options, others = TILES.get(isa) or (own_cells.flags(isa, sources / "include"), [])
     flags += [*options, f"-DHG_ISA={isa}", f"-I{sources / 'include'}"]
     files = [str(sources / name) for name in names or SOURCES + others]
     command = [own_cells.compiler(), *flags, *files, "-o", str(made)]

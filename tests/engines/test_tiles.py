@@ -11,6 +11,7 @@ import torch
 from comparing import assert_all_close
 from engines.running import call_of, variables_of
 from engines.test_half import STEPS, integrator
+from engines.test_sanitizers import SOURCES
 from engines.tiles import CSRC, build_trap, expected, half_call, skip_unless_amx_can_be_run, trapped
 from engines.tiles import values_and_gradients as results
 from reference.cases import CELLS, case_of, traced
@@ -42,9 +43,7 @@ def trap(tmp_path_factory):
 @pytest.fixture(params=["emulated", "amx"])
 def tiles(request, monkeypatch):
     """Products of bfloat16 are made by tiles; gives how many of AMX's were trapped so far."""
-    # Asking also has the system grant them; without that, some of AMX's instructions would be trapped and others not.
-    lacks_them = library.tiles() is None
-    trap = request.getfixturevalue("trap") if request.param == "amx" and lacks_them else None
+    trap = request.getfixturevalue("trap") if request.param == "amx" else None
     monkeypatch.setattr(library, "tiles", lambda: request.param)
     library.entry.cache_clear()
     if trap is None:
@@ -186,8 +185,9 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
             "multiply<result<GROUPS>(1, P), VECTOR,",
         ),
         ("include/product_tiles.h", "if (first == first_rows_ && second == second_rows_)", "if (first_rows_)"),
+        ("include/sums_tiles.h", "turn<4>(rows), ", ""),
     ],
-    ids=["pairs swapped", "cut off", "padding left", "one group twice", "shapes never changed"],
+    ids=["pairs swapped", "cut off", "padding left", "one group twice", "shapes never changed", "not quite turned"],
 )
 def test_the_driver_sees_mistakes(file, right, wrong, tmp_path):
     """The driver that runs under the sanitizers as well."""
@@ -196,7 +196,7 @@ def test_the_driver_sees_mistakes(file, right, wrong, tmp_path):
     source = (copy / file).read_text()
     assert source.count(right) == 1
     (copy / file).write_text(source.replace(right, wrong))
-    made, names = tmp_path / "driver", ("tests/driver.cpp", "run.cpp", "pack.cpp", "threads.cpp")
+    made, names = tmp_path / "driver", SOURCES
     command = [own_cells.compiler(), "-std=c++17", "-O1", "-Wno-psabi", "-pthread", f"-I{copy / 'include'}"]
     command += ["-DHG_ISA=emulated", "-DHG_TILES=emulated_tiles", *(str(copy / name) for name in names)]
     subprocess.run([*command, "-o", str(made)], check=True)
