@@ -6,7 +6,20 @@ from comparing import assert_all_close
 from graph.one_step import STRANGE
 from inspection.arrows import FORMS, by_hand
 from inspection.knock_out import by_knock_out, told
-from inspection.watching import CELLS, EXACT, LENGTHS, B, I, T, layer_of, one_layer_run, resets, unrolled, watched
+from inspection.watching import (
+    CELLS,
+    EXACT,
+    LENGTHS,
+    B,
+    I,
+    T,
+    assert_as_unrolled,
+    layer_of,
+    one_layer_run,
+    resets,
+    unrolled,
+    watched,
+)
 from nn.layer_runs import normal, states_for
 
 from headgate.cells import Cell, Gates, State, sigmoid, tanh
@@ -82,8 +95,9 @@ class Minimal(Cell):
 
 @pytest.mark.parametrize("loss", ["last", "dense"])
 def test_gates_that_ignore_the_state_leave_nothing_but_the_highway(loss):
-    layer = layer_of(Minimal(), bidirectional=loss == "dense")
-    seen, _ = watched(layer, normal(T, B, I), loss=loss)
+    layer, input = layer_of(Minimal(), bidirectional=loss == "dense"), normal(T, B, I)
+    seen, cotangents = watched(layer, input, loss=loss)
+    assert_as_unrolled(seen, unrolled(layer.cell, layer, input, None, cotangents))
     for name in seen:
         assert set(seen[name].paths) == {"readout", "highway"}
         assert torch.equal(seen[name].highway, seen[name].grad["h"])

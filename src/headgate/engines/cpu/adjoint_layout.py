@@ -32,8 +32,8 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
     layout = Layout(sizes, means=len(steps.means))
     width = sizes.columns_of(steps).width
     followed = whole.linking if alone else frozenset(range(len(groups)))
-    # Nobody else's columns are read once a step is done.
-    kept = library.EACH if followed else library.SCRATCH
+    # The highway's own are read by products alone; all others tell what comes to the input, too.
+    kept = library.SCRATCH if alone and not followed else library.EACH
 
     def product(k: int) -> Product:
         columns = [steps.blocks[block] for block in groups[k].blocks]
