@@ -218,8 +218,8 @@ def processor_time(words, **options):
 
 
 def test_one_prediction_starts_in_three_seconds(there):
-    """Processor time, so that a busy machine does not matter; best of two. Where torch alone takes more than half of that,
-    the machine is a slow one, and the limit is twice torch's own."""
+    """Processor time, so that a busy machine does not matter; best of two. Where torch alone takes over half of it, the
+    machine is a slow one, and the limit is twice torch's own."""
 
     def spent():
         words, where = command("predict", "run")
