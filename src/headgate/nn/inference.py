@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 States = tuple[Tensor, ...]
-# What states may be beside an input in bfloat16.
-ALLOWED = (torch.bfloat16, torch.float32)
+# What states may be beside an input in bfloat16; whatever else autocast lets through goes the long way.
+HALF_STATES = (torch.bfloat16, wide(torch.bfloat16))
 
 
 class Packed:
@@ -113,7 +113,7 @@ class _Half:
         if states is None:
             done, dtypes = self._stack(as_dtype(x, torch.float32), None), itertools.repeat(self._begins)
         else:
-            if any(type(value) is not Tensor or value.dtype not in ALLOWED for value in states):
+            if any(type(value) is not Tensor or value.dtype not in HALF_STATES for value in states):
                 return None
             dtypes = [value.dtype for value in states]
             done = self._stack(as_dtype(x, torch.float32), tuple([as_dtype(v, torch.float32) for v in states]))
