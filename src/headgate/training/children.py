@@ -8,12 +8,14 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
+
+from headgate.training.starting import Pool, end, start
 
 # What a process sends back to be raised where it was started; anything else is a fault of ours, and shows there.
 RAISED = (KeyboardInterrupt, ValueError, TypeError, KeyError, OSError, ArithmeticError)
@@ -35,12 +37,7 @@ def alone(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
     Raises:
         What the function raises; LearnerDied: the process was killed.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, torch.get_num_threads(), work, arguments))
-    process.start()
-    theirs.close()
-    ((kind, content),) = finished([(process, ours)])
+    ((kind, content),) = finished(_work, [(torch.get_num_threads(), work, arguments)])
     if kind == "raised":
         raise content
     return content
@@ -58,27 +55,26 @@ def _work(pipe: Connection, threads: int, work: Callable[..., Any], arguments: t
     pipe.send(answer)
 
 
-def finished(pool: list[tuple[Any, Connection]]) -> list[tuple[str, Any]]:
+def finished(life: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> list[tuple[str, Any]]:
     """What processes answer at their end: ("done", value) or ("raised", error); none of them is left.
 
     Args:
-        pool: processes that were started, each with our end of its pipe.
+        life: what each does; it begins with `begin`, and sends its answer into the pipe that it is given first.
+        arguments: what it is given after that, for each process.
 
     Raises:
-        LearnerDied: one ended without an answer.
+        LearnerDied: one ended without an answer; KeyboardInterrupt: Ctrl-C while they were started.
     """
+    pool: Pool = []
     try:
+        start(pool, life, arguments, daemon=False)
         with _passed_on([process for process, _ in pool]):
             return _answers(pool)
     finally:
-        for process, pipe in pool:
-            pipe.close()
-            if process.is_alive():
-                process.terminate()
-            process.join()
+        end(pool)
 
 
-def _answers(pool: list[tuple[Any, Connection]]) -> list[tuple[str, Any]]:
+def _answers(pool: Pool) -> list[tuple[str, Any]]:
     """What each process says at its end; the first that fails ends the waiting."""
     waiting, answers = [pipe for _, pipe in pool], []
     while waiting:

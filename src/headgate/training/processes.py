@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Callable
@@ -51,16 +50,9 @@ def fit_together(sitting: Sitting) -> None:
     Raises:
         As `fit`; LearnerDied: one was killed.
     """
-    context, world = multiprocessing.get_context("spawn"), sitting.devices
-    port, pool = _free_port(), []
+    world, port = sitting.devices, _free_port()
     threads = max(1, torch.get_num_threads() // world)
-    for rank in range(world):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_learn, args=(theirs, sitting, rank, world, port, threads))
-        process.start()
-        theirs.close()
-        pool.append((process, ours))
-    for kind, content in finished(pool):
+    for kind, content in finished(_learn, [(sitting, rank, world, port, threads) for rank in range(world)]):
         if kind == "raised":
             raise content
 

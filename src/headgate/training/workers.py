@@ -7,12 +7,11 @@ the pipe closes and they end.
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from headgate.training.starting import Pool, end, start
 from headgate.training.trial import Trial
 
 Listener = Callable[[int, Trial, int, float], None]
@@ -42,12 +41,12 @@ def run_all(
     Raises:
         TrialFailed, WorkerDied: see there. All processes have ended by then, as they have on Ctrl-C.
     """
-    pool: list[tuple[Any, Connection]] = []
+    pool: Pool = []
     outcomes: list[Any] = [None] * len(trials)
     waiting = list(enumerate(trials))[::-1]
     at_work: dict[Connection, int] = {}
     try:
-        _start(pool, min(workers, len(trials)))
+        start(pool, _work, [()] * min(workers, len(trials)), daemon=True)
         for number, (_, pipe) in enumerate(pool):
             _hand_out(pipe, waiting, at_work, number, listener)
         numbers = {pipe: number for number, (_, pipe) in enumerate(pool)}
@@ -65,32 +64,7 @@ def run_all(
                     _hand_out(pipe, waiting, at_work, numbers[pipe], listener)
         return outcomes
     finally:
-        for process, pipe in pool:
-            pipe.close()
-            process.terminate()
-        for process, _ in pool:
-            process.join()
-
-
-def _start(pool: list[tuple[Any, Connection]], count: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C goes to the whole process group; children inherit that it is held back, and the parent ends them itself.
-    # One that comes meanwhile, to whichever thread, is answered when all are started and known.
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda kind, frame: came.append(kind))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            pool.append((process, ours))
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if came and handler is not signal.SIG_IGN:  # as it is for what a shell runs in the background
-        raise KeyboardInterrupt
+        end(pool)
 
 
 def _hand_out(pipe: Connection, waiting: list, at_work: dict[Connection, int], number: int, listener: Listener) -> None:
