@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pty
 import resource
 import signal
 import subprocess
@@ -208,6 +209,20 @@ def test_prediction_from_standard_input(there, capfd, monkeypatch):
     assert [row["answer"] for row in table] == [one["answer"] for one in answers] and table[0]["notes"] == "[]"
     code, out, error = given("0110\nx\n")
     assert code == 2 and len(out.splitlines()) == 1 and "standard input, line 2: 'x' holds other signs" in error
+
+
+def test_rows_typed_at_a_terminal_are_answered_one_by_one(there):
+    ours, theirs = pty.openpty()
+    words, where = command("predict", "run")
+    job = subprocess.Popen(words, env=where, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.close(theirs)
+    for typed in ("0110", "1"):
+        os.write(ours, f"{typed}\n".encode())
+        assert set(json.loads(job.stdout.readline())) == {"answer", "probability", "notes"}
+    os.write(ours, b"\x04")
+    out, error = job.communicate(timeout=60)
+    os.close(ours)
+    assert (job.returncode, out) == (0, "") and error == "headgate predict: type a row a line; Ctrl-D ends.\n"
 
 
 def processor_time(words, **options):

@@ -12,25 +12,26 @@ from typing import Annotated, Any, Literal
 import typer
 
 from headgate.cli._flags import with_later
-from headgate.cli._refusal import Refusal, refusing
+from headgate.cli._refusal import refusing
 from headgate.verbs import prediction
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    data: Annotated[str, typer.Argument(help="A file, or - for standard input: JSON lines, or a row a line.")] = "-",
+    data: Annotated[
+        str, typer.Argument(help="A file, or - for standard input: JSON lines, or a row a line, answered as they come.")
+    ] = "-",
     format: Annotated[Literal["jsonl", "csv"], typer.Option(help="What to write.")] = "jsonl",
     settings: dict[str, Any] | None = None,
 ) -> int:
     """Answer every row of a file with a trained model: one JSON line a row, or CSV, on standard output."""
     if data == "-" and sys.stdin.isatty():
-        raise Refusal("standard input is the keyboard; give a file, or pipe rows into it.")
+        print("headgate predict: type a row a line; Ctrl-D ends.", file=sys.stderr)
     with refusing():
         write = _csv() if format == "csv" else _json
         try:
             for answer in prediction.predict(run, sys.stdin.buffer if data == "-" else data, **(settings or {})):
                 write(answer)
-            sys.stdout.flush()
         except BrokenPipeError:
             # Whoever read our answers has had enough; Python's own flush at exit is not to complain of it.
             sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - for the rest of the process
@@ -43,7 +44,7 @@ def with_flags(given: list[str]) -> Callable[..., int]:
 
 
 def _json(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _csv() -> Callable[[dict[str, Any]], None]:
@@ -64,5 +65,6 @@ def _csv() -> Callable[[dict[str, Any]], None]:
         out.writerow(
             json.dumps(v, ensure_ascii=False) if isinstance(v, (list, dict)) else "" if v is None else v for v in values
         )
+        sys.stdout.flush()
 
     return write

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 from headgate.data.example import DataError, Example, Place
 from headgate.data.nested import ABSENT, find
-from headgate.data.tables import SUFFIXES, Table, open_table
+from headgate.data.tables import BY_LINE, SUFFIXES, Table, open_table
 from headgate.data.text import lines
 
 COMPRESSED = ".gz"
@@ -48,7 +48,7 @@ class PairForm:
 
 
 def read_pairs(paths: Sequence[Path], form: PairForm, answers: bool = True) -> Iterator[Example]:
-    """The pairs of files, one by one; pairs of two empty texts are passed over.
+    """The pairs of files, one by one; pairs of two empty texts are passed over, unless every row is to be answered.
 
     Args:
         paths: parallel files ("train.de" beside "train.en"), or files that hold both sides each.
@@ -58,15 +58,13 @@ def read_pairs(paths: Sequence[Path], form: PairForm, answers: bool = True) -> I
     Raises:
         DataError: a file or a row cannot be used, or has no pairs.
     """
-    parallel = parallel_files(paths, form)
-    if parallel:
-        for source, target in parallel:
-            yield from _of_parallel(source, target, form.encoding)
-        return
-    for path in paths:
-        for example in _of_table(path, form, answers):
-            if example.input.strip() or (example.target or "").strip():
-                yield example
+    if parallel := parallel_files(paths, form):
+        parts = [_of_parallel(source, target, form.encoding) for source, target in parallel]
+    else:
+        parts = [_of_table(path, form, answers) for path in paths]
+    for example in chain.from_iterable(parts):
+        if not answers or example.input.strip() or (example.target or "").strip():
+            yield example
 
 
 def pairs_in(path: Path, form: PairForm) -> tuple[str, float] | None:
@@ -88,6 +86,19 @@ def pairs_in(path: Path, form: PairForm) -> tuple[str, float] | None:
         return None
     named = form.source is not None or tuple(name.lower() for name in columns) in COLUMNS
     return f"column {columns[0]} with column {columns[1]}", 0.9 if named else 0.2
+
+
+def by_line(path: Path, form: PairForm) -> PairForm | None:
+    """How later lines are read, each by itself, as the first ones are to be answered; None if a line needs others."""
+    try:
+        if parallel_files([path], form) or (table := _table(path, form)).form not in BY_LINE:
+            return None
+        if table.form == "lines" or _turns_column(table):
+            return form
+        columns = _columns(table, form, False)
+    except (DataError, LookupError, OSError):
+        return None
+    return columns and replace(form, source=columns[0], target=columns[1])
 
 
 # --- parallel files
@@ -141,8 +152,7 @@ def _of_parallel(source_file: Path, target_file: Path, encoding: str) -> Iterato
             raise DataError(
                 f"{shorter} ends after line {number - 1}, but {longer} goes on; parallel files have as many lines."
             )
-        if source.strip() or target.strip():
-            yield Example(source.strip(), target.strip(), Place(source_file, number))
+        yield Example(source.strip(), target.strip(), Place(source_file, number))
 
 
 # --- tables and dialogues

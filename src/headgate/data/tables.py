@@ -24,7 +24,10 @@ SUFFIXES = {
     ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".lines": "lines",
 }
+# The forms in which a line by itself, without those before it, is a row.
+BY_LINE = ("json lines", "lines", "fasttext")
 FASTTEXT = "__label__"
 SEPARATORS = ",;\t|"
 # So many rows say what a column holds.

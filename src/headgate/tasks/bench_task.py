@@ -168,6 +168,13 @@ class BenchTask(ABC):
             DataError: a file or a row cannot be used.
         """
 
+    def by_line(self, path: Path, options: Any) -> Any | None:
+        """The options with which later lines are read, each by itself, as the first lines of a file to answer are.
+
+        None where a line needs others, as a table's do its head; never raises on any content.
+        """
+        return None
+
     @abstractmethod
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         """What `check` says of examples: counts, lengths, balance, missing values, in JSON types, streaming."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -17,11 +17,7 @@ from headgate.data import DataError, find_splits
 from headgate.tasks.bench_task import BenchTask, Encoding
 from headgate.training.bench_run import Run
 from headgate.training.fields import changed
-
-# What standard input may be; the first that a task can read, unless its first line is JSON.
-KINDS = (".txt", ".csv", ".tsv", ".conll")
-JSON_LINES = ".jsonl"
-STANDARD_INPUT = "standard input"
+from headgate.verbs import standard_input
 
 
 class Trained(Protocol):
@@ -42,7 +38,8 @@ def predict(run: str | Path | Run | Trained, data: Data, **settings: Any) -> Ite
     Args:
         run: its folder, or a `Model` from `headgate.load`.
         data: a file, a folder; something open for bytes, such as `sys.stdin.buffer`, that gives JSON lines or a row a
-            line; or rows: strings, or dicts as JSON lines would have them.
+            line, each answered as it comes if the task can (`BenchTask.by_line`); or rows: strings, or dicts as JSON
+            lines would have them.
         settings: of the task, to answer with others than training had: `beam`, `quantiles`; see the command's help.
 
     Yields:
@@ -55,48 +52,45 @@ def predict(run: str | Path | Run | Trained, data: Data, **settings: Any) -> Ite
     found = Run.load(run) if isinstance(run, (str, Path)) else run
     network = found.network() if isinstance(found, Run) else found.network
     task, options = found.task, changed(found.options, settings, "predict")
-    with torch.no_grad(), _files(task, options, data) as paths:
-        examples = task.read(paths, options, answers=False)
-        yield from task.predict(network, examples, found.encoding, options)
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        for paths, reading, called in _parts(task, options, data, Path(folder)):
+            with called:
+                examples = task.read(paths, reading, answers=False)
+                yield from task.predict(network, examples, found.encoding, options)
+
+
+def _parts(
+    task: BenchTask, options: Any, data: Any, folder: Path
+) -> Iterator[tuple[list[Path], Any, AbstractContextManager[None]]]:
+    """Files, one lot after another, the options to read each with, and what has messages call it by the user's name."""
+    if isinstance(data, (str, Path)):
+        splits = find_splits(data)
+        yield list(splits.test or splits.train), options, nullcontext()
+    elif hasattr(data, "read"):
+        for path, reading, before in standard_input.lots(task, options, data, folder):
+            yield [path], reading, _called(standard_input.NAME, path, before)
+    else:
+        path = folder / "rows.jsonl"
+        try:
+            with path.open("wb") as file:
+                file.writelines(_line(row) for row in data)
+        except OSError as reason:
+            raise DataError(f"the rows cannot be kept ({reason.strerror or reason}).") from None
+        path = standard_input.kept(task, options, path)
+        yield [path], options, _called("the rows", path)
 
 
 @contextmanager
-def _files(task: BenchTask, options: Any, data: Data) -> Iterator[list[Path]]:
-    """Files to read, and messages that call standard input by its name."""
-    if isinstance(data, (str, Path)):
-        splits = find_splits(data)
-        yield list(splits.test or splits.train)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = _kept(task, options, data, Path(folder))
-        try:
-            yield [path]
-        except DataError as error:
-            name = STANDARD_INPUT if hasattr(data, "read") else "the rows"
-            raise DataError(str(error).replace(str(path), name)) from None
+def _called(name: str, path: Path, before: int = 0) -> Iterator[None]:
+    """Messages about a file of ours, in the words of who gave the rows; so many lines were before it."""
 
+    def words(found: re.Match[str]) -> str:
+        return f"{name}, line {int(found[1]) + before}" if found[1] else name
 
-def _kept(task: BenchTask, options: Any, data: Any, folder: Path) -> Path:
-    """What comes, in a file whose name says what it is."""
-    path = folder / f"rows{JSON_LINES}"
     try:
-        with path.open("wb") as file:
-            if hasattr(data, "read"):
-                shutil.copyfileobj(data, file)
-            else:
-                file.writelines(_line(row) for row in data)
-    except OSError as reason:
-        raise DataError(f"{STANDARD_INPUT} cannot be kept ({reason.strerror or reason}).") from None
-    with path.open("rb") as file:
-        first = next((line for line in iter(lambda: file.readline(1 << 20), b"") if line.strip()), b"")
-    if first.lstrip().startswith((b"{", b"[")):
-        return path
-    for kind in KINDS:
-        named = path.replace(path.with_suffix(kind))
-        if task.fits(named, options).sureness > 0:
-            return named
-        path = named
-    return path.replace(path.with_suffix(KINDS[0]))
+        yield
+    except DataError as error:
+        raise DataError(re.sub(rf"{re.escape(str(path))}(?:, line (\d+))?", words, str(error))) from None
 
 
 def _line(row: str | Mapping[str, Any]) -> bytes:

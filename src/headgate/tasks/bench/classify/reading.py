@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from headgate.data.example import Place
 from headgate.data.nested import ABSENT, find
 from headgate.data.series import idx_series, is_idx, is_idx_labels, npz_series, ts_series
 from headgate.data.series_tables import file_series, listed_series, long_series, numeric_columns, wide_series
-from headgate.data.tables import Table, open_table
+from headgate.data.tables import BY_LINE, Table, open_table
 from headgate.tasks.bench.classify.options import Options
 from headgate.tasks.bench_task import Fit
 
@@ -96,6 +96,17 @@ def fits(path: Path, options: Options) -> Fit:
         return Fit(0.9, roles.words)
     sureness = {"text": 0.9, "listed": 0.8, "long": 0.6, "wide": 0.3, "file": 0.1}[roles.form]
     return Fit(sureness if roles.sure else sureness / 3, roles.words)
+
+
+def by_line(path: Path, options: Options) -> Options | None:
+    """See `BenchTask.by_line`."""
+    try:
+        table = _opened(path, options)
+        roles = _roles(table, options, False)
+    except (DataError, LookupError, OSError):
+        return None
+    alone = table.form in BY_LINE and roles.form in ("text", "listed")
+    return replace(options, text_column=roles.input) if alone else None
 
 
 def _plain_name(path: Path) -> str:

@@ -67,6 +67,9 @@ class Classify(BenchTask):
         """Text is a string, a series float32 [T, I]; a target is a label, or a list of them."""
         return reading.read(paths, options, answers)
 
+    def by_line(self, path: Path, options: Options) -> Options | None:
+        return reading.by_line(path, options)
+
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         return describe(examples)
 

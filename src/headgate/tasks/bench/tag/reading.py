@@ -12,7 +12,7 @@ from headgate.data.conll import columns_of, sentences
 from headgate.data.example import Place
 from headgate.data.nested import ABSENT, find
 from headgate.data.spans import PLAIN, Span, Witness
-from headgate.data.tables import form_of, open_table
+from headgate.data.tables import BY_LINE, SUFFIXES, form_of, open_table
 from headgate.tasks.bench.tag.options import Options
 from headgate.tasks.bench_task import Fit
 
@@ -60,6 +60,15 @@ def fits(path: Path, options: Options) -> Fit:
     return Fit(0.9 if named else 0.4 if several else 0.05, "it has a token and a label a line")
 
 
+def by_line(path: Path, options: Options) -> Options | None:
+    """See `BenchTask.by_line`."""
+    try:
+        alone = _kind(path, options, False) != "columns" and form_of(path, options.encoding) in BY_LINE
+    except (DataError, LookupError, OSError):
+        return None
+    return options if alone else None
+
+
 def _named_columns(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith(COLUMN_SUFFIXES)
 
@@ -70,6 +79,8 @@ def _kind(path: Path, options: Options, answers: bool) -> str:
         return "json"
     if answers or _named_columns(path) or options.token_column or options.tag_column:
         return "columns"
+    if SUFFIXES.get(path.suffix) == "lines":
+        return "text"
     some = [line for line in islice(lines(path, options.encoding), SAMPLE) if line.strip()]
     if all(len(line.split()) == 1 for line in some):
         return "columns"

@@ -64,6 +64,9 @@ class Tag(BenchTask):
         """An input is a list of tokens with a list of tags, or a text with a list of `Span`s of its characters."""
         return reading.read(paths, options, answers)
 
+    def by_line(self, path: Path, options: Options) -> Options | None:
+        return reading.by_line(path, options)
+
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         return describe(examples)
 

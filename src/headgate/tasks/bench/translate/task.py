@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headgate.data import Example, Store
-from headgate.data.pairs import PairForm, pairs_in, read_pairs
+from headgate.data.pairs import PairForm, by_line, pairs_in, read_pairs
 from headgate.data.subwords import Subwords
 from headgate.tasks.bench.translate.network import Translator
 from headgate.tasks.bench.translate.options import Options
@@ -61,6 +62,11 @@ class Translate(BenchTask):
     def read(self, paths: Sequence[Path], options: Options, answers: bool = True) -> Iterator[Example]:
         """See `BenchTask`; without answers a text file is one source a line."""
         yield from read_pairs(paths, _form(options), answers)
+
+    def by_line(self, path: Path, options: Options) -> Options | None:
+        """See `BenchTask`."""
+        form = by_line(path, _form(options))
+        return replace(options, source=form.source, target=form.target) if form else None
 
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         """Rows, words a text (smallest, middle, largest), empty texts, sources that are their own target."""
