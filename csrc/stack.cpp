@@ -131,14 +131,22 @@ bool unchanged(const void* const* places, const void* values, int64_t count) {
 
 extern "C" {
 
-int32_t hg_unchanged(const hg_sample* sample) {
-  if (sample->width == 2) return unchanged<int16_t>(sample->places, sample->values, sample->count);
-  if (sample->width == 4) return unchanged<int32_t>(sample->places, sample->values, sample->count);
-  return unchanged<int64_t>(sample->places, sample->values, sample->count);
+int32_t hg_unchanged(hg_held* held, int64_t stretches) {
+  const auto places = [&](auto number) { return unchanged<decltype(number)>(held->places, held->values, held->count); };
+  if (!(held->width == 2 ? places(int16_t{}) : held->width == 4 ? places(int32_t{}) : places(int64_t{}))) return 0;
+  stretches = std::min(stretches, held->n_stretches);
+  const int64_t first = __atomic_fetch_add(&held->next, stretches, __ATOMIC_RELAXED);
+  for (int64_t k = 0; k < stretches; ++k) {
+    hg_stretch now = held->stretches[uint64_t(first + k) % uint64_t(held->n_stretches)];
+    const uint64_t was = now.sum;
+    held->checksum(&now);
+    if (now.sum != was) return 0;
+  }
+  return 1;
 }
 
 int32_t hg_run_stack(const hg_stack* stack, const hg_call* call) {
-  if (!hg_unchanged(stack->sample)) return 0;
+  if (!hg_unchanged(stack->held, call->stretches)) return 0;
   one_call(*stack, *call).run();
   return 1;
 }

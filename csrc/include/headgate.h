@@ -13,9 +13,12 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 8
+#define HG_INTERFACE 9
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
+/* The name of a function for an instruction set and a type. */
+#define HG_JOIN_(name, isa, type) name##_##isa##_##type
+#define HG_JOIN(name, isa, type) HG_JOIN_(name, isa, type)
 
 /* What one call of a printed pass works on: `rows` times `units` (a multiple of HG_BLOCK) values of each input and
  * output, value u of row r at in[k][r * in_stride[k] + u], or at in[k][r * in_stride[k]] where a row has it once. Sums

@@ -8,23 +8,33 @@
 extern "C" {
 #endif
 
-/* Numbers of `width` bytes (2, 4 or 8) at some places, and what they were. */
+/* Some memory, and a number for what it holds: `hg_checksum` of an instruction set. */
+typedef struct {
+  const void* start;
+  int64_t bytes;
+  uint64_t sum;
+} hg_stretch;
+
+/* What memory held: numbers of `width` bytes (2, 4 or 8) at some places, for a short look, and all of it in stretches. */
 typedef struct {
   const void* const* places;
   const void* values;
   int64_t count, width;
-} hg_sample;
+  void (*checksum)(hg_stretch*);
+  const hg_stretch* stretches;
+  int64_t n_stretches, next; /* `next` goes on with every look, by any thread */
+} hg_held;
 
-/* Whether they still are. */
-HG_PUBLIC int32_t hg_unchanged(const hg_sample*);
+/* Whether it still does, as far as the places tell, and so many stretches from the next one on. */
+HG_PUBLIC int32_t hg_unchanged(hg_held*, int64_t stretches);
 
-/* Nothing in it is written to. A layer is what each of its directions is, one after the other. */
+/* Nothing in it is written to, but for `held->next`. A layer is what each of its directions is, one after the other. */
 typedef struct {
   void (*run)(const hg_run*); /* of its number type */
   const hg_run* parts;        /* [layers * directions]; without steps, rows, threads, and what comes with a call */
   const int64_t* sizes;       /* units of each state, without padding */
   const int64_t* input_bytes; /* of each part: weights that are read once in any number of steps */
-  const hg_sample* sample;    /* of all weights */
+  hg_held* held;              /* of all weights */
   int32_t n_layers, n_directions, n_states, n_buffers;
   int32_t x, kept; /* buffers: the input, and what is kept within a step or -1 */
   int32_t width;   /* bytes of a number */
@@ -33,6 +43,7 @@ typedef struct {
 
 typedef struct {
   int64_t T, B, threads, turn; /* see hg_run */
+  int64_t stretches; /* of the weights: how many to look at, see hg_unchanged */
   const void* x; /* [T, B, I] */
   void* output;  /* [T, B, directions * O] */
   struct {

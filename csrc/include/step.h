@@ -66,8 +66,6 @@ void by_twos(const hg_tile& tile, const Pass& pass) {
 #define HG_ADD(sum, value) sum += first_lanes<V>(value, valid - unit)
 #define HG_ADDED(k, sum) *out.at[k] += all_lanes<V>(sum)
 
-#define HG_JOIN_(name, isa, type) name##_##isa##_##type
-#define HG_JOIN(name, isa, type) HG_JOIN_(name, isa, type)
 #define HG_EXPORT_ONE(name, type, T) \
   extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, type)(const hg_tile* at) { headgate::name<headgate::lanes_of<T>>(*at); }
 #define HG_EXPORT(name) HG_EXPORT_ONE(name, f32, float) HG_EXPORT_ONE(name, f64, double)

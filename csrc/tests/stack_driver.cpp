@@ -10,7 +10,11 @@
 
 #include "stack.h"
 
+extern "C" void HG_JOIN(hg_checksum, HG_ISA, u64)(hg_stretch*);
+
 namespace {
+
+constexpr auto checksum = HG_JOIN(hg_checksum, HG_ISA, u64);
 
 std::mt19937_64 generator(7);
 int draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(generator); }
@@ -68,8 +72,12 @@ struct trial {
     }
     const double weight = 3, was = 3;
     const void* place = &weight;
-    hg_sample sample{&place, &was, 1, 8};
-    hg_stack stack{plain_run, parts.data(), sizes, input_bytes.data(), &sample, int32_t(L), int32_t(D), 2, 2, 0, 1, 8, 8};
+    std::vector<char> memory(draw(1, 3000), 'a');
+    std::vector<hg_stretch> stretches;
+    for (int64_t at = 0; at < int64_t(memory.size()); at += 700)
+      stretches.push_back({&memory[at], std::min<int64_t>(700, memory.size() - at), 0}), checksum(&stretches.back());
+    hg_held held{&place, &was, 1, 8, checksum, stretches.data(), int64_t(stretches.size()), 0};
+    hg_stack stack{plain_run, parts.data(), sizes, input_bytes.data(), &held, int32_t(L), int32_t(D), 2, 2, 0, 1, 8, 8};
     const std::vector<double> x = normal(T * B * I), h = normal(L * D * B * sizes[0]), c = normal(L * D * B * sizes[1]);
     const std::vector<double> expected = by_loops(x, h, c);
     bool same[3] = {};
@@ -77,9 +85,14 @@ struct trial {
     for (bool& one : same)
       threads.emplace_back([&] { one = expected == by_stack(stack, x, h, c); });
     for (std::thread& thread : threads) thread.join();
+    char& any = memory[draw(0, int(memory.size()) - 1)];
+    any ^= 1;
+    const bool seen = by_stack(stack, x, h, c).empty();
+    any ^= 1;
+    const bool taken_back = !by_stack(stack, x, h, c).empty();
     const double other = 4;
-    sample.values = &other;
-    return same[0] && same[1] && same[2] && by_stack(stack, x, h, c).empty();
+    held.values = &other;
+    return same[0] && same[1] && same[2] && seen && taken_back && by_stack(stack, x, h, c).empty();
   }
 
   // The output, and the final states; nothing if the weights are said to have changed.
@@ -88,7 +101,8 @@ struct trial {
     std::vector<double> output(T * B * D * O, NAN), last_h(h.size(), NAN), last_c(c.size(), NAN);
     std::vector<int64_t> memory(sizeof(hg_call) / 8 + 4);
     auto* call = reinterpret_cast<hg_call*>(memory.data());
-    call->T = T, call->B = B, call->threads = 1, call->turn = 0, call->x = x.data(), call->output = output.data();
+    call->T = T, call->B = B, call->threads = 1, call->turn = 0, call->stretches = 1 << 20;
+    call->x = x.data(), call->output = output.data();
     call->states[0].before = h.data(), call->states[0].after = last_h.data();
     call->states[1].before = c.data(), call->states[1].after = last_c.data();
     if (!hg_run_stack(&stack, call)) return {};

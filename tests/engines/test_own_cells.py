@@ -1,8 +1,8 @@
 """A user's own cell, compiled once and kept."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -94,6 +94,8 @@ def test_a_compiler_that_fails(empty_cache, monkeypatch, tmp_path):
 
 
 def test_a_cell_is_ready_in_seconds(empty_cache):
-    start = time.perf_counter()
+    """Processor time, which a busy machine does not lengthen."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     own_cells.compiled(Leaky())
-    assert time.perf_counter() - start < 60
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert 0 < spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime < 60

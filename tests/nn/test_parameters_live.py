@@ -1,5 +1,7 @@
 """Parameters are read at every call: one that was changed or replaced is used by the next, and gets its gradient."""
 
+import copy
+
 import pytest
 import torch
 from comparing import assert_all_close
@@ -8,6 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import headgate as hg
+from headgate.engines.cpu.stack import STRETCHES_A_STEP
 
 both_engines = pytest.mark.parametrize("engine", [None, "eager"], ids=lambda name: f"engine={name}")
 INPUT = normal(5, 3, 2)
@@ -196,3 +199,67 @@ def test_a_frozen_weight_gets_no_gradient_and_the_others_do():
     layer(INPUT)[0].sum().backward()
     for name, weight in layer.named_parameters():
         assert (weight.grad is None) == (name == "weight_hh_l0"), name
+
+
+# Some values of 8, of 64 and of 256 units; none of those that would be looked at first.
+PLACES = {8: (5, 3), 64: (101, 37), 256: (777, 133)}
+
+
+def written_through_data(weight, place):
+    weight.data[place] += 3.0
+
+
+def written_by_numpy(weight, place):
+    weight.detach().numpy()[place] += 3.0
+
+
+def signs_turned(weight, place):
+    weight.data[place[0], 1::2].neg_()
+
+
+def a_unit_cut(weight, place):
+    weight.data[:, place[1]] = 0.0
+
+
+def rows_exchanged(weight, place):
+    weight.data[[place[0], 0]] = weight.data[[0, place[0]]]
+
+
+UNCOUNTED = [written_through_data, written_by_numpy, signs_turned, a_unit_cut, rows_exchanged]
+
+
+@pytest.mark.parametrize("grad", (False, True))
+@pytest.mark.parametrize("H", PLACES)
+@pytest.mark.parametrize("write", UNCOUNTED, ids=lambda write: write.__name__)
+def test_a_write_that_no_version_counts_is_seen_by_the_next_call(write, H, grad):
+    torch.manual_seed(0)
+    layer, x = hg.LSTM(16, H), normal(4, 2, 16, dtype=torch.float32)
+    with torch.set_grad_enabled(grad):
+        before = layer(x)[0].detach().clone()
+        write(layer.weight_hh_l0, PLACES[H])
+        found, expected = layer(x)[0], copy.deepcopy(layer)(x)[0]
+    assert not torch.equal(found, before) and torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("H", PLACES)
+def test_a_write_that_no_version_counts_is_seen_within_some_steps(H):
+    layer, x, step = hg.LSTM(16, H), normal(1, 16, dtype=torch.float32), 0
+    with torch.no_grad():
+        before = layer.step(x)[0]
+        written_through_data(layer.weight_ih_l0, (PLACES[H][0], 3))
+        while torch.equal(layer.step(x)[0], before):
+            step += 1
+            assert step < STRETCHES_A_STEP
+        assert torch.equal(layer.step(x)[0], copy.deepcopy(layer).step(x)[0])
+    assert H == 256 or step == 0  # all of a small layer is looked at
+
+
+def test_finite_differences_through_data():
+    layer, x, at, epsilon = hg.LSTM(16, 64, dtype=torch.float64), normal(4, 2, 16), (101, 37), 1e-5
+    layer(x)[0].sum().backward()
+    weight, values = layer.weight_hh_l0, []
+    with torch.no_grad():
+        for sign in (1, -2):
+            weight.data[at] += sign * epsilon
+            values.append(layer(x)[0].sum().item())
+    assert (values[0] - values[1]) / (2 * epsilon) == pytest.approx(weight.grad[at].item(), rel=1e-6)

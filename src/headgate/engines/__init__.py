@@ -10,6 +10,8 @@ from headgate.engines.contract import Request as Request
 from headgate.engines.contract import Result as Result
 from headgate.engines.contract import as_dtype as as_dtype
 from headgate.engines.contract import in_transform as in_transform
+from headgate.engines.contract import is_answered_by_class as is_answered_by_class
+from headgate.engines.contract import is_followed as is_followed
 from headgate.engines.contract import step_masks as step_masks
 from headgate.engines.contract import wide as wide
 from headgate.engines.registry import choose as choose

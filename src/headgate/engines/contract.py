@@ -116,6 +116,16 @@ def in_transform() -> bool:
     return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
+def is_followed() -> bool:
+    """Whether a mode is on that stands in for every operator, as where shapes alone are followed, or calls traced."""
+    return torch._C._len_torch_dispatch_stack() > 0
+
+
+def is_answered_by_class(value: Tensor) -> bool:
+    """Whether a tensor's class answers every operator itself, so that there may be no memory to read."""
+    return type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__
+
+
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The dtype in which states are carried: float32 for half precision, where bf16 would lose small additions."""
     return torch.float32 if dtype in HALF else dtype

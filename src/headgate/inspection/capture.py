@@ -211,7 +211,7 @@ class Watch:
             arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
             unreadable = _unreadable(args, arguments, result)
             if unreadable:
-                nothing = torch.empty(0)
+                nothing = torch.empty(0, device="cpu")
                 self._captures[name] = Capture(module, {}, {}, None, nothing, unreadable=unreadable)
                 return None
             output, final = result

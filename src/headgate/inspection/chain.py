@@ -86,7 +86,8 @@ class Chain:
     def orthonormal(self, count: int, generator: torch.Generator) -> Tensor:
         """`count` orthonormal vectors for every row, uniformly distributed up to their signs, [C, B, S]."""
         like = self.run.input
-        drawn = torch.randn(self.active.shape[1], self.size, count, generator=generator, dtype=torch.float64)
+        shape, kind = (self.active.shape[1], self.size, count), {"dtype": torch.float64, "device": "cpu"}
+        drawn = torch.randn(shape, generator=generator, **kind)
         return torch.linalg.qr(drawn.to(like)).Q.permute(2, 0, 1).contiguous()
 
     def affordable(self, count: int, most: int) -> int:

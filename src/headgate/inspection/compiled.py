@@ -122,7 +122,7 @@ class _Arrivals:
     def _read(self, scale: Tensor, start: int, stop: int) -> dict[str, Tensor]:
         """What the loss itself brings, by state."""
         run, found = self._adjoint.run, {}
-        steps = torch.arange(start, stop)[:, None]
+        steps = torch.arange(start, stop, device="cpu")[:, None]
         for name, value in self._local.items():
             value = value[start:stop]
             if (self._source >= 0).any():

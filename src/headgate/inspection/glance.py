@@ -151,12 +151,12 @@ def at_lags(lags: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndar
 
 
 def _gates(seen: Trace) -> dict[str, GateGlance]:
-    lengths = torch.as_tensor(seen.lengths)
+    lengths = torch.as_tensor(seen.lengths, device="cpu")
     kinds = gate_kinds.kinds(graph_of(seen.cell))
     found = {}
     for name, value in seen.gates.items():
         if kinds[name] == gate_kinds.GATE:
-            taken = torch.arange(len(value))[:, None] < lengths
+            taken = torch.arange(len(value), device="cpu")[:, None] < lengths
             found[name] = _gate(value[taken.to(value.device)])
     return found
 

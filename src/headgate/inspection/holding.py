@@ -196,8 +196,8 @@ class _Holding:
         """One for the units that are held, [H]."""
         H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
         if self._condition.units is None:
-            return torch.ones(H)
-        mask = torch.zeros(H)
+            return torch.ones(H, device="cpu")
+        mask = torch.zeros(H, device="cpu")
         mask[list(self._condition.units)] = 1.0
         return mask
 
@@ -220,7 +220,7 @@ class _Holding:
         if kind == "freeze":
             return from_bias(call, self._engine)[target]
         H = len(call.weights["weight_ih"]) // len(call.cell.gate_names)
-        return torch.full((H,), {"zero": 0.0, "one": 1.0}[kind])
+        return torch.full((H,), {"zero": 0.0, "one": 1.0}[kind], device="cpu")
 
 
 class _Together:
@@ -292,7 +292,7 @@ def shuffled_rows(value: Tensor, active: Tensor, random: torch.Generator) -> tup
 
 def shuffled_time(value: Tensor, active: Tensor, random: torch.Generator) -> tuple[Tensor, bool]:
     """Every row's own values in another order of its steps, the same for all units; arguments as `shuffled_rows`."""
-    keys = torch.rand(active.shape, generator=random).to(active.device)
+    keys = torch.rand(active.shape, generator=random, device="cpu").to(active.device)
     order = torch.argsort(torch.where(active, keys, 2.0), dim=0)
     return value.gather(0, order[..., None].expand_as(value)), bool((active.sum(0) > 1).any())
 

@@ -47,7 +47,7 @@ def factor_sensitivity(adjoint: Adjoint, probes: int | None = None, seed: int = 
         raise ValueError(f"sensitivity: probes={probes} is no number of cotangents; give 1 or more.")
     name = run.cell.state_names[0]
     B, size = run.initial[name].shape
-    signs = torch.randint(0, 2, (C, B, size), generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0
+    signs = torch.randint(0, 2, (C, B, size), generator=torch.Generator().manual_seed(seed), device="cpu") * 2.0 - 1.0
     everything = torch.full((C, B), -1, device=run.input.device)
     total, scale = None, None
     for stretch in Back(adjoint, Loss({}, {name: signs.to(run.input)}, everything)):

@@ -153,7 +153,7 @@ class _Local:
         scale = torch.zeros_like(self._sources) if scale is None else scale
         found = {}
         for name, value in here.items():
-            factor = torch.where(added, torch.exp2(-scale.to(value.dtype)), torch.zeros((), dtype=value.dtype))
+            factor = torch.where(added, torch.exp2(-scale.to(value.dtype)), value.new_zeros(()))
             found[name] = value * factor[..., None]
         return found
 

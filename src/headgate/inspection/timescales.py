@@ -201,4 +201,4 @@ def _evenly(B: int, rows: int | None) -> Tensor:
     if rows is not None and rows < 1:
         raise ValueError(f"survival: {rows} rows were asked for, but at least 1 is needed.")
     some = B if rows is None else min(rows, B)
-    return torch.linspace(0, B - 1, some).round().long() if some else torch.arange(0)
+    return torch.linspace(0, B - 1, some, device="cpu").round().long() if some else torch.arange(0, device="cpu")

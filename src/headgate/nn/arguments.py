@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from headgate.engines import in_transform, wide
+from headgate.engines import in_transform, is_followed, wide
 
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
@@ -266,7 +266,8 @@ def _lengths(form: _Form, lengths: Any, input: Tensor) -> Tensor | None:
     if not isinstance(lengths, Tensor):
         try:
             # An empty list would come out as floating point.
-            lengths = torch.tensor(lengths, dtype=torch.int64 if isinstance(lengths, list) and not lengths else None)
+            empty = isinstance(lengths, list) and not lengths
+            lengths = torch.tensor(lengths, dtype=torch.int64 if empty else None, device="cpu")
         except (TypeError, ValueError, RuntimeError):
             raise ValueError(
                 f"{layer.call}: lengths={lengths!r} cannot be read as numbers of steps; give a whole number in 0..{T} "
@@ -287,7 +288,7 @@ def _lengths(form: _Form, lengths: Any, input: Tensor) -> Tensor | None:
 
 def _check_range(layer: Recurrent, lengths: Tensor, T: int) -> None:
     """Every length in 0..T; on a GPU the check runs there, so that nothing waits for it."""
-    if torch.compiler.is_compiling() or lengths.is_meta or in_transform():
+    if torch.compiler.is_compiling() or lengths.is_meta or in_transform() or is_followed():
         return
     inside = (lengths >= 0) & (lengths <= T)
     if lengths.device.type == "cuda":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headgate import engines
-from headgate.engines import Request, as_dtype, in_transform, wide
+from headgate.engines import Request, as_dtype, in_transform, is_followed, wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.stack import Stack, Stale, can_stack
 from headgate.engines.cpu.weights import can_be_watched
@@ -67,7 +67,7 @@ def run_packed(layer: Recurrent, input: Tensor, state: Any, dims: int) -> tuple[
     states = (state,) if type(state) is Tensor else state
     if type(input) is not Tensor or (states is not None and type(states) is not tuple):
         return None
-    if torch.compiler.is_compiling() or in_transform():
+    if torch.compiler.is_compiling() or in_transform() or is_followed():
         return None
     cast = torch.is_autocast_enabled("cpu") and input.dtype in CASTABLE
     dtype = torch.get_autocast_dtype("cpu") if cast else input.dtype

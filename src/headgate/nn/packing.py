@@ -16,6 +16,6 @@ def unpack(packed: PackedSequence) -> tuple[Tensor, Tensor]:
 
 def pack_like(packed: PackedSequence, padded: Tensor) -> PackedSequence:
     """The valid steps of [T, B, O], packed as `packed` is."""
-    rows = torch.arange(padded.shape[1])
+    rows = torch.arange(padded.shape[1], device="cpu")
     valid = (rows < packed.batch_sizes[:, None]).to(padded.device)
     return PackedSequence(padded[valid], packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from headgate import engines
-from headgate.engines import Request, in_transform
+from headgate.engines import Request, in_transform, is_answered_by_class, is_followed
 from headgate.engines.cpu.autograd import Training
 from headgate.engines.cpu.plan import Form
 from headgate.engines.cpu.prepared import can_prepare, prepared
@@ -32,7 +32,7 @@ class Ready:
         parts, directions = len(layer._weight_names), layer.num_directions
         self.directions, self.states = directions, [(parts, B, size) for size in layer.state_sizes]
         self.weights: list[list[tuple[str, tuple[int, ...]]]] = []
-        self.zeros = [torch.zeros(shape, dtype=dtype) for shape in self.states]
+        self.zeros = [torch.zeros(shape, dtype=dtype, device="cpu") for shape in self.states]
         self.parts = []
         for k, names in enumerate(layer._weight_names):
             width = layer.input_size if k < directions else layer.output_size * directions
@@ -82,7 +82,7 @@ def run_prepared(layer: Recurrent, input: Any, state: Any) -> tuple[Tensor, Any]
     """
     if type(input) is not Tensor or input.dim() != 3 or not torch.is_grad_enabled():
         return None
-    if torch.compiler.is_compiling() or in_transform() or torch.is_autocast_enabled("cpu"):
+    if torch.compiler.is_compiling() or in_transform() or is_followed() or torch.is_autocast_enabled("cpu"):
         return None
     if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
         return None
@@ -120,7 +120,7 @@ def _plain_weights(
             weight = parameters.get(name)
             if weight is None or weight.dtype is not dtype or weight.shape != shape:
                 return None
-            if not weight.is_cpu or not weight.is_contiguous():
+            if not weight.is_cpu or not weight.is_contiguous() or is_answered_by_class(weight):
                 return None
             weights.append(weight)
         found.append(weights)
@@ -135,7 +135,7 @@ def _plain_states(given: Any, shapes: list[tuple[int, ...]], dtype: torch.dtype)
     for state, shape in zip(states, shapes, strict=True):
         if not isinstance(state, Tensor) or state.shape != shape or state.dtype is not dtype:
             return None
-        if not state.is_cpu or state.layout is not torch.strided:
+        if not state.is_cpu or state.layout is not torch.strided or is_answered_by_class(state):
             return None
     return [state.contiguous() for state in states]
 

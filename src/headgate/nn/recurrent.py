@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from headgate import cells, engines
 from headgate.cells import Cell
-from headgate.engines import Call, Request, as_dtype, operator, stock, wide
+from headgate.engines import Call, Request, as_dtype, is_answered_by_class, is_followed, operator, stock, wide
 from headgate.graph import trace
 from headgate.nn import initialise, packing
 from headgate.nn.arguments import Sequences, autocast_dtype, check_step, close_sequences, open_sequences
@@ -183,6 +184,11 @@ class Recurrent(nn.Module):
             done = run_packed(self, input, hx, dims=3) or run_prepared(self, input, hx)
             if done is not None:
                 return done
+        if isinstance(input, Proxy):
+            # One node of a traced graph, as torch.nn's layers are.
+            given = {"hx": hx, "lengths": lengths, "reset": reset}
+            given = {name: value for name, value in given.items() if value is not None}
+            return input.tracer.create_proxy("call_module", input.tracer.path_of_module(self), (input,), given)
         places = [(layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)]
         # Read once: a parametrised weight is computed whenever it is read.
         weights = [self.weights(*place) for place in places]
@@ -255,6 +261,9 @@ class Recurrent(nn.Module):
             return self._run_layers(opened, weights, None)
         packed = isinstance(opened.input, PackedSequence)
         data = opened.input.data if packed else opened.input
+        given = [data, *opened.initial, *(value for part in weights for value in part.values())]
+        if is_followed() or any(map(is_answered_by_class, given)):
+            return self._run_layers(opened, weights, None)
         asked = opened.lengths is not None, opened.reset is not None
         request = Request(self.cell, data.device, data.dtype, *asked, masks=self.draws_masks)
         engine = engines.choose(request, self.engine)
@@ -278,7 +287,7 @@ class Recurrent(nn.Module):
     def _run_layers(
         self, opened: Sequences, weights: list[dict[str, Tensor]], engine: str | None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        """Layer by layer; engine None is compiled code, where each layer and direction is one operator."""
+        """Layer by layer; engine None is for who follows operators, as a compiler does: one a layer and direction."""
         if isinstance(opened.input, PackedSequence):
             input, lengths = packing.unpack(opened.input)
         else:

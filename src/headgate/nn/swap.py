@@ -124,7 +124,7 @@ def _prove_equal(theirs: nn.Module, ours: Recurrent, name: str) -> None:
             "it has its weights."
         )
     random = torch.Generator().manual_seed(0)
-    input = torch.randn(7, 3, ours.input_size, generator=random).to(weight.device, weight.dtype)
+    input = torch.randn(7, 3, ours.input_size, generator=random, device="cpu").to(weight.device, weight.dtype)
     before = theirs.training
     try:
         theirs.training = ours.training = False

@@ -112,9 +112,9 @@ class Way:
         cut = [0] * self.gradients
         for g, block in sources.cut_blocks:
             cut[g] |= 1 << block_numbers(sizes.cell)[block]
-        self._cut = torch.tensor(cut) if any(cut) else None
-        self._first_blocks = torch.tensor(first_blocks(sizes, alone), dtype=torch.int32)
-        self._starts = torch.tensor(self._parts.start)
+        self._cut = torch.tensor(cut, device="cpu") if any(cut) else None
+        self._first_blocks = torch.tensor(first_blocks(sizes, alone), dtype=torch.int32, device="cpu")
+        self._starts = torch.tensor(self._parts.start, device="cpu")
 
     @property
     def bytes_a_step(self) -> int:
@@ -141,7 +141,7 @@ class Way:
             rooms["apart"] = _Room(self, "apart", 1, count, self._parts.width)
         told = totals | {name: room.own for name, room in rooms.items()}
         told["columns"] = self.space("columns", max(count, rows.B) * R, columns.width)
-        scales = torch.zeros(late - early, rows.B, R, dtype=torch.int32)
+        scales = torch.zeros(late - early, rows.B, R, dtype=torch.int32, device="cpu")
         self._run(told, scales, *((early, late) if rows.reverse else (rows.T - late, rows.T - early)))
         arrived = {name: room.arrived(start, stop) for name, room in rooms.items()}
         self._turn += 1
@@ -242,7 +242,7 @@ class Way:
         """Where the losses of the steps lie."""
         rows, T = self.kept.problem.rows, self.kept.padded
         self._local = {name: v if v.stride(-1) == 1 else v.contiguous() for name, v in sources.local.items()}
-        self._set = torch.tensor(sources.which, dtype=torch.int32)
+        self._set = torch.tensor(sources.which, dtype=torch.int32, device="cpu")
         steps = sources.steps.clamp(max=T)
         if rows.reverse:
             steps = torch.where((steps < 0) | (steps == T), steps, T - 1 - steps)

@@ -107,10 +107,10 @@ def _all_states(call: Call, rows: Rows, histories: list[Tensor], initial: list[T
         if rows.index is None:
             found[name] = history.view(rows.padded, rows.B, history.shape[-1])
             continue
-        place = torch.full((rows.padded, rows.B), -1)
-        place.view(-1)[rows.index] = torch.arange(rows.N)
-        here = torch.arange(rows.B) if rows.inverse is None else rows.inverse
-        last = place.amax(0) if not call.reverse else torch.full((rows.B,), -1)
+        place = torch.full((rows.padded, rows.B), -1, device="cpu")
+        place.view(-1)[rows.index] = torch.arange(rows.N, device="cpu")
+        here = torch.arange(rows.B, device="cpu") if rows.inverse is None else rows.inverse
+        last = place.amax(0) if not call.reverse else torch.full((rows.B,), -1, device="cpu")
         frozen = torch.where(place < 0, last, place)
         both = torch.cat([history, first.to(history.dtype)])
         frozen = torch.where(frozen < 0, rows.N + here, frozen)
@@ -168,7 +168,11 @@ class Training(torch.autograd.Function):
     def forward(ctx: Any, prepared: Prepared, seed: int, *tensors: Tensor) -> tuple[Tensor, ...]:
         results, kept = prepared.forward(seed, tensors)
         ctx.prepared, ctx.seed = prepared, seed
-        ctx.save_for_backward(*tensors, results[0], kept)
+        # The output may be changed in place, as torch.nn's may: then the run is repeated on the way back. So it is kept
+        # without its count of changes, and the count without its memory, which goes when the way back is done.
+        ctx.count = results[0].detach()
+        ctx.count.data, ctx.unchanged = torch.empty(0, dtype=results[0].dtype, device="cpu"), results[0]._version
+        ctx.save_for_backward(*tensors, results[0].data, kept)
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -178,6 +182,9 @@ class Training(torch.autograd.Function):
         prepared, tensors = ctx.prepared, [value.contiguous() for value in ctx.saved_tensors]
         if torch.is_grad_enabled() or not all(map(in_memory, gradients)):
             return None, None, *_again(prepared, ctx.seed, tensors[:-2], gradients)
+        if ctx.count._version != ctx.unchanged:
+            (output, *_), kept = prepared.forward(ctx.seed, tensors[:-2])
+            tensors[-2:] = output, kept
         given = [None if value is None else value.contiguous() for value in gradients]
         return None, None, *prepared.backward(ctx.seed, tensors, given, ctx.needs_input_grad[2:])
 

@@ -15,7 +15,7 @@ def padded(size: int) -> int:
 
 def with_slack(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     """[rows, columns] that may be read a block beyond its end."""
-    return torch.empty(rows * columns + BLOCK, dtype=dtype)[: rows * columns].view(rows, columns)
+    return torch.empty(rows * columns + BLOCK, dtype=dtype, device="cpu")[: rows * columns].view(rows, columns)
 
 
 def pad_units(value: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 8
+INTERFACE = 9
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -160,10 +160,25 @@ class Following(Structure):
     ]
 
 
-class Sample(Structure):
-    """`hg_sample` of stack.h."""
+class Stretch(Structure):
+    """`hg_stretch` of stack.h."""
 
-    _fields_ = [("places", c_void_p), ("values", c_void_p), ("count", c_int64), ("width", c_int64)]
+    _fields_ = [("start", c_void_p), ("bytes", c_int64), ("sum", c_uint64)]
+
+
+class Held(Structure):
+    """`hg_held` of stack.h."""
+
+    _fields_ = [
+        ("places", c_void_p),
+        ("values", c_void_p),
+        ("count", c_int64),
+        ("width", c_int64),
+        ("checksum", c_void_p),
+        ("stretches", c_void_p),
+        ("n_stretches", c_int64),
+        ("next", c_int64),
+    ]
 
 
 class Stack(Structure):
@@ -174,7 +189,7 @@ class Stack(Structure):
         ("parts", POINTER(Run)),
         ("sizes", POINTER(c_int64)),
         ("input_bytes", POINTER(c_int64)),
-        ("sample", c_void_p),
+        ("held", c_void_p),
         ("n_layers", c_int32),
         ("n_directions", c_int32),
         ("n_states", c_int32),
@@ -314,7 +329,7 @@ def library() -> ctypes.CDLL | None:
         raise ImportError(
             f"{found[0]} was built for another version of headgate; install headgate again to build it anew."
         )
-    loaded.hg_unchanged.argtypes = [c_void_p]
+    loaded.hg_unchanged.argtypes = [c_void_p, c_int64]
     loaded.hg_run_stack.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.restype = None
@@ -362,7 +377,16 @@ def tiles() -> str | None:
 def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFuncPtr:
     """A function of the library for a number type of the products, as "hg_run"."""
     isa = isa or (tiles() if dtype is torch.bfloat16 else instructions())
-    function = getattr(library(), f"{name}_{isa}_{PRODUCT_NUMBER[dtype]}")
+    return _taking_one(f"{name}_{isa}_{PRODUCT_NUMBER[dtype]}")
+
+
+def checksum() -> ctypes._CFuncPtr:
+    """What finds the sum of a `Stretch`."""
+    return _taking_one(f"hg_checksum_{instructions()}_u64")
+
+
+def _taking_one(name: str) -> ctypes._CFuncPtr:
+    function = getattr(library(), name)
     function.restype = None
     function.argtypes = [c_void_p]
     return function

@@ -31,7 +31,7 @@ class _Played:
 
     def __call__(self, tensors: Sequence[Tensor], seed: int, others: Sequence[Tensor | None]) -> None:
         """Play it on the plan's bases, of which the last is the seed, and others."""
-        scratch = torch.empty(self.numbers, dtype=self.dtype)
+        scratch = torch.empty(self.numbers, dtype=self.dtype, device="cpu")
         there = [value.data_ptr() for value in tensors]
         self.play([scratch.data_ptr(), *there, seed, *[0 if v is None else v.data_ptr() for v in others]])
 
@@ -65,8 +65,8 @@ class Prepared:
         """
         form, dtype = self.form, self.form.dtype
         final = [torch.empty_like(value) for value in tensors[len(tensors) - self.states :]]
-        output = torch.empty(form.T, form.B, form.O, dtype=dtype)
-        kept = torch.empty(self.plan.kept.numbers, dtype=dtype)
+        output = torch.empty(form.T, form.B, form.O, dtype=dtype, device="cpu")
+        kept = torch.empty(self.plan.kept.numbers, dtype=dtype, device="cpu")
         held = self._packed(tensors, back=False) if self._held else []
         self._forward([*tensors, output, kept], seed, [*final, *held])
         return [output, *final], kept

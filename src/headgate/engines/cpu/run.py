@@ -111,7 +111,7 @@ def rates(sizes: Sizes) -> dict[str, Tensor]:
     cell = sizes.cell
     if sizes.drawn or not cell.mask_names:
         return {}
-    each = torch.tensor([cell.rates[name] for name in cell.mask_names], dtype=sizes.dtype)
+    each = torch.tensor([cell.rates[name] for name in cell.mask_names], dtype=sizes.dtype, device="cpu")
     return {"rates": each[:, None].repeat(1, padded(max(sizes.states)))}
 
 
@@ -150,7 +150,7 @@ def kept_states(sizes: Sizes, memory: Memory) -> list[library.State]:
 @cache
 def zeros(sizes: Sizes) -> Tensor:
     """A row of them, for what is not there."""
-    return torch.zeros(max(padded(sizes.H), padded(sizes.O), BLOCK), dtype=sizes.dtype)
+    return torch.zeros(max(padded(sizes.H), padded(sizes.O), BLOCK), dtype=sizes.dtype, device="cpu")
 
 
 def start(

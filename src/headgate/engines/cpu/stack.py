@@ -15,12 +15,14 @@ from headgate.engines.contract import as_dtype, wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout, sizes_of
-from headgate.engines.cpu.run import own_vectors, rates
-from headgate.engines.cpu.weights import Sample, packed
+from headgate.engines.cpu.run import own_vectors, rates, zeros
+from headgate.engines.cpu.weights import Held, packed
 from headgate.graph.program import program
 
 # What a call adds to a stack: `hg_call` of stack.h.
-CALL_HEAD, CALL_STATE = "qqqqPP", "PP"
+CALL_HEAD, CALL_STATE = "qqqqqPP", "PP"
+# A single step looks at one in so many of the stretches in which weights are held, unless there are but a few.
+STRETCHES_A_STEP, FEW_STRETCHES = 32, 8
 
 
 def can_stack(cell: Cell) -> bool:
@@ -38,6 +40,7 @@ class _Form(NamedTuple):
     Attributes:
         x: [T, B, I] or [B, I], which is one step.
         T, B: steps, rows.
+        stretches: of the weights, how many to look at.
         output: [T, B, D O] or [B, D O].
         states: [L D, B, S] each.
         zeros: states to begin with.
@@ -46,6 +49,7 @@ class _Form(NamedTuple):
     x: tuple[int, ...]
     T: int
     B: int
+    stretches: int
     output: tuple[int, ...]
     states: tuple[tuple[int, ...], ...]
     zeros: tuple[Tensor, ...]
@@ -74,7 +78,7 @@ class Stack:
     ) -> None:
         first, dtype = weights[0]["weight_ih"], wide(products)
         self._dtype, self._width = dtype, first.shape[1]
-        self._sample = Sample([weight for own in weights for weight in own.values()])
+        self._held = Held([weight for own in weights for weight in own.values()])
         H = len(first) // len(cell.gate_names)
         biases = frozenset(name for name in weights[0] if name.startswith("bias"))
         widths = [own["weight_ih"].shape[1] for own in weights]
@@ -95,7 +99,7 @@ class Stack:
             parts=self._runs,
             sizes=self._sizes,
             input_bytes=self._input_bytes,
-            sample=self._sample.address,
+            held=self._held.address,
             n_layers=len(weights) // directions,
             n_directions=directions,
             n_states=len(self._state_sizes),
@@ -113,8 +117,10 @@ class Stack:
     def _form_of(self, x: tuple[int, ...]) -> _Form:
         T, B = x[:-1] if len(x) == 3 else (1, x[0])
         states = tuple((len(self._parts), B, size) for size in self._state_sizes)
-        zeros = tuple(torch.zeros(shape, dtype=self._dtype) for shape in states)
-        return _Form(x, T, B, (*x[:-1], self._output_size), states, zeros)
+        zeros = tuple(torch.zeros(shape, dtype=self._dtype, device="cpu") for shape in states)
+        all = self._held.stretches
+        looks = all if len(x) == 3 or all <= FEW_STRETCHES else -(-all // STRETCHES_A_STEP)
+        return _Form(x, T, B, looks, (*x[:-1], self._output_size), states, zeros)
 
     def __call__(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """Run all steps.
@@ -145,10 +151,10 @@ class Stack:
             states = form.zeros
         elif len(states) != len(form.states):
             return None
-        output = empty(form.output, dtype=dtype)
+        output = empty(form.output, dtype=dtype, device="cpu")
         turn = self._turn
         self._turn = turn + form.T & 1  # a call begins with the weights that the last one ended with
-        addresses = [form.T, form.B, torch.get_num_threads(), turn, x.data_ptr(), output.data_ptr()]
+        addresses = [form.T, form.B, torch.get_num_threads(), turn, form.stretches, x.data_ptr(), output.data_ptr()]
         new = []
         for state, shape, like in zip(states, form.states, form.zeros):  # noqa: B905 - their lengths were compared
             if type(state) is not Tensor or state.shape != shape or state.dtype is not dtype:
@@ -166,7 +172,7 @@ class Stack:
 def _packed(sizes: Sizes, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
     """A layer's buffers that are the same in every call, by the names of the layout."""
     cell = sizes.cell
-    buffers: dict[str, Tensor | None] = {"zeros": torch.zeros(padded(max(sizes.H, sizes.O)), dtype=sizes.dtype)}
+    buffers: dict[str, Tensor | None] = {"zeros": zeros(sizes)}
     whole, gates = slice(0, len(weights["weight_ih"])), len(cell.gate_names)
     buffers["w input"], buffers["b input"] = packed(weights["weight_ih"], weights.get("bias_ih"), whole, gates, 0)
     for k, group in enumerate(sizes.program.groups):

@@ -23,7 +23,7 @@ def in_memory(gradient: Tensor | None) -> bool:
 def twice_differentiable(
     problem: Problem, names: Sequence[str], x: Tensor, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
-    """The gradients of a run by the eager engine, which torch can differentiate again.
+    """The gradients of a run by the eager engine, which torch can differentiate again if gradients are enabled.
 
     Args:
         problem: what was run.
@@ -35,15 +35,15 @@ def twice_differentiable(
     Returns:
         The gradients of the input and of the tensors; None where none is needed.
     """
-    rows, n, states = problem.rows, len(names), len(problem.sizes.states)
+    rows, n, states, again = problem.rows, len(names), len(problem.sizes.states), torch.is_grad_enabled()
     # In the batch's own order of rows, in which masks are drawn.
-    order = torch.arange(rows.B) if rows.order is None else rows.order
-    valid = torch.arange(rows.B) < torch.from_numpy(rows.counts)[:, None]
-    index = (torch.arange(rows.T)[:, None] * rows.B + order)[valid]
+    order = torch.arange(rows.B, device="cpu") if rows.order is None else rows.order
+    valid = torch.arange(rows.B, device="cpu") < torch.from_numpy(rows.counts)[:, None]
+    index = (torch.arange(rows.T, device="cpu")[:, None] * rows.B + order)[valid]
     with torch.enable_grad():
         fresh = None
         if rows.fresh is not None:
-            fresh = torch.zeros(rows.T * rows.B, dtype=torch.bool).index_copy(0, index, rows.fresh)
+            fresh = torch.zeros(rows.T * rows.B, dtype=torch.bool, device="cpu").index_copy(0, index, rows.fresh)
             fresh = fresh.view(rows.T, rows.B)
             # The contract's resets stand at the step that begins; ours at the step before which the state is restored.
             fresh = fresh.roll(1, 0) if rows.reverse else fresh
@@ -52,7 +52,9 @@ def twice_differentiable(
         place = torch.argsort(order)
         initial = tuple(value.index_select(0, place) for value in tensors[n:])
         lengths = valid.sum(0).index_select(0, place)
-        seed = torch.tensor([problem.seed], dtype=torch.uint64).view(torch.int64) if problem.sizes.drawn else None
+        seed = None
+        if problem.sizes.drawn:
+            seed = torch.tensor([problem.seed], dtype=torch.uint64, device="cpu").view(torch.int64)
         call = Call(problem.sizes.cell, weights, input, initial, lengths, fresh, rows.reverse, True, seed)
         result = eager.forward(call)
         values = [s.flatten(0, 1).index_select(0, index) for s in result.states.values()]
@@ -61,7 +63,7 @@ def twice_differentiable(
         used = [(o, g) for o, g in zip(outputs, [*gradients, *[None] * states], strict=False) if g is not None]
         found = iter(
             torch.autograd.grad(
-                [o for o, _ in used], wanted, [g for _, g in used], create_graph=True, allow_unused=True
+                [o for o, _ in used], wanted, [g for _, g in used], create_graph=again, allow_unused=True
             )
         )
     return [next(found) if value.requires_grad else None for value in (x, *tensors)]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
-from headgate.engines.contract import wide
+from headgate.engines.contract import is_answered_by_class, wide
 from headgate.engines.cpu import library
 from headgate.engines.cpu.buffers import padded
 
-# Values of a weight that are looked at before it is taken as unchanged: a write through `.data` leaves its version.
+# Writes through `.data` or NumPy leave a version as it was. So what weights hold is looked at too: all of it,
+# in stretches of so many bytes; or, where that took as long as the call, some values and a few stretches in turn.
+STRETCH = 1 << 15
 SAMPLES = 32
 # Packing costs about as much as this many rows of a product; where many more follow, it is done anew and not kept.
 ROWS_WORTH_KEEPING = 512
@@ -46,8 +48,8 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     bias = None if bias is None else bias.detach().contiguous()
     tiles = weight.dtype is torch.bfloat16
     sizes = packed_sizes(rows, columns, blocks, back=back, tiles=tiles)
-    packed = torch.empty(sizes[0], dtype=weight.dtype)
-    packed_bias = None if bias is None else torch.empty(sizes[1], dtype=wide(weight.dtype))
+    packed = torch.empty(sizes[0], dtype=weight.dtype, device="cpu")
+    packed_bias = None if bias is None else torch.empty(sizes[1], dtype=wide(weight.dtype), device="cpu")
     job = library.Packing(
         weight.data_ptr(),
         None if bias is None else bias.data_ptr(),
@@ -71,17 +73,20 @@ def pays_to_keep(numbers: int, rows: int) -> bool:
 
 def can_be_watched(weight: Tensor) -> bool:
     """Whether a change of a tensor can be told: it counts its versions, and its values have an address."""
+    if is_answered_by_class(weight):
+        return False
     return weight.grad_fn is None and not weight.is_inference() and weight.is_contiguous() and weight.numel() > 0
 
 
-class Sample:
-    """Some values of tensors, for which `can_be_watched`, to be looked at again while those tensors live.
+class Held:
+    """What tensors, for which `can_be_watched`, hold, to be looked at again while they live.
 
     Attributes:
         address: of the library's own structure.
+        stretches: how many there are in all.
     """
 
-    def __init__(self, tensors: Iterable[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
         places, values = [], []
         for value in tensors:
             flat = value.detach().view(-1)
@@ -89,14 +94,31 @@ class Sample:
             places.append(flat.data_ptr() + at * flat.element_size())
             values.append(flat[torch.from_numpy(at)].view(torch.uint8).numpy())
         self._places, self._values = np.concatenate(places), np.concatenate(values)
-        addresses = self._places.ctypes.data, self._values.ctypes.data
-        self._own = library.Sample(*addresses, len(self._places), len(self._values) // len(self._places))
+        found = [stretch for value in tensors for stretch in _stretches(value)]
+        self.stretches, checksum = len(found), library.checksum()
+        self._stretches = library.array_of(library.Stretch, len(found))(*found)
+        for stretch in self._stretches:
+            checksum(ctypes.byref(stretch))
+        self._own = library.Held(
+            self._places.ctypes.data,
+            self._values.ctypes.data,
+            len(self._places),
+            len(self._values) // len(self._places),
+            ctypes.cast(checksum, ctypes.c_void_p),
+            ctypes.cast(self._stretches, ctypes.c_void_p),
+            len(found),
+        )
         self.address = ctypes.addressof(self._own)
         self._unchanged = library.library().hg_unchanged
 
     def unchanged(self) -> bool:
-        """Whether they are what they were."""
-        return self._unchanged(self.address) == 1
+        """Whether they hold what they held."""
+        return self._unchanged(self.address, self.stretches) == 1
+
+
+def _stretches(value: Tensor) -> Iterator[library.Stretch]:
+    for start in range(0, value.nbytes, STRETCH):
+        yield library.Stretch(value.data_ptr() + start, min(STRETCH, value.nbytes - start))
 
 
 class Snapshot:
@@ -105,7 +127,7 @@ class Snapshot:
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         tensors = list(tensors)
         self._watched = [(TensorWeakRef(value), value._version, value.data_ptr()) for value in tensors]
-        self._sample = Sample(tensors)
+        self._held = Held(tensors)
 
     def holds(self, tensors: Iterable[Tensor]) -> bool:
         """Whether these are the very tensors, unchanged."""
@@ -113,7 +135,7 @@ class Snapshot:
             # The address is compared before it is looked at: `.data = ...` gives a tensor other memory.
             if mine() is not given or given._version != version or given.data_ptr() != start:
                 return False
-        return self._sample.unchanged()
+        return self._held.unchanged()
 
 
 _kept: WeakIdKeyDictionary = WeakIdKeyDictionary()
