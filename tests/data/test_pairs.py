@@ -71,6 +71,14 @@ def test_columns_are_told_by_their_names(tmp_path, name, text):
     assert pairs_in(path, GUESSED)[1] > 0
 
 
+@pytest.mark.parametrize("head", ["de,en", "German,English"])
+def test_languages_are_names_of_columns(tmp_path, head):
+    (path,) = written(tmp_path, x_csv=f"{head}\neins,one\nzwei,two\n")
+    assert pairs([path]) == [("eins", "one"), ("zwei", "two")]
+    (words,) = written(tmp_path, y_csv="no,nein\nyes,ja\n")
+    assert pairs([words]) == [("no", "nein"), ("yes", "ja")]
+
+
 def test_columns_may_be_named_and_lie_deep(tmp_path):
     (path,) = written(tmp_path, x_jsonl='{"translation": {"de": "eins", "en": "one"}}\n')
     assert pairs([path], PairForm("translation.de", "translation.en")) == [("eins", "one")]
@@ -85,6 +93,14 @@ def test_turns_answer_the_turns_before(tmp_path):
     assert pairs([path], PairForm(speaker="S", context=2)) == [("a", "b"), ("b\nc", "d")]
     assert pairs([plain]) == [("a", "b"), ("b", "c")]
     assert pairs([path], PairForm(context=2), answers=False) == [("c\nd", None)]
+
+
+def test_without_answers_no_row_is_passed_over(tmp_path):
+    text, table = written(tmp_path, x_txt="eins\n\n  \nzwei\n", y_jsonl='{"source": "eins"}\n{"source": ""}\n')
+    assert [source.strip() for source, _ in pairs([text], answers=False)] == ["eins", "", "", "zwei"]
+    assert pairs([table], answers=False) == [("eins", None), ("", None)]
+    (both,) = written(tmp_path, z_csv="source,target\neins,one\n,\nzwei,two\n")
+    assert pairs([both]) == [("eins", "one"), ("zwei", "two")] and len(pairs([both], answers=False)) == 3
 
 
 def test_without_answers_a_line_is_a_source(tmp_path):

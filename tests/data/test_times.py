@@ -1,5 +1,6 @@
 """Dates of common forms, the steps between them, what follows them, and the calendar."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from headgate.data.times import (
     calendar,
     calendar_names,
     infer_frequency,
+    is_time_or_number,
     looks_like_times,
     read_times,
     written,
@@ -136,3 +138,47 @@ def test_calendar():
     np.testing.assert_allclose(waves[0, 2:], [np.sin(np.pi / 14), np.cos(np.pi / 14)], atol=1e-6)
     week_later = calendar(monday + 7 * DAY, ["day", "week"])
     np.testing.assert_allclose(week_later, waves, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ("%m/%d/%Y", "%d/%m/%Y", "%d/%m/%y"))
+@pytest.mark.parametrize("every", ("month", "quarter"))
+def test_first_days_of_months_with_slashes_are_months(form, every):
+    """In the wrong order they are twelve days of each January."""
+    apart = {"month": 1, "quarter": 3}[every]
+    days = [datetime(2014 + k // 12, k % 12 + 1, 1) for k in range(0, 60, apart)]
+    times = read_times(frame_of([day.strftime(form) for day in days]), "ds")
+    assert written(times.values[-1], "date", True) == days[-1].strftime("%Y-%m-%d") and times.either_way
+    assert infer_frequency(times.values, "date").words == f"every {apart} month" + "s" * (apart > 1)
+
+
+def test_the_form_can_be_said():
+    cells = frame_of(["01/02/2024", "02/02/2024", "03/02/2024"])
+    for form, last in (("%d/%m/%Y", "2024-02-03"), ("%m/%d/%Y", "2024-03-02")):
+        times = read_times(cells, "ds", form)
+        assert written(times.values[-1], "date", True) == last and not times.either_way
+    with pytest.raises(DataError, match=r"line 2, column ds: '01/02/2024' is no time in the form %Y"):
+        read_times(cells, "ds", "%Y-%m-%d")
+    with pytest.raises(DataError, match="is no time like the others"):
+        read_times(frame_of(["01/02/2024", "2024-02-02"]), "ds", "%d/%m/%Y")
+
+
+@pytest.mark.parametrize("unit, size", [("seconds", 1), ("milliseconds", 1_000), ("microseconds", 1_000_000)])
+def test_numbers_since_1970_are_dates_and_answered_as_numbers(unit, size):
+    cells = [str((1_700_000_000 + 3_600 * k) * size) for k in range(30)]
+    times = read_times(frame_of(cells), "ds")
+    frequency = infer_frequency(times.values, times.kind)
+    assert (times.kind, times.form, frequency.words, frequency.season) == ("date", unit, "every 1 h", 24)
+    assert written(times.values[3], "date", form=times.form) == int(cells[3])
+    assert read_times(frame_of(["1", "2", "1700000000"]), "ds").kind == "whole"
+
+
+def test_a_zone_is_answered_with_one():
+    times = read_times(frame_of(["2023-04-14T01:00:00+02:00", "2023-04-14T02:00:00+02:00"]), "ds")
+    assert written(times.values[0], "date", form=times.form) == "2023-04-13 23:00:00+00:00"
+    with pytest.raises(DataError, match="or others are written otherwise; write all alike"):
+        read_times(frame_of(["2023-03-01T00:00:00", "2023-03-01T01:00:00Z"]), "ds")
+
+
+def test_what_is_no_name_of_a_column():
+    assert all(map(is_time_or_number, ("2024-01-01", "2023-03-01T00:00:00", "9.85", "-1", "nan")))
+    assert not any(map(is_time_or_number, ("ds", "y", "load 1", "T2", "")))

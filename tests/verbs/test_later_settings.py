@@ -104,6 +104,15 @@ def test_what_cannot_be_is_refused(language, given, words):
         hg.evaluate(language, **given)
 
 
+def test_what_a_model_of_points_cannot_answer_is_refused(forecast, tmp_path):
+    data = forecast.folder.parent / "a.csv"
+    settings = {"head": "mae", "lookback": 6, "horizon": 2, "epochs": 1, "hidden_size": 4}
+    run = hg.train(data, "forecast", out=tmp_path / "run", watch=False, progress=False, **settings)
+    for verb, given in (("evaluate", {"interval": 0.5}), ("predict", {"quantiles": "0.1"})):
+        with pytest.raises(ValueError, match=f"{verb} has no use for '{next(iter(given))}', since .* head 'mae'"):
+            list(getattr(hg, verb)(run, data, **given))
+
+
 def test_where_nothing_can_be_changed(trained):
     with pytest.raises(ValueError, match=r"predict cannot change 'beam' .* it can change nothing"):
         next(hg.predict(trained[1], ["01"], beam=1))

@@ -65,4 +65,5 @@ def _fact(name: str, value: Any, margin: str) -> Iterator[str]:
     elif isinstance(value, float):
         yield f"{margin}{words}: {value:.4g}"
     else:
-        yield f"{margin}{words}: {'none' if value in (None, {}) else value}"
+        shown = "none" if value in (None, {}) else str(value)
+        yield f"{margin}{words}: {shown}".replace("\n", "⏎").replace("\r", "␍")

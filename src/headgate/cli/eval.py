@@ -52,4 +52,6 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(Text(name), number(value), number(found["baseline"].get(name)), Text(words_of(name, found)))
     out.print(table)
     out.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))
+    for note in found["details"].get("notes", []):
+        out.print(Text(f"{note}."))
 

@@ -87,3 +87,5 @@ def show(run: Run) -> None:
         columns = [number(run.results[part]["metrics"].get(name)) for part in parts]
         table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words_of(name, last)))
     console().print(table)
+    for note in last["details"].get("notes", []):
+        console().print(Text(f"{note}."))

@@ -22,7 +22,7 @@ OPTIONS = "--model module:factory --data FILE.npz"
 
 def watch(
     run: Annotated[
-        Path | None, typer.Argument(help="A folder that `headgate demo` wrote, or one model's folder in it.")
+        Path | None, typer.Argument(help="A folder that `headgate train` or `demo` wrote, or one model's folder in it.")
     ] = None,
     data: Annotated[
         Path | None, typer.Argument(help="An .npz file with x [B, T, I] and y, in place of the run's unseen sequences.")

@@ -22,6 +22,16 @@ COLUMNS = (
     ("text", "translation"),
 )  # fmt: skip
 KNOWN = frozenset(name for pair in COLUMNS for name in pair)
+# Two columns that are both called after a language have a header; elsewhere such words are texts like others.
+LANGUAGES = frozenset(
+    """
+    arabic ar bengali bn bulgarian bg chinese zh croatian hr czech cs danish da dutch nl english en estonian et
+    finnish fi french fr german de greek el hebrew he hindi hi hungarian hu icelandic is indonesian id irish ga
+    italian it japanese ja korean ko latvian lv lithuanian lt norwegian no persian fa polish pl portuguese pt
+    romanian ro russian ru serbian sr slovak sk slovenian sl spanish es swahili sw swedish sv tamil ta telugu te
+    thai th turkish tr ukrainian uk urdu ur vietnamese vi
+    """.split()  # noqa: SIM905 - a word list is read, and not a hundred pairs of quotes
+)
 # Where a dialogue's turns are, and what is said in a turn and by whom.
 TURNS = ("turns", "messages", "conversation", "conversations", "dialogue", "dialog")
 SAID = ("utterance", "content", "text", "value", "message")
@@ -188,7 +198,7 @@ def _table(path: Path, form: PairForm) -> Table:
     """A table whose first line is a row, unless it says which column is which: two texts are no names of columns."""
     table = open_table(path, encoding=form.encoding, known=KNOWN)
     names = {name.lower() for name in table.columns}
-    if form.source is not None or not table.header or names & KNOWN:
+    if form.source is not None or not table.header or names & KNOWN or names <= LANGUAGES:
         return table
     return open_table(path, header=False, encoding=form.encoding, known=KNOWN)
 

@@ -26,6 +26,9 @@ DATES = (
 MONTHS = ("%Y-%m", "%Y/%m", "%b %Y", "%b-%Y", "%B %Y", "%m/%Y")
 HOURS = (" %H:%M:%S%.f", " %H:%M", "T%H:%M:%S%.f", "T%H:%M", " %I:%M:%S %p", " %I:%M %p")
 ZONES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
+# Whole numbers that are times since 1970: how many microseconds each counts. As dates they lie between these years.
+EPOCHS = {"seconds": MICROSECONDS, "milliseconds": 1_000, "microseconds": 1}
+EPOCH_YEARS = "1980", "2100"
 # No year before this one: a sign of another form.
 EARLIEST = 1000
 # How the parts of a form look.
@@ -47,7 +50,7 @@ class Times:
     Attributes:
         kind: "date" (microseconds since 1970, in UTC where a zone was given), "whole" or "number".
         values: int64 for dates and whole numbers, else float64; [rows].
-        form: how dates were written, as strftime has it; None for numbers.
+        form: how dates were written, as strftime has it, or one of EPOCHS; None for numbers.
         either_way: whether day and month could change places in all of them.
     """
 
@@ -155,8 +158,12 @@ def infer_frequency(values: np.ndarray, kind: str) -> Frequency:
     return Frequency(kind, "row", float(np.median(gaps)))
 
 
-def read_times(frame: Frame, name: str) -> Times:
+def read_times(frame: Frame, name: str, form: str = "") -> Times:
     """A column of times.
+
+    Args:
+        frame, name: where.
+        form: how they are written, as strftime has it; empty to look.
 
     Raises:
         DataError: a cell is missing, or no time of the form that most cells have; said with line and column.
@@ -165,10 +172,14 @@ def read_times(frame: Frame, name: str) -> Times:
     if text.null_count():
         row = int(text.is_null().to_numpy().argmax())
         raise DataError(f"{frame.place(row, name)} is empty, but every row needs a time.")
-    found = _as_dates(text)
+    found = _as_dates(text) if not form else (form, _parsed(text, form), False)
     if found is not None:
         form, parsed, either_way = found
         wrong = parsed.is_null().to_numpy()
+        if wrong.all():
+            raise DataError(
+                f"{frame.place(0, name)}: {shown(text[0])} is no time in the form {form}, nor is any other; say theirs."
+            )
         if wrong.any():
             row = int(wrong.argmax())
             raise DataError(
@@ -178,12 +189,22 @@ def read_times(frame: Frame, name: str) -> Times:
         return Times("date", _microseconds(parsed), form, either_way)
     if not frame.has_numbers(name):
         raise DataError(
-            f"{frame.place(0, name)}: {shown(text[0])} is no time that is known here; write dates as 2024-12-31 or "
-            "2024-12-31 18:00:00."
+            f"{frame.place(0, name)}: {shown(text[0])} is no time that is known here, or others are written otherwise; "
+            "write all alike, as 2024-12-31 or 2024-12-31 18:00:00."
         )
     values = frame.numbers(name)
     whole = np.abs(values).max() < 2**53 and (values == np.rint(values)).all()
+    epoch = _epoch(values) if whole else None
+    if epoch is not None:
+        return Times("date", values.astype(np.int64) * EPOCHS[epoch], epoch)
     return Times("whole", values.astype(np.int64)) if whole else Times("number", values)
+
+
+def _epoch(values: np.ndarray) -> str | None:
+    """Which of EPOCHS whole numbers count, if they can be nothing else."""
+    first, last = (np.datetime64(year, "us").astype(np.int64) for year in EPOCH_YEARS)
+    fitting = (name for name, size in EPOCHS.items() if first <= values.min() * size and values.max() * size < last)
+    return next(fitting, None)
 
 
 def looks_like_times(frame: Frame, name: str) -> bool:
@@ -191,16 +212,30 @@ def looks_like_times(frame: Frame, name: str) -> bool:
     return _as_dates(frame.table[name].head(1000)) is not None
 
 
-def written(value: float, kind: str, whole_days: bool = False) -> str | int | float:
-    """A time as an answer gives it: an ISO date, or a number.
+def is_time_or_number(cell: str) -> bool:
+    """Whether a cell is one of a row, and no name of a column."""
+    try:
+        float(cell)
+    except ValueError:
+        return _as_dates(pl.Series([cell])) is not None
+    return True
+
+
+def written(value: float, kind: str, whole_days: bool = False, form: str | None = None) -> str | int | float:
+    """A time as an answer gives it: an ISO date, with its zone where the column had zones, or a number.
 
     Args:
         value: one of `Times.values`.
         kind: of the times.
         whole_days: write the day alone.
+        form: of the times.
     """
     if kind != "date":
         return int(value) if kind == "whole" else float(value)
+    if form in EPOCHS:
+        return int(value) // EPOCHS[form]
+    if form in ZONES:
+        return f"{np.datetime_as_string(np.datetime64(int(value), 'us'), 's')}+00:00".replace("T", " ")
     text = np.datetime_as_string(np.datetime64(int(value), "us"), "D" if whole_days else "s")
     return str(text).replace("T", " ")
 
@@ -285,10 +320,16 @@ def _filled(parsed: pl.Series) -> int:
     return len(parsed) - parsed.null_count()
 
 
-def _steady(parsed: pl.Series) -> float:
-    """How few kinds of step there are: where day and month could be exchanged, the right order has fewer."""
-    gaps = parsed.drop_nulls().cast(pl.Int64).diff().drop_nulls()
-    return -gaps.n_unique() / max(1, len(gaps))
+def _steady(parsed: pl.Series) -> tuple[bool, float]:
+    """Whether times lie on a grid, and how few kinds of step there are, negated.
+
+    Where day and month could be exchanged, the right order has the grid, or fewer kinds. First days of months have four
+    kinds; in the wrong order they are twelve days of a January and a leap to the next, which are three.
+    """
+    held = parsed.drop_nulls().cast(pl.Int64)
+    gaps, values = held.diff().drop_nulls(), held.unique().sort().to_numpy()
+    even = len(values) > 1 and infer_frequency(values, "date").unit != "row"
+    return even, -gaps.n_unique() / max(1, len(gaps))
 
 
 def _microseconds(parsed: pl.Series) -> np.ndarray:

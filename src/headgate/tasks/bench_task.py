@@ -179,6 +179,10 @@ class BenchTask(ABC):
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         """What `check` says of examples: counts, lengths, balance, missing values, in JSON types, streaming."""
 
+    def differences(self, described: Mapping[str, dict[str, Any]]) -> list[str]:
+        """What `check` is to warn of between splits, by what `describe` said of each: sentences."""
+        return []
+
     def part(
         self, examples: Iterable[Example], split: str, missing: Sequence[str], options: Any, learning: Learning
     ) -> Iterator[Example]:

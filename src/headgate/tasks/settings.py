@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,15 +11,34 @@ from headgate import cells
 from headgate.nn import Recurrent
 
 
-def option(default: Any, help: str, choices: tuple[str, ...] = (), later: tuple[str, ...] = ()) -> Any:
+def option(
+    default: Any,
+    help: str,
+    choices: tuple[str, ...] = (),
+    later: tuple[str, ...] = (),
+    only: tuple[str, tuple[str, ...]] | None = None,
+) -> Any:
     """A field of a task's `Options`, with a line for the command's help.
 
     Args:
         default, help, choices: of the field.
         later: verbs ("evaluate", "predict") that can be given another value than training was.
+        only: another field, and its values with which this one means anything later.
     """
-    told = {"help": help, "later": later}
+    told = {"help": help, "later": later, "only": only}
     return field(default=default, metadata=told | ({"choices": choices} if choices else {}))
+
+
+def check_encoding(name: str) -> None:
+    """Refuse an encoding that Python does not know.
+
+    Raises:
+        ValueError: naming it.
+    """
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"encoding={name!r} is not known; give one of Python's, such as utf-8 or cp1252.") from None
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,13 @@ def changed(options: Any, given: Mapping[str, Any], verb: str) -> Any:
         if name not in known:
             some = ", ".join(known) or "nothing"
             raise ValueError(f"{verb} cannot change {name!r} of a trained model; of this one it can change {some}.")
+    for own in dataclasses.fields(options):
+        other, values = own.metadata.get("only") or ("", ())
+        if own.name in given and other and getattr(options, other) not in values:
+            raise ValueError(
+                f"{verb} has no use for {own.name!r}, since this model was trained with {other} "
+                f"{getattr(options, other)!r}; it needs {' or '.join(values)}."
+            )
     return dataclasses.replace(options, **{name: known[name].value(value, verb) for name, value in given.items()})
 
 

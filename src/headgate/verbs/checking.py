@@ -67,7 +67,7 @@ def check(
         "files": {part: [_file(path) for path in files] for part, files in paths.items()},
         "splits": found,
         "leakage": leaks,
-        "findings": [*_findings(found, leaks), *_refusals(chosen, splits, asked)],
+        "findings": [*_findings(found, leaks), *chosen.differences(found), *_refusals(chosen, splits, asked)],
     }
 
 

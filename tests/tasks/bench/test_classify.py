@@ -280,11 +280,15 @@ def test_scores_by_hand():
     probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
     found = scores.scores(probabilities, np.array([0, 1, 1, -1]))
     assert found["accuracy"] == 0.5  # a label that training did not have is never right
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 4) / 2)
+    named, predicted = ["a", "b", "b", "c"], ["a", "a", "b", "b"]
+    assert found["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(named, predicted, average="macro"))
+    several = scores.scores(probabilities, np.array([0, -2, 1, -1]))["macro_f1"]
+    assert several == pytest.approx(sklearn_metrics.f1_score(["a", "d", "b", "c"], predicted, average="macro"))
     assert found["ece"] == pytest.approx((0.2 + 0.6 + 0.3 + 0.9) / 4)
     assert found["loss"] == pytest.approx(-np.log([0.8, 0.4, 0.7]).mean())
     told = scores.details(probabilities, np.array([0, 1, 1, -1]), ["a", "b"])
     assert told["confusion"] == [[1, 0], [1, 1]] and told["strange"] == 1
+    assert told["notes"] == ["1 of 4 rows have a label that training did not have; they count as wrong"]
     assert told["by_label"]["b"]["precision"] == 0.5
 
 

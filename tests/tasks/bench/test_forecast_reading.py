@@ -52,6 +52,28 @@ def test_a_wide_table(tmp_path):
     assert one.roles.targets == ("heat",) and set(one.values) == {"heat", "load"}
 
 
+def test_columns_beside_y_that_nobody_named_are_said(tmp_path):
+    a, _ = read(tmp_path, LONG, past="price")
+    assert a.notes == ("promo, shop are not read; past, future and static name what is",)
+    assert read(tmp_path, LONG, past="price", future="promo", static="shop")[0].notes == ()
+
+
+def test_a_table_without_a_header_is_refused_but_numbers_may_be_names(tmp_path):
+    with pytest.raises(DataError, match=r"t.csv, line 1 holds '2023-03-01T00:00:00', but names of columns were"):
+        read(tmp_path, "2023-03-01T00:00:00,9.8\n2023-03-01T01:00:00,9.9\n")
+    (series,) = read(tmp_path, WIDE.replace("load,heat", "0,1"))
+    assert series.roles.targets == ("0", "1")
+
+
+def test_zones_and_seconds_are_said(tmp_path):
+    (zoned,) = read(tmp_path, "ds,y\n" + "".join(f"2023-04-{d}T01:00:00+02:00,{d}\n" for d in range(10, 20)))
+    assert zoned.notes == ("times have zones; they are told in UTC",)
+    (epoch,) = read(tmp_path, "ds,y\n" + "".join(f"{1_700_000_000 + 60 * k},{k}\n" for k in range(10)))
+    assert epoch.notes == ("times are seconds since 1970",) and epoch.frequency.words == "every 1 min"
+    told = TASK.describe(TASK.read([tmp_path / "t.csv"], Options()))
+    assert (told["first"], told["last"]) == (1_700_000_000, 1_700_000_540)
+
+
 def test_the_same_series_from_any_form_and_order(tmp_path):
     table = pl.read_csv(LONG.encode())
     table.write_parquet(tmp_path / "t.parquet")

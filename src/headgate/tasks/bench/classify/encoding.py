@@ -190,13 +190,14 @@ def check_channels(example: Example, channels: int) -> None:
 def encode(examples: Iterable[Example], encoding: Encoding, options: Options) -> Iterator[Row]:
     """Rows of "words" int32 [T] or "values" float32 [T, I], and "label".
 
-    That is a number (-1 for a label that training does not have), or uint8 [labels] where a row may have several.
+    That is a number (below 0 for a label that training does not have, one for each), or uint8 [labels] where a row may
+    have several.
 
     Raises:
         DataError: a row without a label, with several where there is to be one, or of another kind or width.
     """
     numbers = {name: k for k, name in enumerate(encoding["labels"])}
-    inputs = Inputs(encoding)
+    inputs, strange = Inputs(encoding), {}
     for example in examples:
         if example.target is None:
             raise DataError(f"{example.place} has no label; give one, or leave the row out.")
@@ -207,7 +208,8 @@ def encode(examples: Iterable[Example], encoding: Encoding, options: Options) ->
         elif len(labels) != 1:
             raise DataError(f"{example.place} has {len(labels)} labels, but every row of the training files has one.")
         else:
-            label = np.array(numbers.get(labels[0], -1))
+            own = labels[0]
+            label = np.array(numbers[own] if own in numbers else strange.setdefault(own, -1 - len(strange)))
         yield inputs.row(example) | {"label": label}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from headgate.tasks.settings import option
+from headgate.tasks.settings import check_encoding, option
 
 Pooling = Literal["last", "mean", "max", "attention"]
 ClassWeights = Literal["none", "balanced"]
@@ -41,10 +41,15 @@ class Options:
     label_smoothing: float = option(0.0, "share of the answer that is spread over all labels in training")
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         known = {"pooling": Pooling, "class_weights": ClassWeights, "header": Header}
         for name, choices in ((name, get_args(kind)) for name, kind in known.items()):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")
+        if self.text_column and self.text_column == self.label_column:
+            raise ValueError(
+                f"text_column and label_column are both {self.text_column!r}; the answer would be read as the question."
+            )
         for name, least in {"smallest_count": 1, "largest_vocabulary": 1, "embedding_size": 1, "frame": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} came, but at least {least} was expected.")

@@ -19,20 +19,20 @@ def scores(probabilities: np.ndarray, answers: np.ndarray) -> dict[str, float]:
 
     Args:
         probabilities: of each label, [N, C].
-        answers: the right label of each row, [N] (-1 for one that has no probability, which is never right); or, where
-            a row may have several, whether it has each, [N, C].
+        answers: the right label of each row, [N] (below 0 one that training did not have, which is never right); or,
+            where a row may have several, whether it has each, [N, C].
 
     Returns:
         loss (natural logarithm; mean over labels where a row may have several), accuracy (all labels of a row right),
-        macro_f1 (mean over the labels
-        of training that are there or were predicted), micro_f1, auroc (mean over the labels that
-        some rows have and some have not; left out where there is none), ece.
+        macro_f1 (mean over the labels that are there or were predicted; 0 for one that training did not have),
+        micro_f1, auroc (mean over the labels that some rows have and some have not; left out where there is none), ece.
     """
     multi = answers.ndim == 2
     truth = answers.astype(bool) if multi else answers[:, None] == np.arange(probabilities.shape[1])
     predicted = chosen(probabilities, multi)
     counted = counts(truth, predicted)
     seen = counted.sum(0) > 0
+    named = int(seen.sum()) + (0 if multi else len(np.unique(answers[answers < 0])))
     f1 = 2 * counted[0] / np.maximum(2 * counted[0] + counted[1] + counted[2], 1)
     right, wrong = counted[0].sum(), counted[1:].sum()
     if not multi:
@@ -41,7 +41,7 @@ def scores(probabilities: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     found = {
         "loss": _loss(probabilities, truth, multi),
         "accuracy": float((truth == predicted).all(1).mean()),
-        "macro_f1": float(f1[seen].mean()) if seen.any() else 0.0,
+        "macro_f1": float(f1[seen].sum()) / max(named, 1),
         "micro_f1": float(2 * right / max(2 * right + wrong, 1)),
         "ece": calibration_error(probabilities, truth, multi),
     }
@@ -102,7 +102,8 @@ def details(probabilities: np.ndarray, answers: np.ndarray, labels: list[str]) -
 
     Returns:
         JSON types. "confusion" has a row for each true label and a column for each predicted one, in the order of
-        "labels", and is left out where a row may have several; "strange" counts rows whose label training did not have.
+        "labels", and is left out where a row may have several; "strange" counts rows whose label training did not have,
+        and "notes" say so.
     """
     multi = answers.ndim == 2
     truth = answers.astype(bool) if multi else answers[:, None] == np.arange(len(labels))
@@ -125,7 +126,9 @@ def details(probabilities: np.ndarray, answers: np.ndarray, labels: list[str]) -
     known = answers >= 0
     confusion = np.zeros((len(labels), len(labels)), int)
     np.add.at(confusion, (answers[known], probabilities.argmax(1)[known]), 1)
-    return found | {"confusion": confusion.tolist(), "strange": int((~known).sum())}
+    strange = int((~known).sum())
+    notes = [f"{strange:,} of {len(answers):,} rows have a label that training did not have; they count as wrong"]
+    return found | {"confusion": confusion.tolist(), "strange": strange, "notes": notes if strange else []}
 
 
 def _loss(probabilities: np.ndarray, truth: np.ndarray, multi: bool) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -72,6 +72,18 @@ class Classify(BenchTask):
 
     def describe(self, examples: Iterable[Example]) -> dict[str, Any]:
         return describe(examples)
+
+    def differences(self, described: Mapping[str, dict[str, Any]]) -> list[str]:
+        """Labels that training lacks can only be answered wrongly."""
+        known = described["train"]["labels"] if "train" in described else None
+        said = []
+        for part, facts in described.items():
+            lacking = [label for label in facts["labels"] if known is not None and label not in known]
+            if lacking:
+                rows = sum(facts["labels"][label] for label in lacking)
+                some = ", ".join(map(repr, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
+                said.append(f"{part}: {rows:,} rows have labels that training lacks ({some}); they count as wrong.")
+        return said
 
     def learn(self, examples: Iterable[Example], options: Options) -> Encoding:
         return learn(examples, options)

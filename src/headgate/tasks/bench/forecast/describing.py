@@ -24,10 +24,10 @@ def describe(examples: Iterable[Example]) -> dict[str, Any]:
     lengths: list[int] = []
     spans: list[tuple[float, float]] = []
     ranges: dict[str, tuple[float, float]] = {}
-    roles, kind, constant = None, "number", []
+    roles, kind, form, constant = None, "number", None, []
     for example in examples:
         series: Series = example.input
-        roles, kind = roles or series.roles, series.frequency.kind
+        roles, kind, form = roles or series.roles, series.frequency.kind, series.form
         found = series.found
         counts.update(series=1, rows=found.rows, repeated=found.repeated, gaps=found.gaps, unsorted=found.unsorted)
         frequencies[series.frequency.words] += 1
@@ -50,8 +50,8 @@ def describe(examples: Iterable[Example]) -> dict[str, Any]:
         "rows": counts["rows"],
         "columns": {"time": roles.time, "series": roles.series, **columns},
         "steps": {"least": min(lengths), "median": float(np.median(lengths)), "most": max(lengths)},
-        "first": written(min(first for first, _ in spans), kind),
-        "last": written(max(last for _, last in spans), kind),
+        "first": written(min(first for first, _ in spans), kind, form=form),
+        "last": written(max(last for _, last in spans), kind, form=form),
         "frequencies": dict(frequencies.most_common(NAMED)),
         "ranges": {name: list(span) for name, span in ranges.items()},
         "missing": dict(missing),

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from headgate.tasks.settings import option
 
-HEADS = ("mse", "mae", "quantile", "gaussian", "student_t", "negative_binomial")
+POINTS = ("mse", "mae")
+SPREAD = ("quantile", "gaussian", "student_t", "negative_binomial")
+HEADS = (*POINTS, *SPREAD)
 DECODERS = ("direct", "recursive")
 NORMALISATIONS = ("none", "last", "window", "mean")
 FILLS = ("last", "mean", "zero", "refuse")
@@ -23,6 +25,7 @@ class Options:
     """
 
     time: str = option("", "column of times; guessed from its name or its cells if not given")
+    date_form: str = option("", "how times are written, as strftime has it (%d/%m/%Y); guessed if not given")
     series: str = option("", "column that names the series of a long table; unique_id or the like if not given")
     target: str = option("", "columns to forecast; y, or else every column of numbers without another role")
     past: str = option("", "columns known up to the forecast's origin alone")
@@ -40,8 +43,12 @@ class Options:
     season: int = option(0, "steps of a season, of MASE and the seasonal naive forecast; by the frequency if 0")
     split: str = option("", "train/validation/test, as steps (8640/2880/2880) or shares (0.7/0.1/0.2)")
     stride: int = option(1, "steps from one origin of the backtest to the next")
-    interval: float = option(0.8, "share of values that the stated interval is to hold", later=("evaluate",))
-    quantiles: str = option("0.1,0.5,0.9", "levels of the quantiles that are answered", later=("predict",))
+    interval: float = option(
+        0.8, "share of values that the stated interval is to hold", later=("evaluate",), only=("head", SPREAD)
+    )
+    quantiles: str = option(
+        "0.1,0.5,0.9", "levels of the quantiles that are answered", later=("predict",), only=("head", SPREAD)
+    )
     future_values: str = option(
         "", "a file with the future columns beyond the history's end, to predict with", later=("predict",)
     )

@@ -116,7 +116,7 @@ def _answer(
             quantiles[name] = {f"{level:g}": found[k, :, d].tolist() for k, level in enumerate(levels)}
     return {
         "unique_id": series.name,
-        "ds": [written(time, series.frequency.kind, days) for time in times],
+        "ds": [written(time, series.frequency.kind, days, series.form) for time in times],
         "values": {name: point[:, d].tolist() for d, name in enumerate(encoding["targets"])},
         "quantiles": quantiles,
         "notes": asked.notes,

@@ -92,9 +92,12 @@ def _guess_series(frame: Frame, taken: set[str | None]) -> str | None:
 
 def _guess_targets(frame: Frame, taken: set[str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     named = _named(frame, (TARGET,), taken)
-    if named is not None:
-        return (named,), ()
     free = [name for name in frame.names if name not in taken and name.lower() not in UNNAMED]
+    if named is not None:
+        left = [name for name in free if name != named]
+        some = f"{', '.join(left[:10])} {'is' if len(left) == 1 else 'are'} not read"
+        said = f"{some}; past, future and static name what is"
+        return (named,), (said,) if left else ()
     found = tuple(name for name in free if frame.has_numbers(name))
     if not found:
         raise DataError(

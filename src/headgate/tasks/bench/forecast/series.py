@@ -11,8 +11,8 @@ import numpy as np
 
 from headgate.data import DataError, Example
 from headgate.data.example import Place
-from headgate.data.frames import Frame, read_frame
-from headgate.data.times import Frequency, Times, infer_frequency, read_times, written
+from headgate.data.frames import Frame, read_frame, shown
+from headgate.data.times import EPOCHS, ZONES, Frequency, Times, infer_frequency, is_time_or_number, read_times, written
 from headgate.tasks.bench.forecast.options import Options
 from headgate.tasks.bench.forecast.roles import KNOWN, Roles, find_roles
 
@@ -55,6 +55,7 @@ class Series:
         found: what was unusual.
         start: the first step that is asked about; those before it are there to be read.
         notes: what was unusual, in words.
+        form: in which times were written, see `Times`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Series:
     found: Found
     start: int = 0
     notes: tuple[str, ...] = ()
+    form: str | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -93,8 +95,13 @@ def read_series(paths: Sequence[Path], options: Options) -> Iterator[Example]:
     """
     for path in paths:
         frame = read_frame(path, KNOWN)
+        if all(is_time_or_number(name) for name in frame.names):
+            raise DataError(
+                f"{Place(path, 1 if frame.lines else None)} holds {shown(frame.names[0])}, but names of columns were "
+                "expected there; write them in a line of their own, such as ds,y."
+            )
         roles = find_roles(frame, options)
-        rows = _parse(frame, roles, roles.numbers)
+        rows = _parse(frame, roles, roles.numbers, options.date_form)
         if options.future_values and not roles.future:
             raise DataError(f"{options.future_values} is given for future values, but no column is named by --future.")
         if options.future_values:
@@ -122,9 +129,9 @@ class _Rows:
         return self.frame.place(row, column)
 
 
-def _parse(frame: Frame, roles: Roles, wanted: Sequence[str]) -> _Rows:
+def _parse(frame: Frame, roles: Roles, wanted: Sequence[str], form: str) -> _Rows:
     count = len(frame.table)
-    times = Times("whole", np.arange(count)) if roles.time is None else read_times(frame, roles.time)
+    times = Times("whole", np.arange(count)) if roles.time is None else read_times(frame, roles.time, form)
     if roles.series is None:
         names = np.full(count, frame.path.name.split(".")[0], object)
     else:
@@ -151,7 +158,7 @@ def _with_future(rows: _Rows, roles: Roles, options: Options) -> _Rows:
         frame.require(name, "what the history has under this name")
     if roles.time is None:
         raise DataError(f"{rows.frame.path} has no column of times, so {frame.path} cannot follow it; give both one.")
-    later = _parse(frame, replace(roles, static=()), roles.future)
+    later = _parse(frame, replace(roles, static=()), roles.future, options.date_form)
     if later.times.kind != rows.times.kind:
         raise DataError(
             f"{frame.path} has times of kind {later.times.kind}, {rows.frame.path} of kind {rows.times.kind}; write "
@@ -207,9 +214,13 @@ def _refuse_mixed(rows: _Rows, roles: Roles, parts: list[np.ndarray]) -> None:
         count += int((same & differ).sum())
     if first is not None and count > MANY_REPEATS * rows.own.sum():
         raise DataError(
-            f"{rows.place(first, roles.time)}: {written(rows.times.values[first], rows.times.kind)} stands in a row "
-            f"before, as times do {count} times, with other values; name the column of the series' names by --series."
+            f"{rows.place(first, roles.time)}: {_written(rows, first)} stands in a row before, as times do {count} "
+            "times, with other values; name the column of the series' names by --series."
         )
+
+
+def _written(rows: _Rows, row: int) -> str | int | float:
+    return written(rows.times.values[row], rows.times.kind, form=rows.times.form)
 
 
 def _series(name: str, rows: _Rows, roles: Roles, part: np.ndarray, frequency: Frequency | None) -> Series:
@@ -239,7 +250,8 @@ def _series(name: str, rows: _Rows, roles: Roles, part: np.ndarray, frequency: F
         missing={column: int(np.isnan(numbers[own]).sum()) for column, numbers in rows.numbers.items()},
     )
     static = {column: _one_value(rows, column, own) for column in roles.static}
-    return Series(name, steps, grid, values, static, roles, found, notes=_notes(found, grid, rows.times, roles))
+    notes = _notes(found, grid, rows.times, roles)
+    return Series(name, steps, grid, values, static, roles, found, notes=notes, form=rows.times.form)
 
 
 def _one_value(rows: _Rows, column: str, part: np.ndarray) -> str | float | None:
@@ -265,7 +277,11 @@ def _notes(found: Found, grid: Frequency, times: Times, roles: Roles) -> tuple[s
     if grid.unit == "row":
         notes.append("steps between times are irregular; rows count as steps")
     if times.either_way:
-        notes.append(f"day and month could change places in all dates; they were read as {times.form}")
+        notes.append(f"day and month could change places in all dates; they were read as {times.form} (see date_form)")
+    if times.form in EPOCHS:
+        notes.append(f"times are {times.form} since 1970")
+    if times.form in ZONES:
+        notes.append("times have zones; they are told in UTC")
     missing = {name: count for name, count in found.missing.items() if count}
     if missing:
         notes.append("missing values: " + ", ".join(f"{count} of {name}" for name, count in list(missing.items())[:10]))

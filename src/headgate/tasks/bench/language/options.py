@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headgate.data.corpus import DOCUMENTS
-from headgate.tasks.settings import option
+from headgate.tasks.settings import check_encoding, option
 
 TIED = ("auto", "yes", "no")
 LATER = ("evaluate",)
@@ -44,6 +44,7 @@ class Options:
     dynamic_steps: int = option(20, "with it: units between two steps", later=LATER)
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         for name, choices in {"documents": DOCUMENTS, "units": UNITS, "tied": TIED}.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")

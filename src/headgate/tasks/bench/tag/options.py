@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headgate.tasks.settings import option
+from headgate.tasks.settings import check_encoding, option
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Options:
     rare_dropout: float = option(0.5, "the same for words that training has once")
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         least = {"smallest_count": 1, "largest_vocabulary": 1, "embedding_size": 1, "character_size": 1}
         for name, value in (least | {"character_units": 0}).items():
             if getattr(self, name) < value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
-from headgate.tasks.settings import option
+from headgate.tasks.settings import check_encoding, option
 
 LATER = ("evaluate", "predict")
 
@@ -34,6 +34,7 @@ class Options:
     length_penalty: float = option(1.0, "A translation's score is divided by its length to this power.", later=LATER)
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         least = {"context": 1, "pieces": 256, "longest": 1, "embedding": 1, "beam": 1, "length_penalty": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
