@@ -204,6 +204,8 @@ class Recurrent(nn.Module):
     def step(self, input: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run one step, for streaming: the same weights and numbers as `forward`.
 
+        A write that torch does not count, through `.data` or NumPy, is seen by `forward` at once, here within 32 steps.
+
         Args:
             input: [B, I] or [I].
             state: what the last call returned; None to begin. Half-precision layers carry it in float32.
