@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 from nn.layer_runs import KINDS, normal
@@ -91,6 +93,18 @@ def test_a_traced_call_is_no_recording_of_its_numbers(kind, grad):
         traced = make_fx(lambda x: layer(x)[0])(INPUT)
         assert torch.equal(traced(other), layer(other)[0])
         assert not torch.equal(traced(other), layer(INPUT)[0])
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("grad", (False, True))
+@every_way
+def test_a_trace_by_torchscript_runs_on_other_sizes(options, grad):
+    layer, file = hg.LSTM(5, 7, **options).eval(), io.BytesIO()
+    with torch.set_grad_enabled(grad):
+        torch.jit.save(torch.jit.trace(layer, (INPUT,)), file)
+        file.seek(0)
+        traced, other = torch.jit.load(file), normal(6, 3, 5, seed=1, dtype=torch.float32)
+        torch.testing.assert_close(traced(other)[0], layer(other)[0])
 
 
 def test_a_symbolic_trace_has_it_as_one_node():

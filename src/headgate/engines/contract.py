@@ -117,8 +117,8 @@ def in_transform() -> bool:
 
 
 def is_followed() -> bool:
-    """Whether a mode is on that stands in for every operator, as where shapes alone are followed, or calls traced."""
-    return torch._C._len_torch_dispatch_stack() > 0
+    """Whether somebody follows operators, who stands in for each, as where shapes alone are asked, or traces calls."""
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
 
 
 def is_answered_by_class(value: Tensor) -> bool:

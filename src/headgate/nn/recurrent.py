@@ -264,7 +264,9 @@ class Recurrent(nn.Module):
         packed = isinstance(opened.input, PackedSequence)
         data = opened.input.data if packed else opened.input
         given = [data, *opened.initial, *(value for part in weights for value in part.values())]
-        if is_followed() or any(map(is_answered_by_class, given)):
+        # These two are operators already, for torch and for who writes an ONNX file.
+        followed = self.engine not in ("stock", "onnx") and (is_followed() or any(map(is_answered_by_class, given)))
+        if followed:
             return self._run_layers(opened, weights, None)
         asked = opened.lengths is not None, opened.reset is not None
         request = Request(self.cell, data.device, data.dtype, *asked, masks=self.draws_masks)
