@@ -254,6 +254,11 @@ def _remarks(rows: Sequence[Row], long: Sequence[Row]) -> Iterator[str]:
         "What counts as wrong is said at the head of `benchmarks/calibration.py`, and no threshold was chosen by these "
         "runs. Units and gates of one network are not independent, so their intervals are too narrow."
     )
+    yield (
+        "Without a row: TBPTT-BLIND and DTYPE-CAPPED compare what the user stated, and no run here truncates or has "
+        "gates in half precision; NEED BEYOND DATA compares the need with the data, and these data have it; COULD "
+        "REMEMBER says itself that use was not shown. Of a verdict that was never said, only its silence was tested."
+    )
     dead = [(row, unit) for row in rows for unit in row.get("units", ()) if unit["verdict"] == "DEAD"]
     dear = sum(unit["fresh"][1] is not None and unit["fresh"][1] > _account(row) for row, unit in dead)
     if dead:

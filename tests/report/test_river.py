@@ -36,6 +36,11 @@ def test_the_same_record_gives_the_same_bytes():
     assert river_svg(one) == river_svg(two) != river_svg(other)
 
 
+def test_it_names_its_formula_and_what_would_change_it():
+    page = str(river([made_up.record()]))
+    assert "What would change this:</b> gates that stand further open" in page and "<math" in page
+
+
 def test_the_page_asks_nobody_for_anything():
     page = river([made_up.record()])
     assert not re.search(r"https?:|//[a-z]+\.[a-z]|@import|url\(|<link|<iframe|src=|eval\(|new Function|fetch\(", page)

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from report import made_up_river
 from report import made_up_watch as made
 
 from headgate.report.decay import decay, power
@@ -220,6 +221,13 @@ def test_images_are_what_they_say(tmp_path):
     assert width == 2 * 760 and height > 200
     with pytest.raises(ValueError, match="scheme is 'sepia'"):
         write_images(made.bare(), tmp_path, scheme="sepia")
+
+
+def test_the_unrolled_network_is_an_image_too(tmp_path):
+    paths = write_images(made_up_river.record(steps=60), tmp_path, scheme="dark")
+    assert {"river.svg", "river.png"} <= {path.name for path in paths}
+    text = (tmp_path / "river.svg").read_text()
+    assert ElementTree.fromstring(text).tag.endswith("svg") and "var(" not in text
 
 
 def test_style_without_variables_keeps_every_rule():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import resvg_py
@@ -14,6 +15,8 @@ from headgate.report.figure import Figure
 from headgate.report.horizons import horizons
 from headgate.report.hues import SCHEMES, chart_style, settled
 from headgate.report.layer import Layer
+from headgate.report.river_data import Missing
+from headgate.report.river_static import river_svg
 from headgate.report.sections import figures
 
 HEADER, ZOOM = 40.0, 2.0
@@ -26,7 +29,7 @@ def charts(record: Record) -> dict[str, Figure]:
 
 
 def write_images(record: Record, folder: str | Path, png: bool = True, scheme: str = "light") -> list[Path]:
-    """Write every chart of a Record as `<chart>.svg` and `<chart>.png`.
+    """Write every chart of a Record, and the unrolled network ("river"), as `<chart>.svg` and `<chart>.png`.
 
     Args:
         record: what was measured.
@@ -44,9 +47,11 @@ def write_images(record: Record, folder: str | Path, png: bool = True, scheme: s
         raise ValueError(f"write_images: scheme is {scheme!r}, but there are {' and '.join(map(repr, SCHEMES))}.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    texts = {name: standalone(figure, scheme) for name, figure in charts(record).items()}
+    with suppress(Missing):
+        texts["river"] = river_svg(record, scheme=scheme)
     written = []
-    for name, figure in charts(record).items():
-        text = standalone(figure, scheme)
+    for name, text in texts.items():
         written.append(folder / f"{name}.svg")
         written[-1].write_text(text, encoding="utf-8", newline="\n")
         if png:

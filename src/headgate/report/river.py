@@ -10,6 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from headgate.inspection.record import Record
+from headgate.report.mathematics import mathml
 from headgate.report.river_colours import variables
 from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of, units_that_fit
 from headgate.report.river_layout import GEOMETRY
@@ -22,6 +23,14 @@ SCRIPTS = ("steps", "layout", "words", "draw", "ways", "map", "pulse")
 # What the legend shows: log10 of an arrow's norm relative to the source, and how it is written.
 WIDTHS = ((0, "1"), (-3, "10⁻³"), (-6, "10⁻⁶"), (-9, "10⁻⁹ and less"))
 FIRST_WIDTH = 1100.0
+FORMULA = (
+    r"v=\frac{\partial L}{\partial m_{t-1}}=\sum_p v_p\ \text{(one for each way back)},\qquad "
+    r"\text{share}_p=\frac{\langle v_p,v\rangle}{\lVert v\rVert^2}"
+)
+CHANGE = (
+    "gates that stand further open widen the pipe and the highway's way through it; a loss that is read nearer, or at "
+    "more steps, puts more gradient on the same steps; a path that is cut shows what the others carry without it."
+)
 
 
 def river(records: Sequence[Record]) -> Markup:
@@ -51,6 +60,8 @@ def river(records: Sequence[Record]) -> Markup:
             formats=list(FORMATS),
             picture=_first_picture(found[0]),
             widths=widths,
+            formula=FORMULA,
+            change=CHANGE,
             payload=as_script(payload),
             blocks=[as_base64(data) for _, data in filled],
             script=script(),
@@ -80,4 +91,5 @@ def template(name: str) -> Markup:
 @cache
 def _template():
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["math"] = mathml
     return environment.from_string(str(template("river.html.jinja")))

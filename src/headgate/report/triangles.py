@@ -116,7 +116,8 @@ def provenance(layer: Layer) -> Figure | None:
         f"younger than {age:,.0f} steps. Long bright rows are moments that were kept.",
         expert="Exact for a memory carried by a factor: c_T is the sum of what was written at s, times the product of "
         "the factors since (Levy et al. 2018); norms over units.",
-        formula=r"c_T=\sum_s w_{s,T}\odot g_s,\qquad w_{s,T}=i_s\odot\prod_{m=s+1}^{T} f_m",
+        formula=r"m_T=\sum_s w_{s,T}\odot u_s,\qquad w_{s,T}=a_s\odot\prod_{k=s+1}^{T}\kappa_k\qquad "
+        r"\text{LSTM: }a=i,\ \kappa=f,\ u=g\text{;  GRU: }a=1-z,\ \kappa=z,\ u=n",
         change="a forget gate that stays open keeps rows bright; one that closes starts anew.",
         header=["written at", *(f"held at {pieces[k]:.0f}" for k in _shown(len(pieces), 16))],
         numbers=[[f"{pieces[r]:.0f}", *(power(values[r, k]) for k in _shown(len(pieces), 16))]
