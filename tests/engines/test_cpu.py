@@ -84,11 +84,12 @@ def test_what_was_kept_goes_when_the_way_back_is_done():
         loss.backward()
 
 
-def test_an_output_changed_in_place_is_noticed():
-    layer = hg.LSTM(3, 16, engine="cpu")
-    output = layer(torch.randn(5, 2, 3))[0]
+@pytest.mark.parametrize("which", ("input", "weight"))
+def test_what_the_way_back_needs_and_was_changed_in_place_is_noticed(which):
+    layer, x = hg.LSTM(3, 16, engine="cpu"), torch.randn(5, 2, 3)
+    output = layer(x)[0]
     with torch.no_grad():
-        output.mul_(2)
+        (x if which == "input" else layer.weight_hh_l0).mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         output.sum().backward()
 

@@ -190,7 +190,7 @@ def test_shuffles_against_a_loop_by_hand(kind, monkeypatch):
     """With an order that is known: the next row that takes the step; the steps the other way round."""
     monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
     descending = torch.arange(T, 0.0, -1.0)[:, None] / (T + 1)
-    monkeypatch.setattr(torch, "rand", lambda shape, generator: descending.expand(shape))
+    monkeypatch.setattr(torch, "rand", lambda shape, generator, device: descending.expand(shape))
     model, data = Reader(nn.LSTM), (normal(T, B, I), LENGTHS)
     found = ablate(model, [data], reader_losses, ["rnn.l1"], [kind], **EAGER)["rnn.l1"]
     _, values = by_hand("LSTM", model, data, 2)

@@ -76,8 +76,8 @@ def test_the_comparison_can_fail():
     layer.step(input[0])
     stack = layer._packed.stack
     right = stack._pack
-    stack._pack = lambda T, B, threads, turn, x, output, h, new_h, c, new_c: right(
-        T, B, threads, turn, x, output, c, new_h, h, new_c
+    stack._pack = lambda T, B, threads, turn, looks, x, output, h, new_h, c, new_c: right(
+        T, B, threads, turn, looks, x, output, c, new_h, h, new_c
     )
     with pytest.raises(AssertionError, match="output"):
         agrees(layer, input)

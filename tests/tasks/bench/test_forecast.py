@@ -181,7 +181,7 @@ OTHER = {
     "time": "when", "series": "who", "target": "z", "past": "", "future": "", "static": "shop", "horizon": 4,
     "lookback": 9, "head": "mse", "decoder": "recursive", "normalise": "window", "joint": False, "line": False,
     "calendar": False, "fill": "mean", "season": 5, "split": "30/10/20", "stride": 2, "interval": 0.5,
-    "quantiles": "0.2", "future_values": "",
+    "quantiles": "0.2", "future_values": "", "date_form": "%d.%m.%Y",
 }  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def test_every_option_changes_the_result_or_is_refused(tmp_path, name):
 
     if name == "future_values":
         given = {name: str(tmp_path / "none.csv")}
-    if name in ("time", "series", "future_values"):
+    if name in ("time", "series", "future_values", "date_form"):
         with pytest.raises(DataError):
             outcome("other", **base, **given)
     else:
