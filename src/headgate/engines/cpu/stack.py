@@ -22,7 +22,7 @@ from headgate.graph.program import program
 # What a call adds to a stack: `hg_call` of stack.h.
 CALL_HEAD, CALL_STATE = "qqqqqPP", "PP"
 # A single step looks at one in so many of the stretches in which weights are held, unless there are but a few.
-STRETCHES_A_STEP, FEW_STRETCHES = 32, 8
+STRETCHES_A_STEP, FEW_STRETCHES = 128, 32
 
 
 def can_stack(cell: Cell) -> bool:

@@ -16,7 +16,7 @@ from headgate.engines.cpu.buffers import padded
 
 # Writes through `.data` or NumPy leave a version as it was. So what weights hold is looked at too: all of it,
 # in stretches of so many bytes; or, where that took as long as the call, some values and a few stretches in turn.
-STRETCH = 1 << 15
+STRETCH = 1 << 13
 SAMPLES = 32
 # Packing costs about as much as this many rows of a product; where many more follow, it is done anew and not kept.
 ROWS_WORTH_KEEPING = 512
