@@ -111,6 +111,7 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         ("tape.cpp", TAPE, "(job.parts ? job.columns : 0)", "job.columns", "trial"),
         ("stack.cpp", STACK, "2 * call.B * (k > 0)", "call.B * (k > 0)", OVERFLOW),
         ("stack.cpp", STACK, "p * call_.B * row_bytes(k); }", "0; }", "trial"),
+        ("stack.cpp", STACK, "if (now.sum != was) return 0;", "", "trial"),
         ("stack.cpp", STACK, "std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
     ],
     ids=[
@@ -119,6 +120,7 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         "what is no zero",
         "a stack with too little memory",
         "another layer's states",
+        "weights that changed",
         "padding that is not zero",
     ],
 )

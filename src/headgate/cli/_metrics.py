@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 LOSS = "mean loss of an answer"
 # Columns where nobody says how many there are: in a file or a pipe.
@@ -25,6 +26,12 @@ def number(value: float | None) -> str:
 def words_of(name: str, found: dict[str, Any]) -> str:
     """What a metric is, as an evaluation says."""
     return found["words"].get(name, LOSS if name == "loss" else "")
+
+
+def say_notes(found: dict[str, Any]) -> None:
+    """What an evaluation says beside its numbers."""
+    for note in found["details"].get("notes", []):
+        console().print(Text(f"{note}."))
 
 
 def names(found: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.cli._flags import with_later
-from headgate.cli._metrics import console, names, number, words_of
+from headgate.cli._metrics import console, names, number, say_notes, words_of
 from headgate.cli._refusal import refusing
 from headgate.verbs import evaluation
 
@@ -52,6 +52,5 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(Text(name), number(value), number(found["baseline"].get(name)), Text(words_of(name, found)))
     out.print(table)
     out.print(Text(f"{found['rows']:,} rows; the baseline: {found['baseline_words']}."))
-    for note in found["details"].get("notes", []):
-        out.print(Text(f"{note}."))
+    say_notes(found)
 

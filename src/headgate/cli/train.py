@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headgate.cli._flags import with_settings
-from headgate.cli._metrics import console, names, number, words_of
+from headgate.cli._metrics import console, names, number, say_notes, words_of
 from headgate.cli._refusal import refusing
 from headgate.training.bench_run import Run
 from headgate.training.processes import outside
@@ -87,5 +87,4 @@ def show(run: Run) -> None:
         columns = [number(run.results[part]["metrics"].get(name)) for part in parts]
         table.add_row(Text(name), *columns, number(last["baseline"].get(name)), Text(words_of(name, last)))
     console().print(table)
-    for note in last["details"].get("notes", []):
-        console().print(Text(f"{note}."))
+    say_notes(last)

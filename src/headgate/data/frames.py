@@ -112,7 +112,7 @@ def read_frame(path: str | Path, known: frozenset[str] = frozenset(), most: int 
     table = open_table(path, header=True, known=known)
     if not table.columns or table.form in ("fasttext", "lines"):
         raise DataError(f"{path} holds lines of text, but a table with named columns was expected.")
-    if table.header and all(_is_number(name) for name in table.columns):
+    if table.header and all(is_number(name) for name in table.columns):
         raise DataError(f"{Place(path, 1)} holds numbers alone, but a header with the columns' names was expected.")
     rows = _checked(table) if most is None else islice(_checked(table), most)
     parts, places = [], []
@@ -153,7 +153,8 @@ def _cleaned(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.when(cells.str.to_lowercase().is_in(MISSING)).then(None).otherwise(cells).name.keep())
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a cell is one that Python reads as a number."""
     try:
         float(text)
     except ValueError:

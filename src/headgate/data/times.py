@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from headgate.data.example import DataError
-from headgate.data.frames import Frame, shown
+from headgate.data.frames import Frame, is_number, shown
 
 MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
@@ -214,11 +214,7 @@ def looks_like_times(frame: Frame, name: str) -> bool:
 
 def is_time_or_number(cell: str) -> bool:
     """Whether a cell is one of a row, and no name of a column."""
-    try:
-        float(cell)
-    except ValueError:
-        return _as_dates(pl.Series([cell])) is not None
-    return True
+    return is_number(cell) or _as_dates(pl.Series([cell])) is not None
 
 
 def written(value: float, kind: str, whole_days: bool = False, form: str | None = None) -> str | int | float:

@@ -70,7 +70,7 @@ def _parts(
         for path, reading, before in standard_input.lots(task, options, data, folder):
             yield [path], reading, _called(standard_input.NAME, path, before)
     else:
-        path = folder / "rows.jsonl"
+        path = folder / "rows"
         try:
             with path.open("wb") as file:
                 file.writelines(_line(row) for row in data)

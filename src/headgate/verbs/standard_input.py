@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from headgate.data import DataError
+from headgate.data.tables import SEPARATORS
 from headgate.data.text import GZIP, WIDE
 from headgate.tasks.bench_task import BenchTask
 
@@ -97,8 +97,8 @@ def _whole_lines(stream: BinaryIO, file: BinaryIO, tail: bytes) -> tuple[bytes, 
 def _tells(path: Path, stream: BinaryIO) -> bool:
     """Whether the lines so far show what they are: one alone, with separators, may be the head of a table to come."""
     content = path.read_bytes()
-    alone = content.strip().count(b"\n") == 0
-    return not alone or path.suffix == JSON_LINES or stream.isatty() or not re.search(rb"[,;|\t]", content)
+    alone, plain = b"\n" not in content.strip(), not any(sign in content for sign in SEPARATORS.encode())
+    return plain or not alone or path.suffix == JSON_LINES or stream.isatty()
 
 
 def _packed(path: Path) -> bool:
