@@ -131,6 +131,11 @@ class _Watch(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Batch, index: int) -> None:
         self._clock.tick(batch, self._lesson.last_loss)
 
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        # As training does after its validation; without it the next epoch would have no batch.
+        self._lesson.standing.epoch += 1
+        self._lesson.standing.batch = 0
+
 
 class Theirs:
     """The loop written by hand: gradients clipped by their norm, Adam."""

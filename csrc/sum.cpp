@@ -22,30 +22,40 @@ class plain_sums {
   static constexpr int64_t GROUP = kernel_shape<T>::accumulators / (panels * per_panel), COLUMNS = panels * HG_BLOCK;
   static constexpr int64_t DEPTH = 128, UNITS = 512, WIDTH = 256;
 
-  void make_room(int64_t width) { left_ = lines<T>(DEPTH * GROUP), right_ = lines<T>(DEPTH * width); }
+  void make_room(int64_t width) { left_ = lines<T>(DEPTH * UNITS), right_ = lines<T>(DEPTH * width); }
 
   void add(const hg_summing& job, const hg_block& block, const piece_of_sums& at, T* results, int64_t stride) const {
     const int64_t depth = at.depth, strips = (at.width + COLUMNS - 1) / COLUMNS, groups = (at.units + GROUP - 1) / GROUP;
-    for (int64_t k = 0; k < depth; ++k) {
-      const T* from = right_row<T>(*block.right, at.row + k) + at.column;
-      for (int64_t s = 0; s < strips; ++s)
-        copy<COLUMNS>(from + s * COLUMNS, right_.get() + (s * depth + k) * COLUMNS, at.width - s * COLUMNS);
-    }
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t count = std::min(GROUP, at.units - g * GROUP);
-      // Into the first cache, where it stays while all columns are multiplied with it.
-      const T* from = left_row<T>(job, at.row) + block.from + at.unit + g * GROUP;
-      for (int64_t k = 0; k < depth; ++k, from += job.stride) copy<GROUP>(from, left_.get() + k * GROUP, count);
-      for (int64_t s = 0; s < strips; ++s) {
-        const T* const right = right_.get() + s * depth * COLUMNS;
-        product_task<T> task{left_.get(), 1, GROUP, right, COLUMNS, depth, nullptr, {}, stride, nullptr, false};
+    pack<COLUMNS>([&](int64_t k) { return right_row<T>(*block.right, at.row + k) + at.column; }, depth, at.width, right_.get());
+    pack<GROUP>([&](int64_t k) { return left_row<T>(job, at.row + k) + block.from + at.unit; }, depth, at.units, left_.get());
+    for (int64_t s = 0; s < strips; ++s) {
+      // Stays in the first cache while all units are multiplied with it.
+      const T* const right = right_.get() + s * depth * COLUMNS;
+      for (int64_t g = 0; g < groups; ++g) {
+        const int count = static_cast<int>(std::min(GROUP, at.units - g * GROUP));
+        const T* const left = left_.get() + g * depth * GROUP;
+        product_task<T> task{left, 1, GROUP, right, COLUMNS, depth, nullptr, {}, stride, nullptr, false};
         for (int p = 0; p < panels; ++p) task.result[p] = results + g * GROUP * stride + s * COLUMNS + p * HG_BLOCK;
-        multiply_rows<T, panels, false, GROUP>(task, 0, static_cast<int>(count), 0, {});
+        multiply_rows<T, panels, false, GROUP>(task, 0, count, 0, {});
       }
     }
   }
 
  private:
+  // Rows into panels of so many values each, [panel][row][COUNT], zeros for what is missing at an edge. Some rows at a
+  // time, each read in one stream: panel by panel, their rows, a power of two apart, would meet in one set of the cache.
+  template <int64_t COUNT, class Row>
+  static void pack(const Row& row, int64_t depth, int64_t values, T* to) {
+    constexpr int64_t TOGETHER = 8;
+    for (int64_t first = 0; first < depth; first += TOGETHER) {
+      const int64_t rows = std::min(TOGETHER, depth - first);
+      const T* from[TOGETHER];
+      for (int64_t k = 0; k < rows; ++k) from[k] = row(first + k);
+      for (int64_t value = 0; value < values; value += COUNT)
+        for (int64_t k = 0; k < rows; ++k) copy<COUNT>(from[k] + value, to + value * depth + (first + k) * COUNT, values - value);
+    }
+  }
+
   // The number of values is known to the compiler where all are there, which then calls no function: `std::copy_n` would,
   // since it allows for the two to overlap.
   template <int64_t COUNT>
