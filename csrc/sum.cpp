@@ -20,7 +20,7 @@ class plain_sums {
  public:
   using number = T;
   static constexpr int64_t GROUP = kernel_shape<T>::accumulators / (panels * per_panel), COLUMNS = panels * HG_BLOCK;
-  static constexpr int64_t DEPTH = 128, UNITS = 512, WIDTH = 256;
+  static constexpr int64_t DEPTH = 192, UNITS = 384, WIDTH = 256;
 
   void make_room(int64_t width) { left_ = lines<T>(DEPTH * UNITS), right_ = lines<T>(DEPTH * width); }
 
