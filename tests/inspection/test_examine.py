@@ -108,7 +108,7 @@ def test_two_modules_of_which_one_begins_where_the_other_ends(tmp_path):
 
 
 class Streamer(nn.Module):
-    """Called step by step, its state handed on, so that no call knows the sequence."""
+    """Called step by step, its state handed on, so that no call knows where the sequence ends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ def test_what_cannot_be_measured_says_why_and_the_rest_is_there(tmp_path):
     assert "called several times in a row" in facts["horizons"]["used"]["missing"]
     assert not {"ablation", "kill"} & facts["missing"].keys()
     assert facts["missing"]["use"] == facts["horizons"]["used"]["missing"] and "reset" not in facts
-    assert "ablation_kinds" in facts and facts["steps"] == 1
+    assert "ablation_kinds" in facts and facts["steps"] == T
     assert_sound(found, tmp_path)
 
 

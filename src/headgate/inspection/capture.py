@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
@@ -11,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
-from headgate.engines import in_transform, wide
+from headgate.engines import wide
+from headgate.inspection import joined
+from headgate.inspection.called import Before, arguments_of, asking, kept, rebuilt, unreadable
+from headgate.inspection.layers import weights_of
 from headgate.inspection.local import LocalLoss
 from headgate.inspection.recompute import LayerRun, recompute
 from headgate.inspection.trace import Trace
@@ -29,7 +30,9 @@ MEASURED_IN = (torch.float64, torch.float32)
 class Capture:
     """One call of one module, kept: what went in, with which weights, and the gradients that came to what went out.
 
-    `unreadable` says why nothing can be told of it, if so; `measured_in` is the format of all that is computed.
+    `unreadable` says why nothing can be told of it, if so; `measured_in` is the format of all that is computed. What
+    the next call may go on from: `final`, the states and how often each was changed, and the `versions` of the weights;
+    `earlier` is the call that this one went on from.
     """
 
     module: nn.Module
@@ -45,6 +48,9 @@ class Capture:
     live: list[Tensor] = field(default_factory=list)
     measured_in: torch.dtype = torch.float64
     higher_order: bool = False
+    final: tuple[tuple[Tensor, int], ...] = ()
+    versions: joined.Versions | None = None
+    earlier: Capture | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -71,18 +77,28 @@ class Capture:
         self.gradients[key] = arrived if known is None else known + arrived
 
     def release(self) -> None:
-        """Remove the hooks on the output and the final states, and let go of these."""
-        for handle in self.handles:
-            handle.remove()
-        self.handles.clear()
-        self.live.clear()
+        """Remove the hooks on the output and the states, and let go of these; also of those of earlier calls."""
+        for part in self.parts():
+            for handle in part.handles:
+                handle.remove()
+            part.handles.clear()
+            part.live.clear()
+            part.final = ()
+
+    def parts(self) -> list[Capture]:
+        """The calls that it went on from, in their order, and itself."""
+        found = [self]
+        while found[-1].earlier is not None:
+            found.append(found[-1].earlier)
+        return found[::-1]
 
 
 class Watch:
     """The recurrent layers of a model, seen while it ran; `watch` makes it.
 
     Index it by a module's name for its last layer's forward direction, or deeper: "encoder.lstm.l0",
-    "encoder.lstm.l1_reverse". A module called several times is remembered by its last call.
+    "encoder.lstm.l1_reverse". A module called several times is remembered by its last call, and by those before it
+    that it went on from with their final states, as a decoder's steps: they are told of as one sequence.
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype = torch.float64) -> None:
@@ -104,8 +120,9 @@ class Watch:
             if other is module
         }
         self._captures: dict[str, Capture] = {}
+        self._whole: dict[str, Capture] = {}
         # By thread too: several may run one layer at once.
-        self._before: dict[tuple[str, int], _Before] = {}
+        self._before: dict[tuple[str, int], Before] = {}
         self._handles: list[Any] = []
         self._traces: dict[str, Trace] = {}
 
@@ -137,13 +154,18 @@ class Watch:
         Args:
             loss: a scalar.
         """
-        live = [value for capture in self._captures.values() for value in capture.live]
+        live = [value for capture in self._captures.values() for part in capture.parts() for value in part.live]
         if live:
             torch.autograd.grad(loss, live, allow_unused=True)
 
     def captures(self) -> list[Capture]:
-        """The calls that were kept, one a module."""
-        return list(self._captures.values())
+        """What was kept, one a module: its last call, with those that it went on from."""
+        return [self._call_of(name) for name in self._captures]
+
+    def narrow(self, narrowed: Callable[[Capture, str], Capture]) -> None:
+        """Put what is made of each of them in its place."""
+        self._captures = {name: narrowed(self._call_of(name), name) for name in self._captures}
+        self._whole.clear()
 
     def names(self) -> list[str]:
         """Everything that can be looked at: each layer and direction of each module that was called."""
@@ -183,9 +205,20 @@ class Watch:
         return Path(folder)
 
     def _on_call(self, name: str):
-        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            if not torch.compiler.is_compiling():
-                self._before[name, get_ident()] = _Before(module)
+        def before(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+            if torch.compiler.is_compiling():
+                return None
+            known = self._before[name, get_ident()] = Before(module)
+            earlier, arguments = self._captures.get(name), arguments_of(args, kwargs)
+            if earlier is None or known.random_state is not None or len(args) > 2:
+                return None
+            if not joined.goes_on(earlier, module, arguments):
+                return None
+            known.earlier = earlier
+            # A name of their own, under which only what this call sends back to them is heard.
+            known.given = tuple(value.view_as(value) for value in joined.states_of(arguments["hx"]))
+            given = known.given if isinstance(arguments["hx"], tuple) else known.given[0]
+            return (arguments["input"], given), {}
 
         return before
 
@@ -205,58 +238,71 @@ class Watch:
                 return None
             before = self._before.pop((name, get_ident()))
             before.close()
-            if name in self._captures:
+            arguments = arguments_of(args, kwargs)
+            reason = unreadable(args, arguments, result)
+            if name in self._captures and (reason or before.earlier is None):
                 self._captures[name].release()
             self._forget(name)
-            arguments = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-            unreadable = _unreadable(args, arguments, result)
-            if unreadable:
+            if reason:
                 nothing = torch.empty(0, device="cpu")
-                self._captures[name] = Capture(module, {}, {}, None, nothing, unreadable=unreadable)
+                self._captures[name] = Capture(module, {}, {}, None, nothing, unreadable=reason)
                 return None
             output, final = result
             final = (final,) if isinstance(final, Tensor) else tuple(final)
             data = output.data if isinstance(output, PackedSequence) else output
-            weights = before.weights or _weights(module)
-            capture = Capture(module, _kept(arguments), weights, before.random_state, data.detach().clone())
-            capture.measured_in = self._dtype
+            weights = before.earlier.weights if before.earlier else before.weights or weights_of(module)
+            capture = Capture(module, kept(arguments), weights, before.random_state, data.detach().clone())
+            capture.measured_in, capture.earlier, capture.versions = self._dtype, before.earlier, before.versions
             self._captures[name] = capture
             replaced = None
             if data.requires_grad and any(value._base is not None for value in (data, *final)):
                 # A view that is changed in place takes its history from its base, past the hooks on the view.
                 data, final = data.clone(), tuple(state.clone() for state in final)
-                replaced = _rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
+                replaced = rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
             if not data.requires_grad:
                 capture.differentiable = torch.is_grad_enabled() and not data.is_inference()
                 if capture.differentiable:
                     # Nothing here learns, but the loss's gradient shall still reach the output.
-                    data, final = _asking(data), tuple(map(_asking, final))
-                    replaced = _rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
+                    data, final = asking(data), tuple(map(asking, final))
+                    replaced = rebuilt(output, data), final[0] if isinstance(result[1], Tensor) else final
             if capture.differentiable:
                 self._listen(name, capture, "output", data)
                 for k, state in enumerate(final):
                     self._listen(name, capture, f"final_{k}", state)
+                for k, state in enumerate(before.given):
+                    self._hear(name, capture, f"given_{k}", state)
+            capture.final = tuple((state, joined.version_of(state)) for state in final)
             return replaced
 
         return after
 
     def _listen(self, name: str, capture: Capture, key: str, value: Tensor) -> None:
+        self._hear(name, capture, key, value)
+        if value.requires_grad:
+            capture.live.append(value)
+
+    def _hear(self, name: str, capture: Capture, key: str, value: Tensor) -> None:
         def hook(gradient: Tensor) -> None:
             capture.receive(key, gradient)
             self._forget(name)
 
         if value.requires_grad:
             capture.handles.append(value.register_hook(hook))
-            capture.live.append(value)
+
+    def _call_of(self, name: str) -> Capture:
+        if name not in self._whole:
+            self._whole[name] = joined.whole(self._captures[name])
+        return self._whole[name]
 
     def _forget(self, name: str) -> None:
+        self._whole.pop(name, None)
         for key in [key for key in self._traces if key.rpartition(".")[0] == name]:
             del self._traces[key]
 
     def _trace(self, name: str, part: str) -> Trace:
         key = f"{name}.{part}"
         if key not in self._traces:
-            capture = self._captures[name]
+            capture = self._call_of(name)
             if capture.unreadable:
                 raise RuntimeError(f"{name or 'the model'}: {capture.unreadable}")
             if capture.layers is None:
@@ -297,42 +343,6 @@ def watch(model: nn.Module, dtype: torch.dtype = torch.float64) -> Watch:
     return Watch(model, dtype)
 
 
-class _Before:
-    """What has to be known before a layer runs: the random state of its masks, and weights that it computes.
-
-    Parametrised weights are computed when they are read. Held in torch's cache for the time of the call, they are the
-    layer's own, and a random one draws no second time.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self.weights: dict[str, Tensor] = {}
-        self._cache = ExitStack()
-        if isinstance(module, Recurrent) and parametrize.is_parametrized(module):
-            self._cache.enter_context(parametrize.cached())
-            self.weights = _weights(module)
-        # After the weights, which may be drawn: this is where the layer's own dropout and zoneout begin.
-        draws = module.training and module.num_layers > 1 and module.dropout > 0
-        draws = draws or (isinstance(module, Recurrent) and module.draws_masks)
-        self.random_state = torch.get_rng_state() if draws else None
-
-    def close(self) -> None:
-        """Let go of the cache."""
-        self._cache.close()
-
-
-def _unreadable(args: tuple, arguments: dict[str, Any], result: Any) -> str | None:
-    """Why nothing can be told of a call, such as one that a subclass's own forward makes."""
-    if in_transform():
-        return "it ran inside a function transform (vmap, grad, jvp), into which watch cannot see; call it outside."
-    unknown = set(arguments) - {"input", "hx", "lengths", "reset"}
-    if unknown or len(args) > 2:
-        came = f"the argument {sorted(unknown)[0]!r}" if unknown else f"{len(args)} arguments"
-        return f"its forward was called with {came}, so it is a forward of its own, which watch cannot follow."
-    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], (Tensor, PackedSequence))):
-        return "its forward does not return (output, state), so it is a forward of its own, which watch cannot follow."
-    return None
-
-
 def _join(name: str, part: str) -> str:
     return f"{name}.{part}" if name else part
 
@@ -340,34 +350,3 @@ def _join(name: str, part: str) -> str:
 def _parts(module: nn.Module) -> list[str]:
     suffixes = ("", "_reverse") if module.bidirectional else ("",)
     return [f"l{layer}{suffix}" for layer in range(module.num_layers) for suffix in suffixes]
-
-
-def _weights(module: nn.Module) -> dict[str, Tensor]:
-    """The weights as the call used them, copied: an optimiser may change them before anyone asks."""
-    if isinstance(module, Recurrent):
-        found = {name: getattr(module, name) for name in module.parameter_names}
-    else:
-        found = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))
-    return {name: weight.detach().clone() for name, weight in found.items()}
-
-
-def _asking(value: Tensor) -> Tensor:
-    """The same values, asking for a gradient; no leaf, so that they may still be changed in place."""
-    return value.detach().requires_grad_().clone()
-
-
-def _kept(value: Any) -> Any:
-    """Arguments, copied off the graph."""
-    if isinstance(value, PackedSequence):
-        return _rebuilt(value, value.data.detach().clone())
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _kept(part) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        return tuple(_kept(part) for part in value)
-    return value
-
-
-def _rebuilt(like: Tensor | PackedSequence, data: Tensor) -> Tensor | PackedSequence:
-    return PackedSequence(data, *like[1:]) if isinstance(like, PackedSequence) else data

@@ -23,7 +23,7 @@ def narrow_watch(seen: Watch, rows: int) -> None:
 
     To be called after the backward pass and before the first trace is asked for.
     """
-    seen._captures.update({name: narrow_call(capture, name, rows) for name, capture in seen._captures.items()})
+    seen.narrow(lambda capture, name: narrow_call(capture, name, rows))
 
 
 def narrow_call(capture: Capture, name: str, rows: int) -> Capture:
