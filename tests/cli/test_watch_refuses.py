@@ -50,6 +50,11 @@ def test_files_that_are_no_data(run, here, capfd):
         refused(outcome(capfd, run / "models" / "digits" / "lstm" / "9", name), here, before, words)
 
 
+def test_text_where_there_is_none(run, here, capfd):
+    words = "has no text to show; leave it out"
+    refused(outcome(capfd, run / "models" / "digits" / "lstm" / "9", "--text"), here, set(), words)
+
+
 def damaged(folder, name: str) -> None:
     config, weights = folder / "config.toml", folder / "model.safetensors"
     text, content = config.read_text(), weights.read_bytes()

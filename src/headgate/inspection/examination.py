@@ -24,6 +24,7 @@ from headgate.inspection.measure import NO_GATES
 from headgate.inspection.narrow import narrow_watch
 from headgate.inspection.record import Record
 from headgate.inspection.thresholds import DEFAULTS, Thresholds, Verdict
+from headgate.inspection.told import Text, with_text
 from headgate.inspection.trace import Trace
 from headgate.inspection.triage import triage_facts, units_with_constant_gates
 from headgate.inspection.trials import Losses, Trials
@@ -82,6 +83,7 @@ def examine(
     verify: int | None = None,
     seed: int = 0,
     dtype: torch.dtype | None = None,
+    text: Text | None = None,
     limits: Thresholds = DEFAULTS,
 ) -> Examination:
     """Say how far back a model remembers, and why.
@@ -106,11 +108,14 @@ def examine(
         seed: of probes, shuffles and resamples.
         dtype: the format that gates and gradients are measured in; None for float64, and for float32 where a module's
             memory takes more than four million numbers. facts["measured_in"] says which.
+        text: what the first sequence is made of, a token a step, kept in the Records for the page to show: of every
+            layer that takes as many steps, or by the beginnings of layers' names, as {"encoder": tokens}. None keeps
+            no text.
         limits: the numbers that verdicts compare with.
 
     Raises:
-        TypeError, ValueError: there is no recurrent layer, there are no batches, `losses` gave no losses, or a number
-            of steps is none.
+        TypeError, ValueError: there is no recurrent layer, there are no batches, `losses` gave no losses, a number of
+            steps is none, or `text` has not a token a step.
         RuntimeError: the model ran in a way that cannot be followed; the message says which.
     """
     batches, asked = list(batches), {"needs_lag": needs_lag, "tbptt": tbptt}
@@ -120,6 +125,8 @@ def examine(
     _set_format(seen, dtype)
     _check_steps(seen)
     records = {name: _recorded(seen[name], loss, asked) for name in seen}
+    if text is not None:
+        records = with_text(records, {name: int(seen[name].lengths[0]) for name in seen}, text)
     if dynamics:
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
     if causes:

@@ -268,10 +268,22 @@ class BenchTask(ABC):
         """Whether the loss reads every step, not the last alone."""
         return False
 
+    def words(self, batch: Batch, encoding: Encoding) -> dict[str, list[str]]:
+        """What a batch's first row is made of, a token a step, by the beginnings of the names of layers that read it.
+
+        For a page of the watch that is asked to show text; nothing where the rows are no text.
+        """
+        return {}
+
     def row_losses(self, network: nn.Module, batch: Batch) -> Tensor:
         """Each row's mean loss, [B], as the watch asks for it."""
         found = self.losses(network, batch)
         return found.sums / found.counts.clamp_min(1)
+
+
+def first_row(batch: Batch, field: str) -> list[int]:
+    """The first row of a field that was padded, without padding."""
+    return batch[field][: int(batch[f"{field}_lengths"][0]), 0].tolist()
 
 
 def padded(rows: Sequence[Row]) -> Batch:

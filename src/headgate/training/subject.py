@@ -7,8 +7,8 @@ import math
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Subject:
         train_length: how long the training sequences were, if known.
         every_step: the loss reads every step, not the last alone.
         own: whether model or losses are a user's own code, which may raise anything.
+        words: what the first sequence is made of, as `examine` takes it; nothing where it is no text.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Subject:
     train_length: int | None = None
     every_step: bool = False
     own: bool = False
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def of_run(folder: str | Path, data: str | Path | None = None) -> list[Subject]:
@@ -196,11 +198,13 @@ def _losses_of_pairs(model: nn.Module, batch: Any) -> Tensor:
 
 def _of_bench(folder: Path, data: str | Path | None) -> Subject:
     run = Run.load(folder)
+    batches = probe(run, rows_of(run, data))
     return Subject(
         str(folder),
         run.network(),
-        probe(run, rows_of(run, data)),
+        batches,
         run.task.row_losses,
+        words=run.task.words(batches[0], run.encoding),
         needs_lag=run.task.needs_lag(run.encoding),
         every_step=run.task.every_step(),
     )

@@ -245,6 +245,10 @@ class Inputs:
         """The words of a text."""
         return tokenise(example.input, self._encoding["lower"])
 
+    def read(self, numbers: Iterable[int]) -> list[str]:
+        """The words that the network knows by these numbers."""
+        return [self._vocabulary.word(number) for number in numbers]
+
     def notes(self, example: Example) -> list[str]:
         """What is unusual about a row, for the person who reads its answer."""
         longest = self._encoding["longest"]

@@ -29,6 +29,7 @@ from headgate.tasks.bench_task import (
     Metric,
     Row,
     RowLosses,
+    first_row,
     padded,
 )
 from headgate.tasks.loading import Buckets
@@ -138,6 +139,10 @@ class Classify(BenchTask):
                 answer = {"labels": named} if encoding["multi"] else {"label": named[0]}
                 known = zip(encoding["labels"], values.tolist(), strict=True)
                 yield answer | {"probabilities": dict(known), "notes": inputs.notes(example)}
+
+    def words(self, batch: Batch, encoding: Encoding) -> dict[str, list[str]]:
+        inputs = Inputs(encoding)
+        return {"recurrent": inputs.read(first_row(batch, inputs.field))} if inputs.kind == "text" else {}
 
     def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
         """A padded batch and its lengths to probabilities."""

@@ -103,6 +103,10 @@ class Language(BenchTask):
         """Text out of a trained network; see `generate` for what can be asked."""
         return generate(network, encoding, **asked)
 
+    def words(self, batch: Batch, encoding: Encoding) -> dict[str, list[str]]:
+        units = units_of(encoding)
+        return {"layers": [units.name(number) for number in batch["input"][:, 0].tolist()]}
+
     def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
         """Units and the layers' states to the scores of what follows, and the states after it."""
         return exported(network)

@@ -30,6 +30,7 @@ from headgate.tasks.bench_task import (
     Metric,
     Row,
     RowLosses,
+    first_row,
     padded,
 )
 from headgate.tasks.loading import Buckets
@@ -120,6 +121,10 @@ class Tag(BenchTask):
                 said.append(tags_of(spans_of(tags, scheme), len(tags), inner(scheme)))
             counted.add(batch, said)
         return counted.counts.scores()
+
+    def words(self, batch: Batch, encoding: Encoding) -> dict[str, list[str]]:
+        known = Vocabulary.from_json(encoding["vocabulary"])
+        return {"recurrent": [known.word(number) for number in first_row(batch, "words")]}
 
     def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
         """A padded batch to each tag's score, with what the field adds."""

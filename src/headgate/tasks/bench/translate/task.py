@@ -23,7 +23,18 @@ from headgate.tasks.bench.translate.options import Options
 from headgate.tasks.bench.translate.portable import exported
 from headgate.tasks.bench.translate.scores import bleu, chrf
 from headgate.tasks.bench.translate.search import Found, search
-from headgate.tasks.bench_task import Batch, BenchTask, Encoding, Exported, Fit, Loader, Metric, Row, RowLosses
+from headgate.tasks.bench_task import (
+    Batch,
+    BenchTask,
+    Encoding,
+    Exported,
+    Fit,
+    Loader,
+    Metric,
+    Row,
+    RowLosses,
+    first_row,
+)
 from headgate.tasks.loading import Buckets
 from headgate.tasks.settings import Layers, Learning
 
@@ -173,6 +184,11 @@ class Translate(BenchTask):
                 notes = notes if one.ended else [*notes, "the translation was cut where it became too long"]
                 text = subwords.text(one.pieces)
                 yield {"source": example.input, "translation": text, "score": one.score, "notes": notes}
+
+    def words(self, batch: Batch, encoding: Encoding) -> dict[str, list[str]]:
+        """Of the source."""
+        subwords = Subwords.from_json(encoding["subwords"])
+        return {"encoder": [subwords.text([number]) or END for number in first_row(batch, "source")]}
 
     def exported(self, network: nn.Module, encoding: Encoding, options: Options) -> Exported:
         """A source and the pieces written so far to the scores of the next."""
