@@ -47,7 +47,7 @@ def test_or_to_those_that_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        (WORDS[:5], ValueError, r"text has 5 tokens, but .* \(7 in encoder.l0, 4 in decoder.l0\); give one token a step"),
+        (WORDS[:5], ValueError, r"text has 5 tokens, .* \(7 in encoder.l0, 4 in decoder.l0\); give one token a step"),
         ({"decoder": WORDS}, ValueError, r"text has 7 tokens, but .* \(4 in decoder.l0\)"),
         ({"head": WORDS}, ValueError, r"for 'head', but the layers are encoder.l0, decoder.l0\."),
         ("word " * 7, TypeError, r"a list of words is needed, one a step"),

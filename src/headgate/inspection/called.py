@@ -82,4 +82,5 @@ def kept(value: Any) -> Any:
 
 
 def rebuilt(like: Tensor | PackedSequence, data: Tensor) -> Tensor | PackedSequence:
+    """Other data in a sequence's form."""
     return PackedSequence(data, *like[1:]) if isinstance(like, PackedSequence) else data

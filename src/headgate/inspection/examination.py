@@ -108,29 +108,23 @@ def examine(
         seed: of probes, shuffles and resamples.
         dtype: the format that gates and gradients are measured in; None for float64, and for float32 where a module's
             memory takes more than four million numbers. facts["measured_in"] says which.
-        text: what the first sequence is made of, a token a step, kept in the Records for the page to show: of every
-            layer that takes as many steps, or by the beginnings of layers' names, as {"encoder": tokens}. None keeps
-            no text.
+        text: the first sequence's tokens, one a step, for the page to show; or by the beginnings of layers' names.
         limits: the numbers that verdicts compare with.
 
     Raises:
         TypeError, ValueError: there is no recurrent layer, there are no batches, `losses` gave no losses, a number of
-            steps is none, or `text` has not a token a step.
+            steps is none, or `text` is not a token a step.
         RuntimeError: the model ran in a way that cannot be followed; the message says which.
     """
     batches, asked = list(batches), {"needs_lag": needs_lag, "tbptt": tbptt}
     _check(batches, **asked, train_length=train_length, rows=rows)
     seen, loss = _seen(model, batches[0], losses, chance, seed)
     narrow_watch(seen, rows)
-    _set_format(seen, dtype)
-    _check_steps(seen)
-    records = {name: _recorded(seen[name], loss, asked) for name in seen}
-    if text is not None:
-        records = with_text(records, {name: int(seen[name].lengths[0]) for name in seen}, text)
+    _set_up(seen, dtype)
+    records = with_text({name: _recorded(seen[name], loss, asked) for name in seen}, seen, text)
     if dynamics:
         records = {name: with_dynamics(seen[name].adjoint, record, seed) for name, record in records.items()}
     if causes:
-        verify = (FEW if loss["rows"] < ENOUGH else VERIFY) if verify is None else verify
         records = _with_causes(records, Trials(model, batches, losses, seed), chance, seed, verify, every_step)
     return _judged(records, train_length, limits)
 
@@ -152,8 +146,9 @@ def _check(batches: list[Any], **given: Any) -> None:
             raise ValueError(f"examine: {name}={value!r} is no number of steps or rows; give a whole number above 0.")
 
 
-def _check_steps(seen: Watch) -> None:
-    """Refuse layers of which there is nothing to tell."""
+def _set_up(seen: Watch, dtype: torch.dtype | None) -> None:
+    """The format to measure in; layers of which there is nothing to tell are refused."""
+    _set_format(seen, dtype)
     if not len(seen):
         raise ValueError(
             "examine: losses(model, batch) called no recurrent layer of the model, so there is nothing to look at."
@@ -236,9 +231,11 @@ def _undisturbed(model: nn.Module, seed: int) -> Iterator[None]:
 
 
 def _with_causes(
-    records: dict[str, Record], trials: Trials, chance: float | None, seed: int, verify: int, every_step: bool
+    records: dict[str, Record], trials: Trials, chance: float | None, seed: int, verify: int | None, every_step: bool
 ) -> dict[str, Record]:
     missing: dict[str, str] = {}
+    loss = next(iter(records.values())).facts["loss"]
+    verify = (FEW if loss["rows"] < ENOUGH else VERIFY) if verify is None else verify
     needs_lag = next(iter(records.values())).facts["needs_lag"]
     doubtful = {name: units for name, record in records.items() if (units := _constant(record))}
     judged = None if needs_lag is None else needs_lag + (0 if every_step else _reads(records) - 1)
