@@ -8,8 +8,22 @@ from pathlib import Path
 from headgate.inspection.record import Record
 from headgate.report.comparison import compared, differences, labels, style
 from headgate.report.horizons import sentence
-from headgate.report.layer import layers
-from headgate.report.watch_page import about, draw, embedded, footer, gather, page_file, policy, shell, template
+from headgate.report.images import standalone, write_texts
+from headgate.report.layer import Layer, layers
+from headgate.report.watch_page import (
+    DETAILS,
+    MOST_BYTES,
+    SMALL_BYTES,
+    about,
+    draw,
+    embedded,
+    footer,
+    gather,
+    page_file,
+    policy,
+    shell,
+    template,
+)
 
 TITLE, PAGE = "Compared", "comparison.html"
 
@@ -21,6 +35,7 @@ def write_comparison(
     title: str = TITLE,
     names: Sequence[str] | None = None,
     plain: bool = True,
+    images: bool = False,
 ) -> Path:
     """Write a page that shows Records on the same axes, and their differences in numbers against the first.
 
@@ -30,12 +45,13 @@ def write_comparison(
         title: the page's first line.
         names: what to call each; by default what tells them apart.
         plain: whether the page opens with plain wording.
+        images: write every chart as SVG and PNG as well, into `<page's name>_charts`.
 
     Returns:
         The page's path.
 
     Raises:
-        ValueError: fewer than two Records, or not one name each.
+        ValueError: fewer than two Records, not one name each, or so many that the page would pass 10 MB.
     """
     found = gather(records, "write_comparison")
     if len(found) < 2:
@@ -44,15 +60,46 @@ def write_comparison(
         raise ValueError(f"write_comparison: {len(names)} names came for {len(found)} Records; give one each.")
     path = page_file(out, PAGE)
     path.write_text(render(found, title=title, names=names, plain=plain), encoding="utf-8", newline="\n")
+    if images:
+        write_texts(charts(found, names), path.with_name(f"{path.stem}_charts"))
     return path
+
+
+def charts(records: Sequence[Record], names: Sequence[str] | None = None, scheme: str = "light") -> dict[str, str]:
+    """Every chart of a comparison as the text of an SVG file, by name: "horizons", "decay", "film", ...
+
+    Args:
+        records: two or more.
+        names: what to call each; by default what tells them apart.
+        scheme: "light" or "dark".
+    """
+    read = layers(records)
+    return {figure.name: standalone(figure, scheme) for figure in compared(read, _called(read, names))}
 
 
 def render(
     records: Sequence[Record], *, title: str = TITLE, names: Sequence[str] | None = None, plain: bool = True
 ) -> str:
-    """The page's text."""
-    read = layers(records)
-    called = labels(read) if names is None else list(names)
+    """The page's text, with as much detail as its size allows.
+
+    Raises:
+        ValueError: it would pass 10 MB even with little detail.
+    """
+    for detail in DETAILS:
+        page = _render(records, title, names, plain, detail)
+        if len(page.encode()) <= SMALL_BYTES:
+            return page
+    if len(page.encode()) > MOST_BYTES:
+        raise ValueError(
+            f"write_comparison: the page of {len(records)} Records would be {len(page.encode()) / 1e6:.0f} MB; give "
+            "fewer of them at once."
+        )
+    return page
+
+
+def _render(records: Sequence[Record], title: str, names: Sequence[str] | None, plain: bool, detail: int) -> str:
+    read = layers(records, detail)
+    called = _called(read, names)
     header, rows = differences(read, called)
     parts = shell(plain)
     return template("comparison.html.jinja").render(
@@ -71,3 +118,7 @@ def render(
         footer=footer(records),
         data=embedded(records),
     )
+
+
+def _called(read: Sequence[Layer], names: Sequence[str] | None) -> list[str]:
+    return labels(read) if names is None else list(names)

@@ -7,21 +7,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
+from headgate.inspection.thresholds import DEFAULTS
 from headgate.report import svg
-from headgate.report.decay import power
+from headgate.report.comparison_gates import rivers, triangles
+from headgate.report.comparison_maps import films, survivals
+from headgate.report.decay import power, relative_floor
 from headgate.report.figure import Figure, short
+from headgate.report.horizons import steps
 from headgate.report.layer import Layer
 from headgate.report.lines import Line
-from headgate.report.panel import WIDTH, alone, around, box, lags_along, panel, whole_decades
-from headgate.report.plot import Axis, Box, frame, picture
+from headgate.report.panel import WIDTH, alone, around, box, lags_along, linear_range, panel, whole_decades
+from headgate.report.path_river import HIGHEST
+from headgate.report.plot import Axis, Box, apart, frame, picture
 from headgate.report.ridgeline import places_of, quantile_of
 from headgate.report.scale import Linear, Logit, Nothing, Percent, Powers, Steps, timescale, two_decimals
+from headgate.report.verdicts import verdicts
 
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 KINDS = ("shuffle rows", "mean", "shuffle time", "zero")
 RIDGE, ROW, BAR = 110.0, 58.0, 11.0
 HORIZONS = (("stored", "max", "Stored"), ("trainable", "1e-3", "Trainable"), ("used", "lag", "Used"))
+# Steps for which a gate in the format keeps at most, short of for ever.
+GATE_CAPS = {"bfloat16": DEFAULTS.cap_bfloat16, "float16": DEFAULTS.cap_float16}
 
 
 def labels(layers: Sequence[Layer]) -> list[str]:
@@ -46,13 +55,13 @@ def style(number: int) -> str:
 
 def compared(layers: Sequence[Layer], names: Sequence[str]) -> list[Figure]:
     """Every chart that at least two of the layers have what it takes for; the horizons always."""
-    drawn = [_horizons(layers, names), _decay(layers, names), _share(layers, names), _spectrum(layers, names)]
+    drawn = [draw(layers, names) for draw in (_horizons, _decay, _share, rivers, films, _spectrum, survivals)]
     drawn += [_ridges(layers, names, gate) for gate in _gates(layers)]
-    return [figure for figure in [*drawn, _ablation(layers, names)] if figure]
+    return [figure for figure in [*drawn, triangles(layers, names), _ablation(layers, names)] if figure]
 
 
 def differences(layers: Sequence[Layer], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """A table of numbers, one column a Record and one for how far each is from the first: header and rows."""
+    """A table, one column a Record and one for how far each number is from the first's: header and rows."""
     header = ["measure", *names, *(f"{name} against {names[0]}" for name in names[1:])]
     rows = []
     for words, values, logarithmic in _measures(layers):
@@ -61,7 +70,35 @@ def differences(layers: Sequence[Layer], names: Sequence[str]) -> tuple[list[str
         shown = ["none" if v is None else power(v) if logarithmic else f"{v:.4g}" for v in values]
         against = [_against(values[0], value, logarithmic) for value in values[1:]]
         rows.append([words, *shown, *against])
+    for words, said in [*_formats(layers), *_said(layers)]:
+        rows.append([words, *said, *("same" if other == said[0] else "differs" for other in said[1:])])
     return header, rows
+
+
+def _formats(layers: Sequence[Layer]) -> list[tuple[str, list[str]]]:
+    """Where each Record's number format ends: that in which its gates and its gradients between steps were computed.
+
+    What was measured may be wider: the watch computes a run again, with the run's own weights, rounded as they are.
+    """
+    formats = [str(layer.facts.get("dtype") or "not said") for layer in layers]
+    floors = [_number(layer.facts.get("floor")) for layer in layers]
+    gates = [f"{GATE_CAPS[name]} steps, or for ever" if name in GATE_CAPS else "any number" for name in formats]
+    wide = [str(layer.facts.get("measured_in") or "not said") for layer in layers]
+    found = [("measured in", wide), ("gates and gradients computed in", formats)]
+    if any(floor is not None for floor in floors):
+        found.append(("its smallest normal number", ["none" if v is None else power(v) for v in floors]))
+    return [*found, ("a gate in it keeps for at most", gates)] if set(formats) & set(GATE_CAPS) else found
+
+
+def _said(layers: Sequence[Layer]) -> list[tuple[str, list[str]]]:
+    """Each verdict that was given of any of them: its level, and how often where more than once."""
+    told = [[(verdict["name"], verdict["word"]) for verdict in verdicts(layer)] for layer in layers]
+    found = []
+    for name in dict.fromkeys(name for given in told for name, _ in given):
+        levels = [[word for other, word in given if other == name] for given in told]
+        said = ["no" if not words else words[0] + (f", {len(words)} times" if words[1:] else "") for words in levels]
+        found.append((f"said {name}", said))
+    return found
 
 
 def _measures(layers: Sequence[Layer]) -> list[tuple[str, list[float | None], bool]]:
@@ -97,7 +134,7 @@ def _against(first: float | None, other: float | None, logarithmic: bool) -> str
 def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
     pitch = BAR + 4
     tall = len(layers) * pitch + 18
-    place = Box(150.0, 14.0, 560.0, 14.0 + tall * len(HORIZONS))
+    place = Box(150.0, 14.0, 500.0, 14.0 + tall * len(HORIZONS))
     values = [[_number(layer.horizon(name).get(key)) for layer in layers] for name, key, _ in HORIZONS]
     needs = [float(layer.need) for layer in layers if layer.need]
     high = max([10.0, *needs, *(v for row in values for v in row if v is not None)]) * 1.3
@@ -109,7 +146,7 @@ def _horizons(layers: Sequence[Layer], names: Sequence[str]) -> Figure:
         for k, value in enumerate(values[row]):
             y = top + k * pitch
             hue = style(k).split()[0]
-            said = "not measured" if value is None else f"{value:,.3g}"
+            said = "not measured" if value is None else steps(value)
             if value is not None:
                 parts.append(svg.rectangle(place.left, y, max(x(value) - place.left, 1.5), BAR, class_=f"fill {hue}"))
             at = place.left + 4 if value is None else x(value) + 5
@@ -136,6 +173,7 @@ def _decay(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     place = box(270.0, right=140.0)
     x = lags_along(place, *(lags for _, _, (lags, _) in there))
     y = Powers(*whole_decades(*(profile for _, _, (_, profile) in there), floor=-45.0), place.bottom, place.top)
+    floors = _floors([(layers[k], name) for k, name, _ in there], y, place)
     lines = [
         Line(lags, profile[1], style(k), short(name), profile[0], profile[2], name=name)
         for k, name, (lags, profile) in there
@@ -145,13 +183,32 @@ def _decay(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     return Figure(
         name="decay",
         title="How much gradient reaches lag k",
-        picture=alone("Relative gradient by lag of the compared layers.", place, *axes, lines=lines),
-        reading="The higher a line stays, the further back weights can learn from. Bands hold 80 % of the sequences.",
+        picture=alone("Relative gradient by lag of the compared layers.", place, *axes, *floors, lines=lines),
+        reading="The higher a line stays, the further back weights can learn from. Bands hold 80 % of the sequences."
+        + (" Level lines: below them, a Record's number format ends." if floors else ""),
         formula=r"r(k)=\lVert\partial\ell_s/\partial m_{s-k}\rVert\,/\,\lVert\partial\ell_s/\partial m_s\rVert",
         change="the keeping gate's bias, the size of the recurrent matrix, the number format.",
         header=["lag k", *names],
         numbers=[[f"{lag}", *(power(layer.at_lag("lag_profile", lag, 1)) for layer in layers)] for lag in lags],
     )
+
+
+def _floors(there: Sequence[tuple[Layer, str]], y: Powers, place: Box) -> list[Markup]:
+    """Where each Record's number format ends, relative to its gradient at lag 0, if that lies on the axis."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for layer, name in there:
+        floor = layer.facts.get("floor")
+        relative = None if floor is None else relative_floor(layer, float(floor))
+        if relative is not None and y.low < relative < y.high:
+            found.setdefault((round(y(relative)), str(layer.facts.get("dtype"))), []).append(short(name))
+    words = apart([at - 4.0 for at, _ in found], 12.0, place.top + 10, place.bottom - 4)
+    return [
+        svg.group(
+            svg.line(place.left, at, place.right, at, class_="limit"),
+            svg.text(place.left + 6, spot, f"end of {dtype}: {', '.join(called)}", class_="note"),
+        )
+        for ((at, dtype), called), spot in zip(found.items(), words, strict=True)
+    ]
 
 
 def _share(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
@@ -160,7 +217,8 @@ def _share(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
         return None
     place = box(160.0, right=140.0)
     x = lags_along(place, *(lags for _, _, (lags, _) in there))
-    y = Percent(-0.25, 1.25, place.bottom, place.top)
+    ends = linear_range(*(share for _, _, (_, share) in there))
+    y = Percent(max(-HIGHEST, min(-0.25, ends[0])), min(HIGHEST, max(1.25, ends[1])), place.bottom, place.top)
     lines = [Line(lags, share, style(k), short(name), name=name) for k, name, (lags, share) in there]
     axes = Axis(x, "lag k: steps back from the loss (log axis)"), Axis(y, "highway's share")
     lags = [k for k in LAGS if k <= x.high]
@@ -244,7 +302,7 @@ def _ridges(layers: Sequence[Layer], names: Sequence[str], gate: str) -> Figure 
 def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
     there = _with(layers, names, "ablation")
     kinds = [k for k in KINDS if all(k in (layers[n].facts.get("ablation_kinds") or []) for n, _, _ in there)]
-    if len(there) < 2 or not kinds:
+    if not there or not kinds:
         return None
     kind = kinds[0]
     gates = list(dict.fromkeys(gate for n, _, _ in there for gate in layers[n].gates))
@@ -280,6 +338,7 @@ def _ablation(layers: Sequence[Layer], names: Sequence[str]) -> Figure | None:
 
 
 def _with(layers: Sequence[Layer], names: Sequence[str], *arrays: str) -> list[tuple[int, str, list[np.ndarray]]]:
-    """(number, name, arrays) of the layers that hold all of the arrays."""
+    """(number, name, arrays) of the layers that hold all of the arrays; none where fewer than two do."""
     found = [(k, name, layer.arrays(*arrays)) for k, (layer, name) in enumerate(zip(layers, names, strict=True))]
-    return [(k, name, values) for k, name, values in found if values is not None]
+    there = [(k, name, values) for k, name, values in found if values is not None]
+    return there if len(there) > 1 else []

@@ -79,13 +79,13 @@ def lines(layer: Layer, lags: np.ndarray, profile: np.ndarray) -> list[Line]:
 
 def _range(layer: Layer, profile: np.ndarray) -> tuple[float, float]:
     low, high = whole_decades(profile, floor=-45.0)
-    relative = _relative_floor(layer, FLOORS["float32 and bfloat16"])
+    relative = relative_floor(layer, FLOORS["float32 and bfloat16"])
     if relative is not None and low < relative + 4:
         low = min(low, math.floor(relative) - 4.0)
     return low, high
 
 
-def _relative_floor(layer: Layer, floor: float) -> float | None:
+def relative_floor(layer: Layer, floor: float) -> float | None:
     """Where a format's smallest normal number lies relative to the gradient at lag 0."""
     largest = layer.array("largest_entry")
     return None if largest is None or not np.isfinite(largest[0]) else floor - float(largest[0])
@@ -94,7 +94,7 @@ def _relative_floor(layer: Layer, floor: float) -> float | None:
 def _floors(layer: Layer, y: Powers, place: Box) -> list[Markup]:
     parts = []
     for k, (name, floor) in enumerate(FLOORS.items()):
-        relative = _relative_floor(layer, floor)
+        relative = relative_floor(layer, floor)
         if relative is None or relative <= y.low + 0.35 or relative >= y.high:
             continue
         top = y(relative)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,11 +46,16 @@ def write_images(record: Record, folder: str | Path, png: bool = True, scheme: s
     """
     if scheme not in SCHEMES:
         raise ValueError(f"write_images: scheme is {scheme!r}, but there are {' and '.join(map(repr, SCHEMES))}.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {name: standalone(figure, scheme) for name, figure in charts(record).items()}
     with suppress(Missing):
         texts["river"] = river_svg(record, scheme=scheme)
+    return write_texts(texts, folder, png)
+
+
+def write_texts(texts: Mapping[str, str], folder: str | Path, png: bool = True) -> list[Path]:
+    """Write charts that are SVG files already, by name, and each as PNG as well; the folder is made."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in texts.items():
         written.append(folder / f"{name}.svg")

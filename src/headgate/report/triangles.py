@@ -7,7 +7,7 @@ import numpy as np
 from headgate.report import svg
 from headgate.report.decay import power
 from headgate.report.figure import Figure
-from headgate.report.film import even_lags, reach
+from headgate.report.film import along_lags, reach
 from headgate.report.heatmap import heat, legend
 from headgate.report.layer import Layer
 from headgate.report.panel import around, lags_along, panel, span, whole_decades
@@ -69,7 +69,7 @@ def sources(layer: Layer) -> Figure | None:
     place = Box(62.0, 14.0, 62.0 + SIDE + 50, 14.0 + SIDE * 0.6)
     low, high = whole_decades(profile, floor=-12.0, most=2.0)
     x, y = lags_along(place, lags), Linear(float(steps[0]), float(steps[-1]), place.bottom, place.top)
-    cells = profile[_even(steps)][:, even_lags(lags, layer.detail)]
+    cells = along_lags(profile[_even(steps)], lags, layer.detail)
     image = heat(cells, place, low, high, "log10 relative gradient", most=layer.detail)
     bar = Box(place.right + 22, place.top + 40, place.right + 34, place.top + 180)
     far = reach(profile, lags)

@@ -16,6 +16,8 @@ from headgate.report.scale import Scale
 
 # Dots for each cell along a side that a page has room for; beyond, units are counted in cells.
 MOST_DOTS, CELLS = 4, 28
+# As many dots as the frame around a place takes room; it counts where several layers share a picture.
+FRAME = 16
 LISTED = 64
 
 
@@ -35,7 +37,9 @@ class UnitDots:
         self.weight = layer.array("readout_weight")
         there = self.costs is not None and np.isfinite(self.costs).any()
         self.top = max(0.1, float(np.nanmax(self.costs))) if there else 0.1
+        self.places = places
         self.single = count * places <= MOST_DOTS * layer.detail
+        self.most: float | None = None  # log10 of the count at the end of the colours; None: each place's own
         self._size = min(1.0, math.sqrt(64.0 / max(count, 1)))  # smaller where there are many, to be told apart
 
     def draw(self, place: Box, x: Scale, y: Scale, across: np.ndarray, up: np.ndarray) -> list[Markup]:
@@ -49,12 +53,15 @@ class UnitDots:
         ends = (place.top, place.bottom), (place.left, place.right)
         counts, _, _ = np.histogram2d(down, left, CELLS, ends)
         cells = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
-        return [heat(cells, place, 0.0, max(1.0, float(np.nanmax(cells))), "log10 units there")]
+        most = max(1.0, float(np.nanmax(cells))) if self.most is None else self.most
+        return [heat(cells, place, 0.0, most, "log10 units there")]
 
     def key(self, bar: Box) -> Markup:
-        """What the colours mean, as a bar with words at its ends."""
+        """What the colours mean, as a bar with words at its ends; nothing where no dot has a colour."""
+        if self.single and self.costs is None:
+            return Markup("")
         ends = ("0", f"{self.top:.2g}") if self.single else ("few", "many units")
-        return legend(bar, *ends, "loss if held" if self.single and self.costs is not None else "")
+        return legend(bar, *ends, "loss if held" if self.single else "")
 
     def order(self) -> list[int]:
         """The costliest last, so that it lies on top."""
@@ -80,6 +87,22 @@ class UnitDots:
         radius = self._size * (2.5 + 3.5 * math.sqrt(part))
         kind = "speck" if known else "speck untried"
         return svg.element("circle", svg.element("title", said), cx=x, cy=y, r=radius, class_=kind, style=fill)
+
+
+def alike(dots: Sequence[UnitDots]) -> None:
+    """Give several layers' dots the same colours, and draw all of them as dots or count all of them.
+
+    Costs measured in two units cannot share a colour: then none is shown.
+    """
+    if len({found.layer.raw_costs for found in dots if found.costs is not None}) > 1:
+        for found in dots:
+            found.costs = None
+    top = max(found.top for found in dots)
+    room = MOST_DOTS * min(found.layer.detail for found in dots)
+    single = sum((found.count + FRAME) * found.places for found in dots) <= room
+    most = max(1.0, math.log10(max(found.count for found in dots)))
+    for found in dots:
+        found.top, found.single, found.most = top, single, most
 
 
 def table(dots: UnitDots, columns: Sequence[np.ndarray], form: str) -> list[list[str]]:
