@@ -9,17 +9,18 @@ from importlib.resources import files
 from markupsafe import Markup
 
 HUES = 8
+# The paths' hues differ in lightness as well, so that neither missing cones nor a gray copy makes two of them one.
 LIGHT = {
     "paper": "#ffffff", "ink": "#1c2127", "faint": "#56616c", "rule": "#d9dee3", "wash": "#f5f7f9",
     "good": "#0b6b45", "warn": "#865700", "bad": "#a8321d", "focus": "#0057b8",
-    "c0": "#d55e00", "c1": "#008a66", "c2": "#0068ad", "c3": "#b0488f",
-    "c4": "#8a6d00", "c5": "#2f87c1", "c6": "#555b62", "c7": "#7a4fd0",
+    "c0": "#d55e00", "c1": "#02854a", "c2": "#0068ad", "c3": "#9a257f",
+    "c4": "#5a3f00", "c5": "#2f87c1", "c6": "#32373c", "c7": "#8750ec",
 }  # fmt: skip
 DARK = {
     "paper": "#14181d", "ink": "#e6eaee", "faint": "#a7b2bd", "rule": "#333b44", "wash": "#1c2229",
     "good": "#5fd0a0", "warn": "#f0c05a", "bad": "#ff9a85", "focus": "#7db8ff",
-    "c0": "#ff9447", "c1": "#35c99c", "c2": "#63b5f5", "c3": "#f09fd2",
-    "c4": "#e8cf4b", "c5": "#9bd3f7", "c6": "#b7bfc8", "c7": "#bda2ff",
+    "c0": "#e8823b", "c1": "#2defb3", "c2": "#63b5f5", "c3": "#bf73a7",
+    "c4": "#fbea73", "c5": "#a2d2f6", "c6": "#babfc7", "c7": "#a182ff",
 }  # fmt: skip
 SCHEMES = {"light": LIGHT, "dark": DARK}
 # A path keeps its hue from cell to cell where it plays the same part: what keeps, what lets in, what is written.
