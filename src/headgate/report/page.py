@@ -14,6 +14,7 @@ from markupsafe import Markup
 from headgate.report.curves import curves
 from headgate.report.fans import fans, hero
 from headgate.report.gates import gates
+from headgate.report.hues import variables
 from headgate.report.mathematics import mathml
 from headgate.report.poster import poster
 from headgate.report.scale import TIMES, magnitude
@@ -52,7 +53,7 @@ def render(summary: Summary) -> str:
     results = summary.results
     failed = [row for row in summary.expected if not row.always]
     where = " and ".join(row.task["phrase"] for row in failed)
-    styles = [template_text("style.css"), template_text("chart.css"), _toggles(results["cells"])]
+    styles = [variables(), template_text("style.css"), template_text("chart.css"), _toggles(results["cells"])]
     return _template().render(
         title=TITLE,
         style=Markup("\n").join(styles),

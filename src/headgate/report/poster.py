@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from headgate.report import svg
 from headgate.report.fans import Layout, fan_picture
+from headgate.report.hues import variables
 from headgate.report.scale import magnitude
 from headgate.report.summary import Row
 
@@ -48,8 +49,6 @@ def poster(rows: Sequence[Row]) -> str:
 
 def style() -> Markup:
     """The page's colours and the charts' marks, for a picture that stands alone."""
-    folder = files("headgate.report") / "templates"
-    page = (folder / "style.css").read_text(encoding="utf-8")
-    colours = page[: page.index("* {")]
+    marks = (files("headgate.report") / "templates" / "chart.css").read_text(encoding="utf-8")
     own = ".paper { fill: var(--paper); } .chart .headline { fill: var(--ink); font-size: 17px; font-weight: 650; }\n"
-    return Markup(colours + (folder / "chart.css").read_text(encoding="utf-8") + own)
+    return variables() + Markup(marks + own)
