@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_page(run, here, capfd):
 def test_an_earlier_page_stays_where_the_work_fails(run, here, capfd, monkeypatch):
     (here / "watch.html").write_text("earlier")
 
-    def full(*arguments):
+    def full(*arguments, **more):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(watch, "write_watch_report", full)

@@ -17,16 +17,20 @@ CELLS = {
     "Own": {"memory": "m", "gates": ["alpha", "beta", "k"], "keeps": "alpha", "candidates": ["k"]},
 }
 WIDTH = 6
+ALONE = ("shown_rows", "earlier_sources")
 
 
 class Made:
     """A record to be: what the highway keeps, and how strong each matrix path is."""
 
-    def __init__(self, cell="LSTM", steps=60, seed=0, keep=0.93, strength=0.12, every=None, units=False, **facts):
+    def __init__(
+        self, cell="LSTM", steps=60, seed=0, keep=0.93, strength=0.12, every=None, units=False, alone=False, **facts
+    ):
         about = CELLS[cell]
         random = np.random.default_rng(seed)
         self.cell, self.about, self.steps, self.facts, self.every = cell, about, steps, facts, every
-        self.units = units
+        self.units, self.alone = units, alone
+        self.settings = {"keep": keep, "strength": strength}
         self.products = about.get("products", about["gates"])
         keep = about.get("keep", keep if about["keeps"] else None)
         wander = np.cumsum(random.normal(0, 0.25, steps)) * 0.97 ** np.arange(steps)[::-1]
@@ -100,11 +104,11 @@ class Made:
             arrays["keep_mean"] = self.keep
         if self.units:
             arrays |= self.by_unit(norm, parts)
+        arrays |= self.by_themselves() if self.alone else {}
         if self.facts.get("reverse"):
             # A Record is aligned with the input, which such a layer reads from its end.
-            units = arrays.get("top_units")
-            arrays = {key: np.asarray(value)[..., ::-1] for key, value in arrays.items()}
-            arrays |= {} if units is None else {"top_units": units}
+            which = {name: arrays[name] for name in ("top_units", *ALONE) if name in arrays}
+            arrays = {key: np.asarray(value)[..., ::-1] for key, value in arrays.items()} | which
         else:
             arrays |= self.provenance()
         facts = {
@@ -143,6 +147,27 @@ class Made:
         if self.keep is not None:
             found["unit_keep"] = self.keep ** np.linspace(0.5, 1.5, WIDTH)[:, None]
         return found
+
+    def by_themselves(self):
+        """Three sequences, the last of two thirds of the steps, and two earlier losses: each made up by itself."""
+        shorter = [self.steps, self.steps, 2 * self.steps // 3]
+        rows = [self.other(seed, steps) for seed, steps in zip((11, 12, 13), shorter, strict=True)]
+        losses = [self.other(0, self.steps // 2), self.other(0, self.steps // 4)]
+        named = {"gradient": "gradient_norm", "arrow_norm": "arrow_norm", "arrow_share": "arrow_share"}
+        gates = {"gate_mean": "gate_mean", "local_gradient": "local_gradient", "keep_mean": "keep_mean"}
+        found = {f"row_{key}": self.stacked(rows, name) for key, name in (named | gates).items() if name in rows[0]}
+        found |= {f"earlier_{key}": self.stacked(losses, name) for key, name in named.items()}
+        return found | dict(zip(ALONE, (np.array([0, 1, 3]), np.array([1, 3])), strict=True))
+
+    def other(self, seed, steps):
+        return Made(self.cell, steps, seed, every=self.every, **self.settings).record().arrays
+
+    def stacked(self, each, name):
+        """Side by side, and nothing where one has ended."""
+        missing = [self.steps - arrays[name].shape[-1] for arrays in each]
+        wide = [[(0, 0)] * (arrays[name].ndim - 1) + [(0, m)] for arrays, m in zip(each, missing, strict=True)]
+        both = zip(each, wide, strict=True)
+        return np.stack([np.pad(arrays[name], pad, constant_values=np.nan) for arrays, pad in both])
 
     def provenance(self):
         """Content of the memory by when it was written, by pieces of time; nothing without a highway."""

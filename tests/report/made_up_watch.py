@@ -62,6 +62,7 @@ def record(
     arrays |= _by_time(facts, steps, rng) | _dynamics(hidden, tau, steps, rng)
     if gated:
         arrays |= _gates(facts, tau, steps, lags, rng) | _units(facts, arrays, tau, steps)
+    arrays |= _alone(facts, arrays, steps)
     if causes:
         arrays |= _causes(facts, tau, hidden, steps, rng)
     if film:
@@ -266,6 +267,20 @@ def _units(facts, arrays, tau, steps) -> dict[str, np.ndarray]:
         "top_units": units, "unit_gradient": norm, "unit_arrow_norm": np.where(np.isfinite(arrow), arrow, np.nan),
         "unit_arrow_share": share, "unit_keep": np.repeat(np.exp(-1.0 / tau[units])[:, None], steps, 1),
     }  # fmt: skip
+
+
+def _alone(facts, arrays, steps) -> dict[str, np.ndarray]:
+    """Two sequences of which the gradient is ten and a hundred times as large as the median, and a loss half way."""
+    named = {"gradient": "gradient_norm", "arrow_norm": "arrow_norm", "local_gradient": "local_gradient"}
+    found = {f"row_{key}": np.stack([arrays[name] + k for k in (1, 2)]) for key, name in named.items()}
+    same = {"row_arrow_share": "arrow_share", "row_gate_mean": "gate_mean", "row_keep_mean": "keep_mean"}
+    found |= {key: np.stack([arrays[name]] * 2) for key, name in same.items() if name in arrays}
+    later = np.arange(steps) > steps // 2
+    moved = {key: np.roll(arrays[name], steps // 2 + 1 - steps, -1) for key, name in named.items()}
+    moved["arrow_share"] = np.roll(arrays["arrow_share"], steps // 2 + 1 - steps, -1)
+    earlier = {f"earlier_{key}": np.where(later, np.nan, moved[key])[None] for key in moved if key != "local_gradient"}
+    which = {"shown_rows": np.array([0, 2]), "earlier_sources": np.array([len(arrays["sources"]) // 2])}
+    return found | earlier | which
 
 
 def _words(facts, arrays, tau, steps, causes) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from report.river_script import run
 
 from headgate.inspection.schema import check
 from headgate.report.river import river
-from headgate.report.river_data import packed, steps_of, units_that_fit
+from headgate.report.river_data import packed, steps_of
+from headgate.report.river_room import Room, room_for
 from headgate.report.watch_page import write_watch_report
 
 EVERY = "[...facts.top_units.keys()]"
@@ -74,13 +75,13 @@ def test_the_whole_comes_back():
 def test_long_runs_show_fewer_units_and_stay_small():
     record = made_up.record(steps=10_000, keep=0.97, every=400, units=True)
     assert len(steps_of(record).facts["top_units"]) == 2
-    assert len(steps_of(made()).facts["top_units"]) == made_up.WIDTH == units_that_fit([made(), made("GRU")])
+    assert len(steps_of(made()).facts["top_units"]) == made_up.WIDTH == room_for([made(), made("GRU")]).units
     assert len(river([record]).encode()) < 1_600_000
     # A short record beside a long one has no more units, and of four long ones there is no room for any.
-    assert units_that_fit([record, made()]) == 2 and units_that_fit([record] * 4) == 0
-    facts, _ = packed(steps_of(record, 0))
+    assert room_for([record, made()]).units == 2 and room_for([record] * 4).units == 0
+    facts, _ = packed(steps_of(record, Room(0, 0, 0)))
     assert not any(name.startswith("unit") for name in facts["arrays"]) and facts["units_left_out"] is True
-    assert "left out of so long a page" in run("howToRead(steps, state({}))", steps_of(record, 0))
+    assert "left out of so long a page" in run("howToRead(steps, state({}))", steps_of(record, Room(0, 0, 0)))
     assert "left out" not in run("howToRead(steps, state({}))", steps_of(made_up.record()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from headgate.cli._output import delivery
 from headgate.cli._refusal import Refusal
 from headgate.inspection import Examination, Record, examine
 from headgate.report import write_watch_report
+from headgate.report.river_before import Unmatched, paired
+from headgate.report.watch_page import gather
 from headgate.training.subject import Subject, of_module, of_run
 
 OPTIONS = "--model module:factory --data FILE.npz"
@@ -39,7 +42,11 @@ def watch(
     tbptt: Annotated[int | None, typer.Option(min=1, help="After how many steps training cuts the gradient.")] = None,
     causes: Annotated[bool, typer.Option(help="Run again with gates held, units stilled, memory cut.")] = True,
     every_step: Annotated[bool, typer.Option(help="The loss reads every step, not the last alone.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Show the words that the first sequence reads.")] = False,
     records: Annotated[Path | None, typer.Option(help="Also keep the measurements in this folder.")] = None,
+    before: Annotated[
+        Path | None, typer.Option(help="Measurements of the same layers before training: the picture turns to them.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of probes, shuffles and resamples.")] = 0,
 ) -> int:
     """How far back does a model remember, and why? Measure it and write a page.
@@ -48,6 +55,7 @@ def watch(
     held, its units stilled and its memory cut. The page opens offline.
     """
     _check_places(out, records)
+    earlier = [] if before is None else _before(before)
     subjects = _subjects(run, data, model, model_data)
     found: list[Record] = []
     console = Console(stderr=True)
@@ -60,10 +68,11 @@ def watch(
             tbptt=tbptt,
             causes=causes,
             every_step=every_step or subject.every_step,
+            text=_words(subject) if text else None,
             seed=seed,
         )
         found += _named(examination, subject.name, several=len(subjects) > 1)
-    _write(found, out, records)
+    _write(found, out, records, earlier)
     _say(found, out)
     return 0
 
@@ -80,6 +89,13 @@ def _check_places(out: Path, records: Path | None) -> None:
                 pass
 
 
+def _before(folder: Path) -> list[Record]:
+    try:
+        return gather(folder, f"--before {folder}")
+    except ValueError as error:
+        raise Refusal(_in_a_line(error)) from None
+
+
 def _subjects(run: Path | None, data: Path | None, model: str | None, model_data: str | None) -> list[Subject]:
     if (run is None) == (model is None):
         raise Refusal(f"give either a run's folder or your own model ({OPTIONS}), and not both.")
@@ -91,6 +107,13 @@ def _subjects(run: Path | None, data: Path | None, model: str | None, model_data
         return of_run(run, data) if model is None else [of_module(model, model_data)]
     except (ValueError, TypeError, RuntimeError, KeyError, OSError) as error:
         raise Refusal(_in_a_line(error)) from None
+
+
+def _words(subject: Subject) -> Mapping[str, Sequence[str]]:
+    if not subject.words:
+        why = "your own code alone knows its words, so give them to headgate.examine(..., text=...)"
+        raise Refusal(f"--text: {subject.name} has no text to show; {why if subject.own else 'leave it out'}.")
+    return subject.words
 
 
 def _examined(subject: Subject, **asked: object) -> Examination:
@@ -117,12 +140,16 @@ def _named(examination: Examination, name: str, several: bool) -> list[Record]:
     return [Record(f"{name}.{r.name}", r.facts, r.arrays) for r in examination.records.values()]
 
 
-def _write(found: list[Record], out: Path, records: Path | None) -> None:
+def _write(found: list[Record], out: Path, records: Path | None, earlier: list[Record]) -> None:
     with ExitStack() as stack:
         beside = stack.enter_context(delivery(out.absolute().parent))
         kept = None if records is None else stack.enter_context(delivery(records))
-        # Under a name of its own first, since a page's own may not end in ".html".
-        write_watch_report(found, beside / "page.html").replace(beside / out.name)
+        try:
+            paired(found, earlier, "--before")
+            # Under a name of its own first, since a page's own may not end in ".html".
+            write_watch_report(found, beside / "page.html", before=earlier or None).replace(beside / out.name)
+        except Unmatched as error:
+            raise Refusal(_in_a_line(error)) from None
         if kept is not None:
             for record in found:
                 record.save(kept / record.name)

@@ -18,6 +18,8 @@ from headgate.inspection.flow import LARGEST_SHIFT, Back, Loss, Stretch
 from headgate.inspection.lags import by_lag, lag_grid, median, quantiles
 
 BAND = (0.1, 0.5, 0.9)
+# So many sources before the last are split by path as well, and so many rows are told one by one.
+EARLIER, SHOWN_ROWS = 4, 4
 LOG2 = math.log10(2.0)
 
 
@@ -37,6 +39,7 @@ class Gradients:
         whole: log |dL/dm_t| of the loss of all steps, [T, B], where that was asked for.
         cuts, paths: labels.
         begins: the first step that each row takes, [B].
+        earlier: a few of the other sources by path, as a Record's arrays; see `earlier_sources`.
     """
 
     norm: np.ndarray
@@ -53,6 +56,7 @@ class Gradients:
     cuts: tuple[str, ...]
     paths: tuple[str, ...]
     begins: np.ndarray
+    earlier: dict[str, np.ndarray]
 
     @property
     def origin(self) -> np.ndarray:
@@ -117,7 +121,17 @@ class Gradients:
         }
         if self.whole is not None:
             found["loss_gradient"] = median(self.whole, 1)
-        return {"lags": lags} | {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
+        found = {name: np.where(np.isneginf(value), np.nan, value) for name, value in found.items()}
+        return {"lags": lags} | found | self.earlier
+
+    def by_row(self, most: int = SHOWN_ROWS) -> dict[str, np.ndarray]:
+        """The first source's arrows of the first rows that it has a gradient for, as a Record's arrays: `shown_rows`
+        [row], `row_gradient` [row, T], `row_arrow_norm` and `row_arrow_share` [row, path, T]."""
+        rows = np.flatnonzero(self.origin[0] >= 0)[:most]
+        found = {"row_gradient": self.norm[0], "row_arrow_norm": self.path_norm, "row_arrow_share": self.path_share}
+        return {"shown_rows": rows} | {
+            name: np.moveaxis(value[..., rows], -1, 0).astype(np.float32) for name, value in found.items()
+        }
 
 
 def gradients(
@@ -128,7 +142,7 @@ def gradients(
     Args:
         adjoint: the run.
         loss: with the sources to follow, [S, B] or none for one, and no cuts.
-        whole: the loss of all steps, to be followed beside them.
+        whole: the loss of all steps, to be followed beside them; a few of the other sources are then split, too.
         also: told every stretch on the way, from the last; of its inputs and products the sources' alone.
     """
     cuts = [HIGHWAY, *adjoint.route.graph.products]
@@ -143,6 +157,7 @@ def gradients(
         raise ValueError("gradients: a run without a step has none.")
     found = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
     norm = found.pop("norm")
+    there = np.flatnonzero(np.isfinite(norm[:S]).any((1, 2)))
     begins = adjoint.run.active[..., 0].to(torch.uint8).argmax(0).cpu().numpy()
     return Gradients(
         norm[:S],
@@ -153,7 +168,44 @@ def gradients(
         # In this order everywhere they are shown.
         paths=(*cuts, READOUT),
         begins=begins,
+        earlier={} if whole is None else earlier_sources(adjoint, loss, there),
     )
+
+
+@torch.no_grad()
+def earlier_sources(
+    adjoint: Adjoint, loss: Loss, there: np.ndarray, most: int = EARLIER
+) -> dict[str, np.ndarray]:
+    """Some of the sources before the last, split by path as the last is: a reverse pass each.
+
+    Which, is spaced by the logarithm of their place among the sources: two near the last differ more than two far ones.
+
+    Args:
+        adjoint: the run.
+        loss: with its sources, as `LocalLoss.sources` gives it.
+        there: places of those from which any gradient comes; short rows have fewer.
+        most: how many at most.
+
+    Returns:
+        `earlier_sources` [earlier], places in `loss.sources`; `earlier_gradient` [earlier, T], `earlier_arrow_norm` and
+        `earlier_arrow_share` [earlier, path, T], medians over rows in the order of the run. Empty where the last source
+        is the only one.
+    """
+    if len(there) < 2:
+        return {}
+    places = there[np.unique(np.geomspace(1, len(there) - 1, most).round().astype(int))]
+    found = [_by_path(adjoint, Loss(loss.local, loss.final, loss.sources[k : k + 1], which=[k])) for k in places]
+    names = {"norm": "earlier_gradient", "path_norm": "earlier_arrow_norm", "path_share": "earlier_arrow_share"}
+    arrays = {told: np.stack([each[name] for each in found]).astype(np.float32) for name, told in names.items()}
+    return {"earlier_sources": places} | arrays
+
+
+def _by_path(adjoint: Adjoint, loss: Loss) -> dict[str, np.ndarray]:
+    """One source's norm and the norms and shares of its paths, medians over rows: [T], [path, T], [path, T]."""
+    back = Back(adjoint, loss, paths=True)
+    pieces = [{key: _numbers(value) for key, value in _split(stretch).items()} for stretch in back]
+    whole = {key: np.concatenate([piece[key] for piece in reversed(pieces)], axis=-2) for key in pieces[0]}
+    return {key: median(value, value.ndim - 1) for key, value in whole.items()}
 
 
 def _side_by_side(adjoint: Adjoint, loss: Loss, S: int, cuts: list[str], whole: Loss | None) -> Loss:
@@ -178,24 +230,31 @@ def _reduced(stretch: Stretch) -> dict[str, np.ndarray]:
     total, memory = stretch.total[stretch.memory], stretch.total[stretch.memory][0]
     scale = stretch.scale.to(total.dtype)
     norm, exponent = log_norm(total, scale), scale[0]
-    highway = highway_beside(stretch)
-    paths = stretch.paths
-    parts = torch.stack([paths[label] for label in _in_order(list(paths))])
-    part_norm = log_norm(parts, exponent)
-    share = share_of(parts, memory)
-    relative = part_norm - norm[0]
+    highway, split = highway_beside(stretch), _split(stretch)
+    relative = split["path_norm"] - norm[0]
     found = {
         "norm": norm,
         "largest": torch.log10(memory.abs().amax(-1)) + exponent * LOG2,
         "highway": log_norm(stretch.highway, stretch.highway_scale.to(total.dtype)),
         "rest": log_norm(memory - highway, exponent),
         "highway_share": share_of(highway, memory),
-        "path_norm": part_norm,
-        "path_share": share,
-        "path_cosine": share / 10.0**relative,
+        "path_norm": split["path_norm"],
+        "path_share": split["path_share"],
+        "path_cosine": split["path_share"] / 10.0**relative,
         "cancellation": (10.0**relative).sum(0),
     }
     return {key: _numbers(value) for key, value in found.items()}
+
+
+def _split(stretch: Stretch) -> dict[str, Tensor]:
+    """The first gradient's norm, [n, B], and the norms and shares of its paths, [path, n, B]."""
+    memory, exponent = stretch.total[stretch.memory][0], stretch.scale[0].to(stretch.total[stretch.memory].dtype)
+    parts = torch.stack([stretch.paths[label] for label in _in_order(list(stretch.paths))])
+    return {
+        "norm": log_norm(memory, exponent),
+        "path_norm": log_norm(parts, exponent),
+        "path_share": share_of(parts, memory),
+    }
 
 
 def _in_order(labels: list[str]) -> list[str]:

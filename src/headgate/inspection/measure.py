@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headgate.graph import equations, trace
 from headgate.inspection import gate_kinds, pieces
@@ -20,7 +21,7 @@ from headgate.inspection.record import Record
 from headgate.inspection.rules import longest_of
 from headgate.inspection.run import Run
 from headgate.inspection.schema import ARRAYS
-from headgate.inspection.timescales import Timescales, measure_timescales
+from headgate.inspection.timescales import Timescales, log_size, measure_timescales
 from headgate.inspection.truncation import Collected, Truncation
 from headgate.inspection.unit_arrows import unit_arrows
 
@@ -199,7 +200,13 @@ def _gradients(
         arrays |= unit_arrows(adjoint, seen.local.sources(1))
     truncation = collected.result()
     arrays |= {"parameter_share": truncation.parameter_share, "truncation_cosine": truncation.truncation_cosine}
-    arrays |= _local(seen)
+    local = next(iter(seen.local.whole().local.values())) * adjoint.run.active
+    sizes = log_norm(local, local.new_zeros(local.shape[:2]))
+    sizes = sizes.masked_fill(~sizes.isfinite(), math.nan).cpu().numpy()
+    arrays |= {"local_gradient": median(sizes, 1)} | _readout(seen, local)
+    if content and sizes.shape[1] > 1:
+        arrays |= found.by_row()
+        arrays |= _of_rows(seen, arrays["shown_rows"]) | {"row_local_gradient": sizes[:, arrays["shown_rows"]].T}
     return found, truncation
 
 
@@ -211,17 +218,28 @@ def _steps_of(found: Gradients) -> np.ndarray:
     return steps
 
 
-def _local(seen: Trace) -> dict[str, np.ndarray]:
-    """The loss's own derivative e_t: its size by step, and how strongly each unit is read."""
-    run = seen.adjoint.run
-    local = next(iter(seen.local.whole().local.values())) * run.active
-    norm = log_norm(local, local.new_zeros(local.shape[:2]))
-    arrays = {"local_gradient": median(norm.masked_fill(~norm.isfinite(), math.nan).cpu().numpy(), 1)}
+def _readout(seen: Trace, local: Tensor) -> dict[str, np.ndarray]:
+    """How strongly each unit is read, of the loss's own derivative e_t, [T, B, H]."""
     largest = local.abs().max()
-    if largest > 0 and local.shape[-1] == run.states[seen.cell.memory].shape[-1]:
-        size = (local / largest).double().square().sum((0, 1)).sqrt()
-        arrays["readout_weight"] = (size / size.max()).cpu().numpy()
-    return arrays
+    if not largest > 0 or local.shape[-1] != seen.adjoint.run.states[seen.cell.memory].shape[-1]:
+        return {}
+    size = (local / largest).double().square().sum((0, 1)).sqrt()
+    return {"readout_weight": (size / size.max()).cpu().numpy()}
+
+
+def _of_rows(seen: Trace, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What gates and highway are on some rows; NaN where a row takes no step."""
+    adjoint, found = seen.adjoint, {}
+    active, keep = adjoint.run.active[:, rows, 0], adjoint.keep()
+
+    def told(value: Tensor) -> np.ndarray:
+        return value.masked_fill(~active, math.nan).T.float().cpu().numpy()
+
+    if keep is not None:
+        found["row_keep_mean"] = told(log_size(keep[:, rows]).mean(-1).exp())
+    gates = [told(value[:, rows].mean(-1)) for value in adjoint.gates.values()]
+    nothing = np.empty((len(rows), 0, len(active)), np.float32)
+    return found | {"row_gate_mean": np.stack(gates, 1) if gates else nothing}
 
 
 def _reach(run: Run, origin: np.ndarray) -> int:

@@ -12,6 +12,8 @@ Axes, one letter or word each:
     source  array "sources": steps, in the order of the run, whose loss was followed by itself
     band    three: 10 %, median, 90 % over rows (and sources)
     bin     pieces of time of equal width, array "bins" holds where each begins; "piece" and "pieces": longer ones
+    row     array "shown_rows": a few rows that are told one by one; nothing of it where there is one row in all
+    earlier array "earlier_sources": a few of the sources before the last
     top     array "top_units": a few units, the one with the largest part of the gradient first
     N       anything else; arrays of one record that share "N1" have the same length there
 
@@ -55,6 +57,19 @@ ARRAYS: dict[str, Field] = {
     "cancellation": Field("T", "sum of the parts' norms over the norm of the total, median over rows; at least 1"),
     "gradient_norm": Field("T", "log10 |dl_s/dm_t| of that source, median over rows"),
     "cut_gradient": Field("cut T", "log10 |dl_s/dm_t| with one path knocked out, median over rows"),
+    # --- the same source, row by row, with the gates of that row
+    "shown_rows": Field("row", "which rows: the first that the source has a gradient for"),
+    "row_gradient": Field("row T", "log10 |dl_s/dm_t| of that row"),
+    "row_arrow_norm": Field("row path T", "log10 norm of each path's part of that"),
+    "row_arrow_share": Field("row path T", "signed share <part, total> / |total|^2; over paths they sum to 1"),
+    "row_local_gradient": Field("row T", "log10 |e_t| of that row"),
+    "row_gate_mean": Field("row gate T", "mean over units"),
+    "row_keep_mean": Field("row T", "geometric mean over units of the memory's own factor"),
+    # --- sources before the last, each by itself
+    "earlier_sources": Field("earlier", "their places in sources"),
+    "earlier_gradient": Field("earlier T", "log10 |dl_s/dm_t|, median over rows"),
+    "earlier_arrow_norm": Field("earlier path T", "log10 norm of each path's part, median over rows"),
+    "earlier_arrow_share": Field("earlier path T", "signed share of each path's part, median over rows"),
     # --- the same source, by unit: its gradient is split over units as well as over paths
     "top_units": Field("top", "units by their part of |dl_s/dm_t|^2, mean over rows and steps"),
     "unit_gradient": Field("top T", "log10 |dl_s/dm_{t,j}| of that unit, median over rows"),

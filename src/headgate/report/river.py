@@ -11,15 +11,17 @@ from markupsafe import Markup
 
 from headgate.inspection.record import Record
 from headgate.report.mathematics import mathml
+from headgate.report.river_before import Unmatched
 from headgate.report.river_colours import variables
-from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of, units_that_fit
+from headgate.report.river_data import FORMATS, Missing, Steps, as_base64, as_script, packed, steps_of
 from headgate.report.river_layout import GEOMETRY
+from headgate.report.river_room import BYTES, Room, room_for
 from headgate.report.river_scene import Scene
 from headgate.report.river_static import draw, format_of
 from headgate.report.river_static import river_svg as river_svg
 from headgate.report.svg import element, number
 
-SCRIPTS = ("steps", "layout", "words", "draw", "ways", "map", "pulse")
+SCRIPTS = ("steps", "layout", "words", "draw", "ways", "map", "pulse", "choices")
 # What the legend shows: log10 of an arrow's norm relative to the source, and how it is written.
 WIDTHS = ((0, "1"), (-3, "10⁻³"), (-6, "10⁻⁶"), (-9, "10⁻⁹ and less"))
 FIRST_WIDTH = 1100.0
@@ -33,30 +35,37 @@ CHANGE = (
 )
 
 
-def river(records: Sequence[Record]) -> Markup:
+def river(records: Sequence[Record], before: Sequence[Record] = (), most: int = BYTES) -> Markup:
     """The picture of one or more layers and directions, with its styles, data and script; whole in itself.
 
     Args:
         records: each with arrow_norm, arrow_share and gradient_norm; one without them is left out.
+        before: the same layers before training, as `river_before.paired` puts them; the picture then turns to them.
+        most: bytes for what is shown by itself, beside the picture; see `room_for`.
 
     Raises:
         Missing: none of the records holds arrows; the sentence says why.
+        Unmatched: one of the records before training holds none, though that after does.
     """
-    found, reasons, units = [], [], units_that_fit(records)
-    for record in records:
+    found, was, reasons, room = [], [], [], room_for(records, before, most)
+    for record, other in zip(records, before or [None] * len(records), strict=True):
         try:
-            found.append(steps_of(record, units))
+            found.append(steps_of(record, room))
         except Missing as reason:
             reasons.append(str(reason))
+        else:
+            was += [] if other is None else [_before(other, room)]
     if not found:
         raise Missing(" ".join(reasons) or "river: there is no record to draw; give at least one.")
-    filled = [packed(steps) for steps in found]
-    payload = {"geometry": GEOMETRY, "formats": FORMATS, "records": [facts for facts, _ in filled]}
+    filled = [packed(steps) for steps in [*found, *was]]
+    facts = [facts for facts, _ in filled]
+    payload = {"geometry": GEOMETRY, "formats": FORMATS, "records": facts[: len(found)], "before": facts[len(found) :]}
     widths = [(max(GEOMETRY["hair"], GEOMETRY["full"] + log * GEOMETRY["per_decade"]), words) for log, words in WIDTHS]
     return Markup(
         _template().render(
             style=Markup("\n").join([variables(".river"), template("river_marks.css"), template("river.css")]),
             records=[steps.facts for steps in found],
+            turns=bool(was),
             formats=list(FORMATS),
             picture=_first_picture(found[0]),
             widths=widths,
@@ -67,6 +76,13 @@ def river(records: Sequence[Record]) -> Markup:
             script=script(),
         )
     )
+
+
+def _before(record: Record, room: Room) -> Steps:
+    try:
+        return steps_of(record, room)
+    except Missing as reason:
+        raise Unmatched(f"before training, {reason}") from None
 
 
 def _first_picture(steps: Steps) -> Markup:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +17,17 @@ from markupsafe import Markup
 
 from headgate.inspection.record import Record
 from headgate.report.hues import hue
+from headgate.report.river_room import Room, held, room_for
+from headgate.report.river_sets import EARLIER, ROW, sets_of
 
-DECADE, UNIT_DECADE = 0.05, 0.1
+DECADE, APART_DECADE = 0.05, 0.1
 MISSING = {"i2": -32768, "u1": 255, "i1": -128}
 # log10 of half the smallest number of a format (IEEE 754; bfloat16 has float32's exponent): a gradient whose norm is
 # below has no entry that is not rounded to zero.
 FORMATS = {"float64": -323.607, "float32": -45.155, "bfloat16": -40.338, "float16": -7.526}
 HIGHWAY, READOUT = "highway", "readout"
-# What single units may take of a page, in bytes before they are written as text; fewer of them fit into long runs.
-UNIT_BYTES = 640_000
+# What is shown by itself: its norms stand beside a gradient, so a byte reaches them.
+APART = ("unit", ROW, EARLIER)
 
 
 class Missing(ValueError):
@@ -46,20 +47,8 @@ class Steps:
     arrays: dict[str, np.ndarray]
 
 
-def units_that_fit(records: Sequence[Record], room: int = UNIT_BYTES) -> int:
-    """How many single units of each record a page has room for."""
-    # Norms take a byte, shares, the gradient and the unit's factor two.
-    each = [
-        (len(record.arrays["top_units"]), int(record.facts["steps"]) * (3 * len(record.facts["paths"]) + 4))
-        for record in records
-        if "top_units" in record.arrays
-    ]
-    most = max((count for count, _ in each), default=0)
-    return next(k for k in range(most, -1, -1) if sum(min(k, count) * size for count, size in each) <= room)
-
-
-def steps_of(record: Record, units: int | None = None) -> Steps:
-    """Pick out of a Record what the picture shows; of single units at most so many, or all that fit.
+def steps_of(record: Record, room: Room | None = None) -> Steps:
+    """Pick out of a Record what the picture shows; of what is shown by itself as much as there is room for.
 
     Raises:
         Missing: the Record holds no arrows, or none of them is a number.
@@ -90,10 +79,13 @@ def steps_of(record: Record, units: int | None = None) -> Steps:
     for name in ("arrow_norm", "arrow_share", "arrow_cosine"):
         if name in arrays:
             arrays[name] = arrays[name][kept]
-    there = len(record.arrays.get("top_units", ()))
-    shown = _units(record, arrays, kept, turn, units_that_fit([record]) if units is None else units)
-    about = _facts(record, drawn, gates, arrays, T) | {"top_units": shown, "units_left_out": bool(there and not shown)}
-    return Steps(about, arrays)
+    room = room_for([record]) if room is None else room
+    about = _facts(record, drawn, gates, arrays, T)
+    shown = _units(record, arrays, kept, turn, room.units)
+    sets, more = sets_of(record, kept, turn, room.rows, room.earlier)
+    about |= more | {"top_units": shown, "units_left_out": bool(held(record).units and not shown)}
+    about |= {f"{kind}_sources": _sources(drawn, sets, kind) for kind in (ROW, EARLIER)}
+    return Steps(about, arrays | sets)
 
 
 def _units(record: Record, arrays: dict[str, np.ndarray], kept: list[int], turn: int, most: int) -> list[int]:
@@ -162,6 +154,14 @@ def source_of(paths: list[str], arrays: dict[str, np.ndarray]) -> int:
     return int(np.flatnonzero(np.isfinite(arrays["gradient_norm"]))[-1])
 
 
+def _sources(paths: list[str], sets: dict[str, np.ndarray], kind: str) -> list[int]:
+    """The step whose loss each set of a kind follows."""
+    own = sets.get(f"{kind}_gradient", ())
+    norms = [sets[f"{kind}_norm"][k * len(paths) : (k + 1) * len(paths)] for k in range(len(own))]
+    each = zip(own, norms, strict=True)
+    return [source_of(paths, {"gradient_norm": one, "arrow_norm": norm}) for one, norm in each]
+
+
 def dammed(keeps: str | None, keep: np.ndarray | None) -> bool:
     """Whether the highway has a dam: a gate keeps the memory, or its factor is not simply 1."""
     return keep is not None and (keeps is not None or bool(np.nanmax(np.abs(keep)) > 1e-6))
@@ -171,13 +171,14 @@ def packed(steps: Steps) -> tuple[dict[str, Any], bytes]:
     """Facts with the places of the arrays, and the arrays as bytes, little-endian, one after another."""
     codes = {"cancellation": "f2", "arrow_share": "f2", "keep": "f2", "gate_mean": "f2"}
     codes |= {"arrow_cosine": "i1", "loss": "u1", "provenance": "u1"}
-    codes |= {"unit_norm": "i1", "unit_share": "f2", "unit_keep": "f2"}
+    codes |= {f"{kind}_norm": "i1" for kind in APART} | {f"{kind}_share": "f2" for kind in APART}
+    codes |= {"unit_keep": "f2", "row_keep": "f2", "row_gate": "f2", "row_loss": "u1"}
     places, parts, at = {}, [], 0
     for name in sorted(steps.arrays):
         code = codes.get(name, "i2")
         values = steps.arrays[name]
         step = {"i2": _fine_enough(values), "u1": -DECADE, "i1": 1 / 120, "f2": 1.0}[code]
-        step = UNIT_DECADE if name == "unit_norm" else step
+        step = APART_DECADE if code == "i1" and name.endswith("_norm") else step
         data = _coded(values, code, step)
         places[name] = {"at": at, "code": code, "step": step, "shape": list(values.shape)}
         # Every array starts on an even byte, as a view of two-byte numbers must.

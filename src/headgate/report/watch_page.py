@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,9 @@ from headgate.report.layer import Layer, layers
 from headgate.report.mathematics import mathml
 from headgate.report.page import template_text
 from headgate.report.river import river
+from headgate.report.river_before import paired
 from headgate.report.river_data import Missing
+from headgate.report.river_room import BYTES
 from headgate.report.sections import groups
 from headgate.report.verdicts import icon, verdicts, worst
 
@@ -44,6 +48,7 @@ def write_watch_report(
     title: str = TITLE,
     plain: bool = True,
     images: bool = False,
+    before: str | Path | Record | Sequence[Record | str | Path] | None = None,
 ) -> Path:
     """Write the page of a watch.
 
@@ -53,15 +58,17 @@ def write_watch_report(
         title: the page's first line.
         plain: whether the page opens with plain wording; the reader may switch.
         images: write every chart as SVG and PNG as well, into `<page's name>_charts/<number of the layer>`.
+        before: the same layers before training, likewise; the picture of the network gets a slider that turns to them.
 
     Returns:
         The page's path.
 
     Raises:
-        ValueError: no Record there, one of another schema, or so many that the page would pass 10 MB.
+        ValueError: no Record there, one of another schema, or so many that the page would pass 10 MB; or those before
+            training are not of the same layers, sizes and steps.
     """
     found = gather(records)
-    page = render(found, title=title, plain=plain)
+    page = render(found, title=title, plain=plain, before=[] if before is None else gather(before))
     path = page_file(out, PAGE)
     path.write_text(page, encoding="utf-8", newline="\n")
     if images:
@@ -109,15 +116,23 @@ def gather(
     return found
 
 
-def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True) -> str:
-    """The page's text, with as much detail as its size allows.
+def render(
+    records: Sequence[Record], *, title: str = TITLE, plain: bool = True, before: Sequence[Record] = ()
+) -> str:
+    """The page's text, with as much detail as its size allows; it says so, and warns, if that is not small enough.
 
     Raises:
-        ValueError: it would pass 10 MB even with little detail.
+        ValueError: it would pass 10 MB even with little detail, or what was before does not match.
     """
-    picture = _river(records)
-    for detail in DETAILS:
-        page = _render(records, title, plain, detail, picture)
+    before = paired(records, before)
+    picture = _river(records, before)
+    # Of several layers the picture shows less beside itself, and charts are compressed, before any is drawn coarser.
+    forms = [(detail, False) for detail in DETAILS] if len(records) == 1 else [(DETAILS[0], False)]
+    forms += [(detail, True) for detail in DETAILS] if len(records) > 1 else []
+    for detail, packed in forms:
+        if packed and detail == DETAILS[0]:
+            picture = _river(records, before, BYTES // 4)
+        page = _render(records, title, plain, detail, picture, packed=packed)
         if len(page.encode()) <= SMALL_BYTES:
             return page
     if len(page.encode()) > MOST_BYTES:
@@ -125,10 +140,32 @@ def render(records: Sequence[Record], *, title: str = TITLE, plain: bool = True)
             f"write_watch_report: the page of {len(records)} layers would be {len(page.encode()) / 1e6:.0f} MB; give "
             "fewer layers at once."
         )
-    return page
+    said = _too_large(len(records), len(page.encode()))
+    warnings.warn(f"write_watch_report: {said}", stacklevel=3)
+    body, end, rest = page.rpartition("</footer>")
+    return f"{body}<p>{said[0].upper()}{said[1:]}</p>{end}{rest}"
 
 
-def _render(records: Sequence[Record], title: str, plain: bool, detail: int, picture: tuple[Markup, str]) -> str:
+def _too_large(count: int, size: int) -> str:
+    """How large a page is that no coarser drawing makes small, why, and how to get a smaller one."""
+    whole, each = (f"{share / 1e6:.1f} MB" for share in (size, size / count))
+    fit = SMALL_BYTES * count // size
+    mend = f"give about {fit} at once" if fit else "watch shorter sequences"
+    return (
+        f"the page is {whole} with the least detail, as every layer takes {each} of charts and tables; {mend} to stay "
+        f"under {SMALL_BYTES / 1e6:.0f} MB."
+    )
+
+
+def _render(
+    records: Sequence[Record],
+    title: str,
+    plain: bool,
+    detail: int,
+    picture: tuple[Markup, str],
+    *,
+    packed: bool = False,
+) -> str:
     found = layers(records, detail)
     parts = shell(plain)
     hero, no_hero = picture
@@ -138,6 +175,7 @@ def _render(records: Sequence[Record], title: str, plain: bool, detail: int, pic
         plain=plain,
         policy=policy(parts["script"], hero),
         layers=[_layer(layer) for layer in found],
+        packed=packed,
         river=hero,
         no_river=no_hero,
         draw=draw,
@@ -150,15 +188,15 @@ def shell(plain: bool) -> dict[str, Markup]:
     """What every page of the watch has: its style, its script, and the two choices at its top."""
     return {
         "style": Markup("\n").join([variables(), Markup(chart_style()), template_text("watch.css")]),
-        "script": template_text("watch.js") + template_text("watch_rows.js"),
+        "script": Markup("").join(template_text(f"{name}.js") for name in ("watch_unpack", "watch", "watch_rows")),
         "controls": Markup(template("controls.html.jinja").render(plain=plain)),
     }
 
 
-def _river(records: Sequence[Record]) -> tuple[Markup, str]:
+def _river(records: Sequence[Record], before: Sequence[Record] = (), most: int = BYTES) -> tuple[Markup, str]:
     """The picture of the network, or why there is none."""
     try:
-        return river(records), ""
+        return river(records, before, most), ""
     except Missing as reason:
         return Markup(""), str(reason)
 
@@ -253,9 +291,15 @@ def footer(records: Sequence[Record]) -> str:
     return f"headgate {', '.join(versions)}".rstrip() + " · this file needs no network and sends nothing anywhere"
 
 
+def _packed(text: str) -> str:
+    """Compressed, in base64; the same bytes for the same text."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
 @cache
 def template(name: str):
     """One of our page templates, escaping all that it is given."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
     environment.filters["math"] = mathml
+    environment.filters["packed"] = _packed
     return environment.from_string(str(template_text(name)))

@@ -8,6 +8,8 @@ class River {
     this.G = payload.geometry;
     this.formats = payload.formats;
     this.facts = payload.records;
+    this.before = payload.before;
+    this.time = "after";
     this.blocks = [...root.querySelectorAll(".river-bytes")].map(block => block.textContent);
     this.opened = [];
     this.svg = this.find(".river-picture svg");
@@ -17,6 +19,7 @@ class River {
     this.label = this.find(".river-label");
     this.state = { focus: 0, path: null, cut: null, direction: "gradient", wording: "plain" };
     this.pulse = new Pulse(this);
+    this.choices = new Choices(this);
     this.open(0);
     this.controls();
     this.pointers();
@@ -28,7 +31,8 @@ class River {
   }
 
   open(index) {
-    this.steps = this.opened[index] ??= new Steps(this.facts[index], bytesOf(this.blocks[index]));
+    this.pair = this.opened[index] ??= this.both(index);
+    this.steps = this.pair[this.time];
     const { facts } = this.steps;
     this.state.cut = null;
     this.state.path = null;
@@ -36,37 +40,39 @@ class River {
     this.state.focus = Math.max(0, facts.source - 4);
     this.setFormat(this.formats[facts.dtype] ? facts.dtype : "float32");
     this.find(".river-direction").hidden = !this.steps.provenance;
-    this.unitChoices();
+    this.choices.fill();
     this.pathButtons();
     this.pulse.at = undefined;
+  }
+
+  // A layer after training, and before where that was given: each knows the other, to be drawn beside it.
+  both(index) {
+    const pair = { after: new Steps(this.facts[index], bytesOf(this.blocks[index])) }, was = this.before[index];
+    if (was) {
+      pair.before = new Steps(was, bytesOf(this.blocks[this.facts.length + index]));
+      for (const [time, other] of [["before", "after"], ["after", "before"]]) Object.assign(pair[time], { time: `${time} training`, other: pair[other] });
+    }
+    return pair;
+  }
+
+  // The same step of the same layer, before or after training; what is shown by itself stays if it is there as well.
+  turn(time) {
+    const { state, choices } = this, chosen = choices.chosen(), { cut } = state;
+    this.time = time;
+    this.steps = this.pair[time];
+    this.find(".river-time").setAttribute("aria-valuetext", this.steps.time);
+    choices.fill();
+    choices.again(chosen);
+    const { facts } = this.steps;
+    if (!chosen && facts.cuts.includes(cut)) state.cut = cut;
+    if (!this.steps.provenance) state.direction = "gradient";
+    this.find(".river-direction").hidden = !this.steps.provenance;
   }
 
   setFormat(name) {
     this.state.formatName = name;
     this.state.format = this.formats[name];
     this.find(".river-format").value = name;
-  }
-
-  // All units, the strongest together, or one; nothing to choose where single units were not measured.
-  unitChoices() {
-    const { steps } = this, { top, facts } = steps, part = units => percent(steps.meanPart(units));
-    const several = [2, 4, 8].filter(count => count <= top.length).map(count => [...Array(count).keys()]);
-    const lists = [...several, ...top.map((_, k) => [k])];
-    steps.choose(null);
-    this.find(".river-chosen").hidden = !top.length;
-    this.find(".river-units").innerHTML = `<option value="" selected>all ${facts.units}</option>` + lists.map(units => {
-      const name = units.length > 1 ? `strongest ${units.length}` : `unit ${top[units[0]]}`;
-      return `<option value="${units.join()}">${escaped(`${name} (${part(units)})`)}</option>`;
-    }).join("");
-  }
-
-  // Cuts were measured of the whole memory alone.
-  chooseUnits(value) {
-    this.steps.choose(value === "" ? null : value.split(",").map(Number));
-    this.state.cut = null;
-    this.state.path = null;
-    this.find(".river-units").value = value;
-    this.pathButtons();
   }
 
   // The width is asked for only when it may have changed: asking makes the browser lay out the page.
@@ -92,7 +98,7 @@ class River {
   }
 
   redrawMap(width) {
-    const { steps, state, mapSvg, G } = this, key = [steps.facts.name, width, state.cut, state.formatName, state.direction, steps.units].join();
+    const { steps, state, mapSvg, G } = this, key = [steps.facts.name, width, state.cut, state.formatName, state.direction, steps.units, steps.alone(), steps.time].join();
     if (key !== this.mapKey) {
       this.mapKey = key;
       this.scale = new MapScale(steps, state, width, G);
@@ -147,7 +153,7 @@ class River {
       const swatch = `<svg class="swatch s${facts.hues[path]}" width="34" height="12" aria-hidden="true">${strokes("M1 6H33", 8)}</svg>`;
       const name = `${swatch}<span>${escaped(path)}</span>`;
       if (!facts.cuts.includes(path)) return `<span class="chip">${name}</span>`;
-      if (this.steps.units) return `<span class="chip" title="Cuts were measured of all units together">${name}</span>`;
+      if (this.steps.units || this.steps.set) return `<span class="chip" title="Cuts were measured of all units and sequences together, and of the last loss">${name}</span>`;
       return `<button type="button" class="chip" data-cut="${escaped(path)}" aria-pressed="false" title="Cut this path: the gradient as it was measured without it">${name}<b aria-hidden="true">✂</b><span class="unseen">: cut this path</span></button>`;
     }).join("");
   }
@@ -156,7 +162,7 @@ class River {
     const { state } = this, on = (selector, event, act) => this.find(selector)?.addEventListener(event, act);
     on(".river-layer", "change", event => { this.open(Number(event.target.value)); this.redraw(); });
     on(".river-format", "change", event => { this.setFormat(event.target.value); this.redraw(); });
-    on(".river-units", "change", event => { this.chooseUnits(event.target.value); this.redraw(); });
+    on(".river-time", "input", event => { this.turn(event.target.value === "0" ? "before" : "after"); this.redraw(); });
     on(".river-speed", "change", event => { this.pulse.speed = Number(event.target.value); });
     on(".river-play", "click", () => this.play());
     on(".river-table", "toggle", () => this.fillTable());
@@ -165,7 +171,7 @@ class River {
       if (cut) state.cut = state.cut === cut.dataset.cut ? null : cut.dataset.cut;
       else if (direction) {
         state.direction = direction.dataset.direction;
-        if (state.direction === "content") this.chooseUnits("");
+        if (state.direction === "content") this.choices.choose("units", "");
         this.stop();
       }
       else return;

@@ -195,10 +195,10 @@ function labels(scene, column) {
   const centre = column.x0 + w / 2;
   const content = state.direction === "content", share = content && t <= state.focus ? steps.written(t, t + 1, state.focus) : NaN;
   const left = content ? (Number.isFinite(share) ? percent(share) : "") : briefly(steps.relative(t, scene.cut));
-  const token = steps.facts.text?.[t], step = words(centre, lane.step, String(steps.number(t)), `tick step${now}`, { "text-anchor": "middle" });
+  const token = steps.token(t), step = words(centre, lane.step, String(steps.number(t)), `tick step${now}`, { "text-anchor": "middle" });
   const said = token ? words(centre, lane.step + G.token - 1, token.length > 12 ? `${token.slice(0, 11)}…` : token, `tick token${now}`, { "text-anchor": "middle" }) : "";
   const dead = !content && scene.ghost(t) ? " gone" : "";
-  const beside = t === steps.facts.source && !content ? 14 : 0;
+  const beside = t === steps.source && !content ? 14 : 0;
   return step + said + (left ? words(column.x1 - 4 - beside, G.arrives, left, `arrives${now}${dead}`, { "text-anchor": "end" }) : "");
 }
 

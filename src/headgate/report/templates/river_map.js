@@ -7,12 +7,15 @@ class MapScale {
     this.top = 12;
     this.bottom = G.map_height - 20;
     this.T = steps.T;
-    const floor = state.format - steps.reference, curves = [steps.total, ...(steps.units ? [steps.gradient_norm] : []), ...(state.cut ? [steps.cut_gradient[steps.cutRow(state.cut)]] : [])];
+    const floor = state.format - steps.reference, other = steps.other?.usual;
+    const curves = [steps.total, ...(steps.units ? [steps.gradient_norm] : []), ...(state.cut ? [steps.cut_gradient[steps.cutRow(state.cut)]] : [])];
+    // Both times on one scale, so that nothing but the curve moves when the picture turns.
+    const each = [...curves.map(curve => [curve, steps.reference]), ...(other ? [[other.total, other.total[other.source]]] : [])];
     let low = -2.5, high = 0.4;
-    for (const curve of curves) for (const value of curve) {
+    for (const [curve, reference] of each) for (const value of curve) {
       if (!Number.isFinite(value)) continue;
-      low = Math.min(low, value - steps.reference - 0.3);
-      high = Math.max(high, value - steps.reference + 0.3);
+      low = Math.min(low, value - reference - 0.3);
+      high = Math.max(high, value - reference + 0.3);
     }
     if (state.direction === "content") [low, high] = [-6, 0.2];
     else if (floor > low - 6 && floor < low) low = floor - 1;
@@ -32,10 +35,17 @@ function mapGround(steps, state, scale) {
   if (content) return mapGrid(scale, true) + mapSteps(scale, steps);
   const cut = state.cut && steps.cut_gradient[steps.cutRow(state.cut)];
   return mapGrid(scale, false) + mapFloor(scale, state) +
-    (steps.units ? mapCurve(scale, steps.gradient_norm, steps.reference, "total uncut") : "") +
+    mapOther(scale, steps) + (steps.units ? mapCurve(scale, steps.gradient_norm, steps.reference, "total uncut") : "") +
     mapCurve(scale, steps.total, steps.reference, cut ? "total uncut" : "total") +
     (cut ? mapCurve(scale, cut, steps.reference, `total knocked s${steps.facts.hues[state.cut]}`) : "") +
     mapLosses(scale, steps) + mapSteps(scale, steps);
+}
+
+// The other time's gradient, beside this one's.
+function mapOther(scale, steps) {
+  if (!steps.other || steps.set || steps.units) return "";
+  const { total, source } = steps.other.usual;
+  return mapCurve(scale, total, total[source], "other");
 }
 
 // The cursor, the cells around it, and what was written for it.
@@ -107,8 +117,8 @@ function mapCurve(scale, values, reference, kind) {
 
 function mapLosses(scale, steps) {
   const places = new Set();
-  for (const t of steps.losses) if (t !== steps.facts.source) places.add(Math.round(scale.x(t) * 2) / 2);
-  const d = [...places].map(x => `M${round(x)} ${scale.top - 9}v4`).join(""), x = scale.x(steps.facts.source);
+  for (const t of steps.losses) if (t !== steps.source) places.add(Math.round(scale.x(t) * 2) / 2);
+  const d = [...places].map(x => `M${round(x)} ${scale.top - 9}v4`).join(""), x = scale.x(steps.source);
   return (d ? tag("path", { d, class: "loss-ticks" }) : "") + tag("path", { d: `M${round(x - 4)} ${scale.top - 11}h8l-4 7Z`, class: "source" });
 }
 

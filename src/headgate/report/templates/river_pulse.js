@@ -34,7 +34,7 @@ class Pulse {
   draw() {
     const { scene } = this.view, { steps, cols } = scene;
     if (this.at === undefined) return;
-    const begin = cols.findIndex(c => steps.facts.source >= c.from && steps.facts.source < c.to);
+    const begin = cols.findIndex(c => steps.source >= c.from && steps.source < c.to);
     const whole = Math.floor(this.at), k = begin - whole, part = this.still.matches ? 0 : this.at - whole;
     if (k <= 0) { this.done = true; this.show(cols[0], 0, cols[0].from, begin - 1); return; }
     const column = cols[k], t = part < 0.5 ? column.from : Math.max(0, column.from - 1);
@@ -42,7 +42,7 @@ class Pulse {
   }
 
   show(column, part, t, walked) {
-    const { scene, overlay, mapOverlay, scale } = this.view, { steps, format } = scene, step = Math.min(t, steps.facts.source);
+    const { scene, overlay, mapOverlay, scale } = this.view, { steps, format } = scene, step = Math.min(t, steps.source);
     const relative = steps.relative(step, scene.cut), dead = steps.absolute(step, scene.cut) < format;
     const fade = dead ? 0 : Math.max(0.12, Math.min(1, 1 + relative / 12));
     const dots = this.dots(column, part, fade, dead);

@@ -38,23 +38,44 @@ class Steps {
     this.facts = facts;
     this.T = facts.T;
     for (const [name, place] of Object.entries(facts.arrays)) this[name] = decode(bytes, place);
-    this.reference = this.gradient_norm[facts.source];
     this.top = facts.top_units ?? [];
-    this.whole = {
-      total: this.gradient_norm, arrow_norm: this.arrow_norm, arrow_share: this.arrow_share,
-      arrow_cosine: this.arrow_cosine, cancellation: this.cancellation, keep: this.keep, part: undefined,
+    this.usual = {
+      source: facts.source, gradient_norm: this.gradient_norm, total: this.gradient_norm, arrow_norm: this.arrow_norm,
+      arrow_share: this.arrow_share, arrow_cosine: this.arrow_cosine, cancellation: this.cancellation, keep: this.keep,
+      gate_mean: this.gate_mean, loss: this.loss, part: undefined,
     };
-    this.choose(null);
     this.products = facts.paths.filter(path => path !== "highway" && path !== "readout");
     // The gate that is the dam comes first, also where no way back leads through it.
     const dam = this.keep && facts.gates.includes(facts.keeps) ? [facts.keeps] : [];
     this.ports = [...dam, ...this.products.filter(path => !dam.includes(path))];
     this.tracks = this.ports.filter(path => this.products.includes(path));
+    this.turnTo(null);
+  }
+
+  // Whose arrows the picture shows from now on: the median over all sequences of the last loss (null), or, by itself,
+  // one sequence or an earlier loss: { kind: "row" or "earlier", k: its place among those that are there }.
+  turnTo(set) {
+    this.set = set;
+    this.whole = set ? { ...this.usual, ...this.apart(set) } : this.usual;
+    this.choose(null);
+    this.reference = this.gradient_norm[this.source];
     this.losses = Array.from({ length: this.T }, (_, t) => t).filter(t => this.hasLoss(t));
   }
 
-  // What all of the picture shows from now on: the whole memory (null), or some of the top units, by their places among
-  // them. Strengths stay relative to the whole gradient at the source.
+  // The arrows of a set; of a sequence also its gates and losses.
+  apart({ kind, k }) {
+    const paths = this.facts.paths.length, gates = this.facts.gates.length, part = (rows, count) => rows.slice(k * count, (k + 1) * count);
+    const total = this[`${kind}_gradient`][k], beside = part(this[`${kind}_norm`], paths);
+    const cancellation = total.map((_, t) => beside.reduce((sum, norm) => sum + (Number.isFinite(norm[t]) ? 10 ** norm[t] : 0), 0) || NaN);
+    const arrow_norm = beside.map(norm => norm.map((log, t) => log + total[t])), arrow_share = part(this[`${kind}_share`], paths);
+    const found = { source: this.facts[`${kind}_sources`][k], gradient_norm: total, total, arrow_norm, arrow_share, arrow_cosine: undefined, cancellation };
+    if (kind !== "row") return found;
+    const own = { keep: this.row_keep?.[k], gate_mean: this.row_gate && part(this.row_gate, gates), loss: this.row_loss?.[k] };
+    return { ...found, ...Object.fromEntries(Object.entries(own).filter(([, values]) => values)) };
+  }
+
+  // Of these, what is shown: the whole memory (null), or some of the top units, by their places among them. Strengths
+  // stay relative to the whole gradient at the source.
   choose(units) {
     this.units = units;
     this.ended = new Map();
@@ -98,7 +119,7 @@ class Steps {
   // The same over all steps before the source, of several units; for the list to choose from.
   meanPart(units) {
     let sum = 0, count = 0;
-    for (let t = 0; t < this.facts.source; t++) {
+    for (let t = 0; t < this.source; t++) {
       if (!Number.isFinite(this.gradient_norm[t])) continue;
       for (const unit of units) sum += this.shareOfWhole(unit, t);
       count++;
@@ -120,6 +141,22 @@ class Steps {
     if (!units) return facts.units ? `all ${facts.units} units` : "all units";
     return units.length === 1 ? `unit ${top[units[0]]}` : `units ${units.map(unit => top[unit]).join(", ")} together`;
   }
+
+  // What is shown by itself, in a few words; empty for everything together.
+  alone() {
+    const { set, facts } = this;
+    if (!set) return "";
+    return set.kind === "row" ? `sequence ${facts.shown_rows[set.k] + 1}` : `the loss at ${this.lossAt(set.k)}`;
+  }
+
+  // Where an earlier loss is read; of sequences that end at several steps, the median.
+  lossAt(k) {
+    const last = this.number(this.facts.earlier_sources[k]), at = this.facts.earlier_at[k] ?? last;
+    return at === last ? `step ${at}` : `about step ${at}`;
+  }
+
+  // What was read at a step, where it was kept: it is the first sequence's.
+  token(t) { return this.set?.kind === "row" && this.facts.shown_rows[this.set.k] ? undefined : this.facts.text?.[t]; }
 
   // The step's number in the input: a reversed layer runs from the last to the first.
   number(t) { return this.facts.reverse ? this.T - 1 - t : t; }
@@ -176,7 +213,7 @@ class Steps {
     return sum / (to - from);
   }
 
-  hasLoss(t) { return this.loss ? Number.isFinite(this.loss[t]) : t === this.facts.source; }
+  hasLoss(t) { return this.loss ? Number.isFinite(this.loss[t]) : t === this.source; }
 
   // The piece of time that a step lies in, [from, to]: content is known by pieces.
   piece(t) {
@@ -213,7 +250,7 @@ class Steps {
   endsAt(format, cut) {
     const key = `${format} ${cut}`;
     if (!this.ended.has(key)) {
-      let t = this.facts.source;
+      let t = this.source;
       while (t >= 0 && !(this.absolute(t, cut) < format)) t--;
       this.ended.set(key, t < 0 ? null : t);
     }

@@ -51,7 +51,7 @@ function taper(scene, path, column, left, ends) {
 }
 
 function readout(scene) {
-  const { steps, G, middle, lane, cols } = scene, source = steps.facts.source, x = sourcePlace(scene);
+  const { steps, G, middle, lane, cols } = scene, source = steps.source, x = sourcePlace(scene);
   if (x === null || !steps.facts.paths.includes("readout") || scene.cut === "readout") return "";
   const width = strokeWidth(steps.arrowRelative("readout", source, scene.cut), G), tip = steps.keep ? middle - 6 : lane.top - 3;
   if (!cols.length || !Number.isFinite(width)) return "";
@@ -60,7 +60,7 @@ function readout(scene) {
 }
 
 function sourcePlace(scene) {
-  const { cols, steps } = scene, source = steps.facts.source;
+  const { cols, steps } = scene, source = steps.source;
   const column = cols.find(c => source >= c.from && source < c.to);
   return column ? (isFull(column) ? scene.node(column) : placeOf(source, cols)) : null;
 }
@@ -102,7 +102,7 @@ function lossMarks(scene) {
     }
   }
   const source = sourcePlace(scene);
-  const plain = marks.filter(([, t]) => t !== steps.facts.source).map(([x]) => `M${round(x - 3.5)} ${G.loss - 4}h7l-3.5 6Z`).join("");
+  const plain = marks.filter(([, t]) => t !== steps.source).map(([x]) => `M${round(x - 3.5)} ${G.loss - 4}h7l-3.5 6Z`).join("");
   const chosen = source === null ? "" : tag("path", { d: `M${round(source - 6)} ${G.loss - 7}h12l-6 10Z`, class: "source" });
   const side = source !== null && source > cols[cols.length - 1].x1 - 60 ? { x: -10, anchor: "end" } : { x: 10, anchor: "start" };
   const name = source === null ? "" : words(source + side.x, G.loss + 1, "loss", "source-name", { "text-anchor": side.anchor });

@@ -65,10 +65,11 @@ function stepInWords(t, steps, state) {
 }
 
 function where(t, steps) {
-  const back = steps.facts.source - t, number = steps.number(t);
-  if (back === 0) return `Step ${number}, where the loss was read`;
-  if (back < 0) return `Step ${number}, after the loss at step ${steps.number(steps.facts.source)}`;
-  return `Step ${number}, ${back} ${back === 1 ? "step" : "steps"} before the loss`;
+  const back = steps.source - t, { set } = steps, one = set?.kind === "row" ? steps.alone() : "";
+  const begin = [steps.time, one, `step ${steps.number(t)}`].filter(Boolean).join(", "), step = `${begin[0].toUpperCase()}${begin.slice(1)}`;
+  if (back === 0) return `${step}, where the loss was read`;
+  if (back < 0) return `${step}, after the loss at step ${steps.number(steps.source)}`;
+  return `${step}, ${back} ${back === 1 ? "step" : "steps"} before ${set?.kind === "earlier" ? steps.alone() : "the loss"}`;
 }
 
 function alsoCame({ path, share }, steps) {
@@ -80,10 +81,10 @@ function plainStep(t, steps, { cut, format, formatName }) {
   const relative = steps.relative(t, cut), said = [where(t, steps)];
   if (!Number.isFinite(relative)) return `${said[0]}: no gradient comes here.`;
   if (steps.units) said[0] += `: ${partOf(relative)} at the loss is left in ${steps.chosen()}, ${percent(steps.part[t])} of what there is at this step`;
-  else if (t !== steps.facts.source) said[0] += `: ${partOf(relative)} arrives`;
+  else if (t !== steps.source) said[0] += `: ${partOf(relative)} arrives`;
   if (cut) said[0] += ` with ${wayOf(cut, steps)} cut, ${partOf(steps.relative(t))} without the cut`;
   const [first, second] = ways(t, steps);
-  if (first && t !== steps.facts.source && !cut) {
+  if (first && t !== steps.source && !cut) {
     const others = second && Math.abs(second.share) >= 0.02 ? `; ${alsoCame(second, steps)}` : "";
     said.push(`${percent(first.share)} of that came ${first.path === "highway" ? "along" : "through"} ${wayOf(first.path, steps)}${others}`);
   }
@@ -96,8 +97,8 @@ function plainStep(t, steps, { cut, format, formatName }) {
 }
 
 function expertStep(t, steps, { cut, format, formatName }) {
-  const { memory: m, keeps, source } = steps.facts, relative = steps.relative(t, cut);
-  const said = [`t = ${steps.number(t)}, lag ${source - t}`];
+  const { memory: m, keeps } = steps.facts, { source } = steps, relative = steps.relative(t, cut);
+  const said = [`${[steps.time, steps.alone()].filter(Boolean).map(part => `${part}, `).join("")}t = ${steps.number(t)}, lag ${source - t}`];
   if (!Number.isFinite(relative)) return `${said[0]}: no gradient.`;
   said.push(`|∂ℓ/∂${m}ₜ| = ${magnitude(relative)} of the source's, ${magnitude(steps.absolute(t, cut))} in itself`);
   if (cut) said.push(`path ${cut} cut, measured; uncut ${magnitude(steps.relative(t))}`);
@@ -129,7 +130,7 @@ function arrowInWords(path, t, steps, { cut, wording }) {
   if (cut) lines.push([`with ${cut} cut`, "narrowed as the whole was measured to shrink; shares were not"]);
   else {
     lines.push([plain ? "part of what arrives" : "signed share", plain ? percent(share) : signed(share)]);
-    if (!steps.units) lines.push([plain ? "direction" : "cosine", plain ? direction(cosine) : signed(cosine)]);
+    if (steps.arrow_cosine) lines.push([plain ? "direction" : "cosine", plain ? direction(cosine) : signed(cosine)]);
   }
   return { name, from, lines };
 }
@@ -153,7 +154,7 @@ function bundleInWords({ from, to }, steps, { cut }) {
 
 function gateInWords(name, t, steps) {
   const value = steps.gate(name, t), role = roleOf(name, steps), own = steps.units && steps.unit_keep && name === steps.facts.keeps;
-  const lines = [[own ? `geometric mean over rows, ${steps.chosen()}` : "mean over rows and units", decimals(value)]];
+  const lines = [[own ? `geometric mean over rows, ${steps.chosen()}` : steps.set?.kind === "row" ? "mean over units" : "mean over rows and units", decimals(value)]];
   if (name === steps.facts.keeps && steps.keep) lines.push(["alone, memory would last", timescale(steps.keep[t])]);
   return { name: role[0].toUpperCase() + role.slice(1), from: `step ${steps.number(t)}`, lines };
 }
@@ -170,13 +171,14 @@ function arrowOrBundle(path, step, element, scene) {
 
 function howToRead(steps, { wording, direction, cut }) {
   const { memory, keeps, rows, units, label } = steps.facts, expert = wording === "expert";
-  const over = `${rows > 1 ? `median over ${rows} sequences` : "one sequence"}, ${direction === "content" ? `all ${units} units` : steps.chosen()}`;
+  const one = steps.set?.kind === "row", many = rows > 1 && !one;
+  const over = `${many ? `median over ${rows} sequences` : one ? `${steps.alone()} of ${rows}` : "one sequence"}, ${direction === "content" ? `all ${units} units` : steps.chosen()}`;
   if (direction === "content") {
     return expert
       ? `Forward: share of ${memory} at the cursor that was written at each step, wₛ = iₛ ∏ fₘ; ${over}.`
       : `Time runs to the right. What the memory ${memory} holds at the cursor, by when it was written: the stream swells where something was added that is still there.`;
   }
-  const some = steps.units ? ` Only ${steps.chosen()}: strengths are relative to the whole gradient at the loss, shares to ${steps.units.length > 1 ? "their" : "its"} own part; the ports' levels are means of all units.` : steps.facts.units_left_out ? " Single units are left out of so long a page." : "";
+  const some = apartInWords(steps) + (steps.units ? ` Only ${steps.chosen()}: strengths are relative to the whole gradient at the loss, shares to ${steps.units.length > 1 ? "their" : "its"} own part; the ports' levels are means of all units.` : "");
   const cutting = cut ? ` ${cut} is cut: totals are measured without it; the other streams shrink with the total, since their own shares were not measured.` : "";
   if (expert) {
     const dam = steps.keep ? ` Water: geometric mean of the factor of ${memory}${keeps ? `, dams: mean ${keeps}` : ""}; bundles: its product.` : "";
@@ -190,6 +192,21 @@ function howToRead(steps, { wording, direction, cut }) {
     ? ` Each dam is ${gate}, ${open}: what it lets through goes straight on to the step before.`
     : " Nothing dams it: the memory is kept whole at every step.";
   return `Time runs to the right, the gradient flows back to the left. The channel at the top is the memory ${memory}.${dam} The coloured ways below go through what the other gates read. A stream is a pixel thinner for every factor of ten that is lost.${cutting}${some}`;
+}
+
+// What is shown by itself, and what could be, of so much on one page.
+function apartInWords(steps) {
+  const { facts, set } = steps, { shown_rows: rows } = facts, said = [];
+  if (steps.other && !set && !steps.units) said.push(`The dashed line in the strip is the gradient ${steps.other.time}.`);
+  if (set?.kind === "row") said.push(`Only ${steps.alone()}: its own arrows, gates and losses.`);
+  if (set?.kind === "earlier") said.push(`Only ${steps.alone()} is followed back, not those of other steps.`);
+  if (rows.length && rows.length < facts.rows) said.push(`Of ${facts.rows} sequences ${rows.map(row => row + 1).join(", ")} can be shown alone.`);
+  const left = [
+    facts.units_left_out ? "single units" : "", facts.rows_left_out ? `${rows.length ? "more" : "single"} sequences` : "",
+    facts.earlier_left_out ? `${facts.earlier_sources.length ? "more" : "single"} earlier losses` : "",
+  ].filter(Boolean).join(", ");
+  if (left) said.push(`${left[0].toUpperCase()}${left.slice(1)} are left out of so long a page.`);
+  return said.map(sentence => ` ${sentence}`).join("");
 }
 
 // What is drawn, as a table: every column, oldest first.

@@ -1,5 +1,4 @@
-"use strict";
-(() => {
+unpacked.then(() => {
   const root = document.documentElement;
   const one = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -239,4 +238,4 @@
     holder.addEventListener("blur", hide);
   }
   document.body.dataset.ready = "yes";
-})();
+});

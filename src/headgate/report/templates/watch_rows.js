@@ -1,5 +1,5 @@
 // A cell of the ablation matrix, chosen: what it did to each sequence, as sorted dots.
-(() => {
+unpacked.then(() => {
   const SVG = "http://www.w3.org/2000/svg";
   const WIDTH = 1060, HEIGHT = 190, LEFT = 62, RIGHT = 90, TOP = 12, BOTTOM = 40;
   const make = (name, attributes, text) => {
@@ -127,4 +127,4 @@
       figure.querySelector(".choose-cell").hidden = false;
     }
   }
-})();
+});
