@@ -100,4 +100,5 @@ def test_formats_tell_records_apart_where_nothing_else_does(made, tmp_path):
     layer, saved = made
     page = write_comparison(saved, tmp_path).read_text()
     found = re.findall(r'<b class="label s\d">([^<]+)</b>', page)
-    assert found == (["float32", "bfloat16"] if layer is nn.LSTM else ["rnn.l0 1", "rnn.l0 2"])
+    assert found == (list(FORMATS) if layer is nn.LSTM else [f"{name} weights" for name in FORMATS])
+    assert ("float32 with weights in bfloat16" in page) == (layer is hg.LSTM)

@@ -314,7 +314,8 @@ class Watch:
             there = _parts(capture.module)
             above = [other for other in (f"l{layer + 1}", f"l{layer + 1}_reverse") if other in there]
             local = LocalLoss(name or "the model", capture, run, lambda: [self._trace(name, part) for part in above])
-            self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local, capture.dtype)
+            formats = capture.dtype, next(iter(capture.weights.values())).dtype
+            self._traces[key] = Trace(_join(name, part), run.run, direction == 1, local, *formats)
         return self._traces[key]
 
 

@@ -141,6 +141,7 @@ def _about(seen: Trace) -> dict[str, Any]:
         "rows": int(run.input.shape[1]),
         "reverse": seen.reverse,
         "dtype": str(seen.dtype).removeprefix("torch."),
+        "weights": str(seen.weights).removeprefix("torch."),
         "measured_in": str(run.input.dtype).removeprefix("torch."),
         "floor": math.log10(limits.smallest_normal),
         "floor_subnormal": math.log10(limits.smallest_normal) + math.log10(limits.eps),

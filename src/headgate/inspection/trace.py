@@ -34,11 +34,21 @@ class Trace:
         reverse: whether it ran from the end to the beginning.
         local: what the loss itself brings to it.
         dtype: in which the module ran.
+        weights: the dtype of its weights.
     """
 
-    def __init__(self, name: str, run: Run, reverse: bool, local: LocalLoss, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: Run,
+        reverse: bool,
+        local: LocalLoss,
+        dtype: torch.dtype,
+        weights: torch.dtype | None = None,
+    ) -> None:
         self.name, self.cell, self.reverse = name, run.cell, reverse
         self.local, self.dtype, self._run = local, dtype, run
+        self.weights = weights or dtype
         self._gradients: dict[int, Gradients] = {}
 
     @property

@@ -39,6 +39,7 @@ def labels(layers: Sequence[Layer]) -> list[str]:
         lambda layer: layer.name,
         lambda layer: layer.label,
         lambda layer: str(layer.facts.get("dtype")),
+        lambda layer: f"{layer.facts.get('weights')} weights",
         lambda layer: f"{layer.name} {layer.label}",
         lambda layer: f"{layer.name} {layer.facts.get('dtype')}",
     ):

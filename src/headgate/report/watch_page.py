@@ -268,7 +268,8 @@ def about(layer: Layer) -> str:
     parts = [f"{facts.get('hidden_size')} units", f"{layer.steps:,} steps"]
     if facts.get("rows"):
         parts.append(f"{facts['rows']} sequences")
-    parts.append(str(facts.get("dtype", "")))
+    formats = str(facts.get("dtype", "")), facts.get("weights")
+    parts.append(formats[0] if formats[1] in (None, formats[0]) else f"{formats[0]} with weights in {formats[1]}")
     loss = facts.get("loss") or {}
     if loss.get("value") is not None:
         chance = f" (without memory {loss['chance']:.3g})" if loss.get("chance") is not None else ""
