@@ -220,3 +220,15 @@ def test_pieces_are_as_the_unrolled_run_only_with_what_they_send_back():
     seen._whole.clear()
     with pytest.raises(RuntimeError, match="was read between two calls"):
         assert_as_unrolled(seen, witness_of("LSTM", model, input), prefix=f"{HOME}.")
+
+
+def test_a_call_within_a_transform_after_one_that_was_not():
+    """It runs as ever; only nothing can be told of it."""
+    model = nn.GRU(I, H, dtype=torch.float64)
+    input = normal(2, B, I)
+    with hg.watch(model) as seen:
+        _, state = model(input)
+        found = torch.func.grad(lambda x: model(x, state)[0].sum())(input)
+    assert found.shape == input.shape
+    with pytest.raises(RuntimeError, match="function transform"):
+        _ = seen["l0"].gates

@@ -28,7 +28,7 @@ class Before:
 
     def __init__(self, module: nn.Module) -> None:
         self.weights: dict[str, Tensor] = {}
-        self.versions = joined.versions(module)
+        self.versions = joined.weights_now(module)
         self.earlier: Capture | None = None
         self.given: tuple[Tensor, ...] = ()
         self._cache = ExitStack()

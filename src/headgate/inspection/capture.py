@@ -48,7 +48,7 @@ class Capture:
     live: list[Tensor] = field(default_factory=list)
     measured_in: torch.dtype = torch.float64
     higher_order: bool = False
-    final: tuple[tuple[Tensor, int], ...] = ()
+    final: joined.Versions = ()
     versions: joined.Versions | None = None
     earlier: Capture | None = None
 
@@ -271,7 +271,7 @@ class Watch:
                     self._listen(name, capture, f"final_{k}", state)
                 for k, state in enumerate(before.given):
                     self._hear(name, capture, f"given_{k}", state)
-            capture.final = tuple((state, joined.version_of(state)) for state in final)
+            capture.final = joined.versions(final)
             return replaced
 
         return after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +21,18 @@ READ_BETWEEN = (
 )
 
 
-# Of each weight, where it lies and how often it was changed.
-Versions = tuple[tuple[int, int], ...]
+# Tensors, and how often each was changed.
+Versions = tuple[tuple[Tensor, int], ...]
 
 
-def versions(module: nn.Module) -> Versions | None:
-    """What changes when a module's weights do; None where they are computed at every call."""
-    if parametrize.is_parametrized(module):
-        return None
-    return tuple((weight.data_ptr(), version_of(weight)) for weight in module.parameters())
+def versions(values: Iterable[Tensor]) -> Versions:
+    """Tensors as they are now; of those of inference mode nobody counts the changes."""
+    return tuple((value, -1 if value.is_inference() else value._version) for value in values)
 
 
-def version_of(value: Tensor) -> int:
-    """How often a tensor was changed; -1 for one of inference mode, which nobody counts."""
-    return -1 if value.is_inference() else value._version
+def weights_now(module: nn.Module) -> Versions | None:
+    """A module's weights; None where they are computed at every call."""
+    return None if parametrize.is_parametrized(module) else versions(module.parameters())
 
 
 def states_of(hx: Any) -> tuple[Tensor, ...]:
@@ -45,8 +43,10 @@ def states_of(hx: Any) -> tuple[Tensor, ...]:
 
 def goes_on(earlier: Capture, module: nn.Module, arguments: Mapping[str, Any]) -> bool:
     """Whether a call begins with the very states that an earlier one left, and could have been the same call."""
-    given, left = states_of(arguments.get("hx")), earlier.final
-    if not given or len(given) != len(left) or not _is_plain(arguments) or not _is_plain(earlier.arguments):
+    given = states_of(arguments.get("hx"))
+    if not given or not _are_same(versions(given), earlier.final):
+        return False
+    if not _is_plain(arguments) or not _is_plain(earlier.arguments):
         return False
     before, now = earlier.arguments["input"], arguments["input"]
     rows = 0 if module.batch_first else 1
@@ -55,8 +55,8 @@ def goes_on(earlier: Capture, module: nn.Module, arguments: Mapping[str, Any]) -
         return False
     if earlier.unreadable or module.bidirectional or earlier.random_state is not None:
         return False
-    own = versions(module)
-    return own is not None and own == earlier.versions and all(map(_is_same, given, left))
+    own = weights_now(module)
+    return own is not None and earlier.versions is not None and _are_same(own, earlier.versions)
 
 
 def whole(last: Capture) -> Capture:
@@ -94,11 +94,10 @@ def _is_plain(arguments: Mapping[str, Any]) -> bool:
     return there <= FORM and isinstance(arguments.get("input"), Tensor)
 
 
-def _is_same(given: Tensor, left: tuple[Tensor, int]) -> bool:
-    """Whether a state is what a call left, unchanged, and as much a part of the graph."""
-    value, version = left
-    same = given.data_ptr() == value.data_ptr() and given.shape == value.shape and given.stride() == value.stride()
-    return same and version_of(value) == version and given.requires_grad == value.requires_grad
+def _are_same(one: Versions, other: Versions) -> bool:
+    """Whether these are the very same tensors, unchanged."""
+    pairs = zip(one, other, strict=False)
+    return len(one) == len(other) and all(a is b and n == m for (a, n), (b, m) in pairs)
 
 
 def _output_gradient(part: Capture, after: Capture | None, axis: int) -> Tensor | None:
