@@ -60,7 +60,7 @@ def watch(
     found: list[Record] = []
     console = Console(stderr=True)
     for subject in subjects:
-        console.print(f"looking at {subject.name}", style="dim", highlight=False)
+        console.print(f"looking at {subject.name}", style="dim", highlight=False, soft_wrap=True)
         examination = _examined(
             subject,
             needs_lag=needs_lag or subject.needs_lag,

@@ -282,9 +282,11 @@ class Watch:
             capture.live.append(value)
 
     def _hear(self, name: str, capture: Capture, key: str, value: Tensor) -> None:
-        def hook(gradient: Tensor) -> None:
-            capture.receive(key, gradient)
-            self._forget(name)
+        def hook(gradient: Tensor | None) -> None:
+            # Where one function makes several results, and the loss reads another.
+            if gradient is not None:
+                capture.receive(key, gradient)
+                self._forget(name)
 
         if value.requires_grad:
             capture.handles.append(value.register_hook(hook))
