@@ -12,11 +12,10 @@ from headgate.report.images import standalone, write_texts
 from headgate.report.layer import Layer, layers
 from headgate.report.watch_page import (
     DETAILS,
-    MOST_BYTES,
-    SMALL_BYTES,
     about,
     draw,
     embedded,
+    first_small,
     footer,
     gather,
     page_file,
@@ -85,16 +84,8 @@ def render(
     Raises:
         ValueError: it would pass 10 MB even with little detail.
     """
-    for detail in DETAILS:
-        page = _render(records, title, names, plain, detail)
-        if len(page.encode()) <= SMALL_BYTES:
-            return page
-    if len(page.encode()) > MOST_BYTES:
-        raise ValueError(
-            f"write_comparison: the page of {len(records)} Records would be {len(page.encode()) / 1e6:.0f} MB; give "
-            "fewer of them at once."
-        )
-    return page
+    pages = (_render(records, title, names, plain, detail) for detail in DETAILS)
+    return first_small(pages, f"write_comparison: the page of {len(records)} Records")
 
 
 def _render(records: Sequence[Record], title: str, names: Sequence[str] | None, plain: bool, detail: int) -> str:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -124,26 +124,41 @@ def render(
     Raises:
         ValueError: it would pass 10 MB even with little detail, or what was before does not match.
     """
-    before = paired(records, before)
-    picture = _river(records, before)
-    # Of several layers the picture shows less beside itself, and charts are compressed, before any is drawn coarser.
-    forms = [(detail, False) for detail in DETAILS] if len(records) == 1 else [(DETAILS[0], False)]
-    forms += [(detail, True) for detail in DETAILS] if len(records) > 1 else []
-    for detail, packed in forms:
-        if packed and detail == DETAILS[0]:
-            picture = _river(records, before, BYTES // 4)
-        page = _render(records, title, plain, detail, picture, packed=packed)
-        if len(page.encode()) <= SMALL_BYTES:
-            return page
-    if len(page.encode()) > MOST_BYTES:
-        raise ValueError(
-            f"write_watch_report: the page of {len(records)} layers would be {len(page.encode()) / 1e6:.0f} MB; give "
-            "fewer layers at once."
-        )
+    pages = _pages(records, title, plain, paired(records, before))
+    page = first_small(pages, f"write_watch_report: the page of {len(records)} layers")
+    if len(page.encode()) <= SMALL_BYTES:
+        return page
     said = _too_large(len(records), len(page.encode()))
     warnings.warn(f"write_watch_report: {said}", stacklevel=3)
     body, end, rest = page.rpartition("</footer>")
     return f"{body}<p>{said[0].upper()}{said[1:]}</p>{end}{rest}"
+
+
+def _pages(records: Sequence[Record], title: str, plain: bool, before: Sequence[Record]) -> Iterator[str]:
+    """The page, ever smaller."""
+    picture = _river(records, before)
+    if len(records) == 1:
+        yield from (_render(records, title, plain, detail, picture) for detail in DETAILS)
+        return
+    yield _render(records, title, plain, DETAILS[0], picture)
+    # Of several layers the picture shows less beside itself, and charts are compressed, before any is drawn coarser.
+    picture = _river(records, before, BYTES // 4)
+    yield from (_render(records, title, plain, detail, picture, packed=True) for detail in DETAILS)
+
+
+def first_small(pages: Iterable[str], what: str) -> str:
+    """The first of ever smaller pages that is small enough, or the last.
+
+    Raises:
+        ValueError: even that is more than `MOST_BYTES`.
+    """
+    for page in pages:
+        size = len(page.encode())
+        if size <= SMALL_BYTES:
+            return page
+    if size > MOST_BYTES:
+        raise ValueError(f"{what} would be {size / 1e6:.0f} MB; give fewer at once.")
+    return page
 
 
 def _too_large(count: int, size: int) -> str:
