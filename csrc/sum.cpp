@@ -24,10 +24,13 @@ class plain_sums {
 
   void make_room(int64_t width) { left_ = lines<T>(DEPTH * UNITS), right_ = lines<T>(DEPTH * width); }
 
-  void add(const hg_summing& job, const hg_block& block, const piece_of_sums& at, T* results, int64_t stride) const {
-    const int64_t depth = at.depth, strips = (at.width + COLUMNS - 1) / COLUMNS, groups = (at.units + GROUP - 1) / GROUP;
-    pack<COLUMNS>([&](int64_t k) { return right_row<T>(*block.right, at.row + k) + at.column; }, depth, at.width, right_.get());
-    pack<GROUP>([&](int64_t k) { return left_row<T>(job, at.row + k) + block.from + at.unit; }, depth, at.units, left_.get());
+  void add(const hg_summing& job, const piece_of_sums& at, T* results, int64_t stride) const {
+    const int64_t depth = at.depth, strips = at.width / COLUMNS, groups = (at.units + GROUP - 1) / GROUP;
+    for (const part_of_right& part : at.parts) {
+      const auto row = [&](int64_t k) { return right_row<T>(*part.right, at.row + k) + part.column; };
+      pack<COLUMNS>(row, depth, part.width, right_.get() + part.at * depth);
+    }
+    pack<GROUP>([&](int64_t k) { return left_row<T>(job, at.row + k) + at.from; }, depth, at.units, left_.get());
     for (int64_t s = 0; s < strips; ++s) {
       // Stays in the first cache while all units are multiplied with it.
       const T* const right = right_.get() + s * depth * COLUMNS;

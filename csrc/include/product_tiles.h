@@ -20,22 +20,42 @@ constexpr int64_t TILE_DEPTH = 32, TILE_VALUES = TILE_DEPTH * HG_BLOCK;
 
 inline int64_t tiled_depth(int64_t K) { return (K + TILE_DEPTH - 1) / TILE_DEPTH * TILE_DEPTH; }
 
-// To the nearest bfloat16, ties to the even one; a NaN stays one. Whole vectors are written, also at the end.
+typedef uint32_t pairs_of_bf16 __attribute__((vector_size(HG_VECTOR_BYTES), may_alias));
+
+// 16 bits rounded to the nearest bfloat16, ties to the even one, in the lower half of 32; a NaN stays one.
+inline pairs_of_bf16 rounded_to_bf16(lanes_of<float> value) {
+  pairs_of_bf16 bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const pairs_of_bf16 rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+  return value == value ? rounded : quiet;
+}
+
+// The first values of a vector, zeros after them.
+inline lanes_of<float> some_lanes(const float* from, int64_t count) {
+  using V = lanes_of<float>;
+  if (count >= lanes<V>) return load<V>(from);
+  V value{};
+  if (count > 0) std::memcpy(&value, from, count * sizeof(float));
+  return value;
+}
+
+// Whole vectors are written, also at the end.
 inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
   using V = lanes_of<float>;
-  typedef uint32_t whole __attribute__((vector_size(HG_VECTOR_BYTES)));
   typedef uint16_t narrow __attribute__((vector_size(HG_VECTOR_BYTES / 2)));
   for (int64_t k = 0; k < count; k += lanes<V>) {
-    V value{};
-    if (k + lanes<V> <= count)
-      value = load<V>(from + k);
-    else
-      std::memcpy(&value, from + k, (count - k) * sizeof(float));
-    whole bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    const whole rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
-    const narrow half = __builtin_convertvector(value == value ? rounded : quiet, narrow);
+    const narrow half = __builtin_convertvector(rounded_to_bf16(some_lanes(from + k, count - k)), narrow);
     std::memcpy(to + k, &half, sizeof half);
+  }
+}
+
+// Up to 16 values of two rows, one beside the other; zeros beyond, and for a row that is null.
+inline void round_in_pairs(const float* first, const float* second, int64_t count, uint16_t* to) {
+  using V = lanes_of<float>;
+  for (int k = 0; k < HG_BLOCK; k += lanes<V>) {
+    const V a = first ? some_lanes(first + k, count - k) : V{}, b = second ? some_lanes(second + k, count - k) : V{};
+    const pairs_of_bf16 both = rounded_to_bf16(a) | rounded_to_bf16(b) << 16;
+    std::memcpy(to + 2 * k, &both, sizeof both);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "headgate.h"
 
@@ -37,9 +38,17 @@ const T* right_row(const hg_right& right, int64_t row) {
   return static_cast<const T*>(right.part[k]) + (row - (k ? right.first : 0)) * right.stride[k];
 }
 
-// What a kernel is given: some rows of both sides, some units of a block and columns of its right side.
+// Some columns of one right side, and where they begin in a row of results.
+struct part_of_right {
+  const hg_right* right;
+  int64_t column, width, at;
+};
+
+// What a kernel is given: some rows of both sides, some columns of the left one and what they are multiplied with.
 struct piece_of_sums {
-  int64_t row, depth, unit, units, column, width;
+  int64_t row, depth, from, units;
+  const std::vector<part_of_right>& parts;
+  int64_t width;  // of all parts, each a multiple of the kernel's columns
 };
 
 // All sums of one thread. A `Kernel` adds the products of some rows to results; its constants are how many rows, units and
@@ -48,80 +57,125 @@ struct piece_of_sums {
 template <class Kernel>
 class summing {
   using T = typename Kernel::number;
-  static constexpr int64_t GROUP = Kernel::GROUP, DEPTH = Kernel::DEPTH, UNITS = Kernel::UNITS, WIDTH = Kernel::WIDTH;
+  static constexpr int64_t GROUP = Kernel::GROUP, COLUMNS = Kernel::COLUMNS;
+  static constexpr int64_t DEPTH = Kernel::DEPTH, UNITS = Kernel::UNITS, WIDTH = Kernel::WIDTH;
 
  public:
   explicit summing(const hg_summing& job) : job_(job) {
     int64_t units = 0, width = 0;
-    for (int32_t b = 0; b < job.n_blocks; ++b) {
-      units = std::max(units, std::min(groups(job.blocks[b]) * GROUP, UNITS));
-      if (job.blocks[b].result) width = std::max(width, std::min(job.blocks[b].right->columns, WIDTH));
-    }
-    width = (width + Kernel::COLUMNS - 1) / Kernel::COLUMNS * Kernel::COLUMNS;
+    each_stretch(job, [&](const stretch& blocks) {
+      units = std::max(units, std::min(blocks.groups() * GROUP, UNITS));
+      width = std::max(width, std::min(blocks.columns(), WIDTH));
+    });
     // A block more than needed: rows a power of two apart would drive each other out of the cache.
     stride_ = width + HG_BLOCK;
     results_ = lines<T>(units * stride_);
     kernel_.make_room(width);
   }
 
-  // Groups of units, which are what threads share.
-  static int64_t groups(const hg_block& block) { return (block.units + GROUP - 1) / GROUP; }
-
-  // What a group takes, in columns: its product, and what is read and added up beside it.
-  static int64_t cost(const hg_block& block) { return (block.result ? block.right->columns : 0) + 32; }
-
+  // What all groups take, in columns.
   static int64_t total(const hg_summing& job) {
     int64_t sum = 0;
-    for (int32_t b = 0; b < job.n_blocks; ++b) sum += groups(job.blocks[b]) * cost(job.blocks[b]);
+    each_stretch(job, [&](const stretch& blocks) { sum += blocks.groups() * blocks.cost(); });
     return sum;
   }
 
-  // The group of all blocks, counted through, before which so much is done.
+  // The group of all stretches, counted through, before which so much is done.
   static int64_t group_at(const hg_summing& job, int64_t done) {
     int64_t group = 0;
-    for (int32_t b = 0; b < job.n_blocks; ++b) {
-      const int64_t own = groups(job.blocks[b]), each = cost(job.blocks[b]);
-      if (done < own * each) return group + done / each;
-      group += own, done -= own * each;
-    }
+    each_stretch(job, [&](const stretch& blocks) {
+      const int64_t own = std::min(done / blocks.cost(), blocks.groups());
+      group += own;
+      done -= own < blocks.groups() ? done : own * blocks.cost();
+    });
     return group;
   }
 
-  // Some groups of all blocks, counted through.
+  // Some groups of all stretches, counted through.
   void all(int64_t from, int64_t to) {
-    for (int32_t b = 0; b < job_.n_blocks; from -= groups(job_.blocks[b]), to -= groups(job_.blocks[b]), ++b) {
-      const hg_block& block = job_.blocks[b];
-      const int64_t first = std::max<int64_t>(from, 0) * GROUP, last = std::min(to * GROUP, block.units);
+    each_stretch(job_, [&](const stretch& blocks) {
+      const int64_t first = std::max<int64_t>(from, 0) * GROUP, last = std::min(to * GROUP, blocks.begin->units);
       constexpr int64_t TOGETHER = UNITS / GROUP * GROUP;
-      for (int64_t unit = first; unit < last; unit += TOGETHER) some_units(block, unit, std::min(TOGETHER, last - unit));
-    }
+      for (int64_t unit = first; unit < last; unit += TOGETHER) some_units(blocks, unit, std::min(TOGETHER, last - unit));
+      from -= blocks.groups(), to -= blocks.groups();
+    });
   }
 
  private:
-  void some_units(const hg_block& block, int64_t unit, int64_t units) {
-    if (block.sum) std::fill_n(static_cast<T*>(block.sum) + unit, units, T(0));
-    const int64_t columns = block.result ? block.right->columns : 1, whole = (units + GROUP - 1) / GROUP * GROUP;
-    for (int64_t column = 0; column < columns; column += WIDTH) {
-      const int64_t width = std::min(WIDTH, columns - column);
-      std::fill_n(results_.get(), whole * stride_, T(0));
-      for (int64_t row = 0; row < job_.rows; row += DEPTH) {
-        const int64_t depth = std::min(DEPTH, job_.rows - row);
-        if (block.result) kernel_.add(job_, block, {row, depth, unit, units, column, width}, results_.get(), stride_);
-        if (block.sum && column == 0) add_up(block, row, depth, unit, units);
+  static int64_t whole(int64_t columns) { return (columns + COLUMNS - 1) / COLUMNS * COLUMNS; }
+
+  // Blocks of the same left columns, which are read once for all their right sides.
+  struct stretch {
+    const hg_block *begin, *end;
+
+    // Groups of units, which are what threads share.
+    int64_t groups() const { return (begin->units + GROUP - 1) / GROUP; }
+    int64_t columns() const {
+      int64_t sum = 0;
+      for (const hg_block* block = begin; block < end; ++block) sum += block->result ? whole(block->right->columns) : 0;
+      return sum;
+    }
+    // What a group takes, in columns: its products, and what is read and added up beside them.
+    int64_t cost() const { return columns() + 32; }
+  };
+
+  template <class Work>
+  static void each_stretch(const hg_summing& job, const Work& work) {
+    const hg_block* const end = job.blocks + job.n_blocks;
+    for (const hg_block* block = job.blocks; block < end;) {
+      stretch same{block, block + 1};
+      while (same.end < end && same.end->from == block->from && same.end->units == block->units) ++same.end;
+      work(same);
+      block = same.end;
+    }
+  }
+
+  void some_units(const stretch& blocks, int64_t unit, int64_t units) {
+    const auto is_summed = [](const hg_block& block) { return block.sum != nullptr; };
+    const hg_block *const summed = std::find_if(blocks.begin, blocks.end, is_summed), *block = blocks.begin;
+    T* sum = summed == blocks.end ? nullptr : static_cast<T*>(summed->sum) + unit;
+    std::vector<part_of_right> parts;
+    std::vector<T*> to;
+    int64_t column = 0;
+    do {
+      // As many columns as are taken at once, of one right side after the other.
+      parts.clear(), to.clear();
+      int64_t width = 0;
+      for (; block < blocks.end && width < WIDTH; ++block, column = 0) {
+        if (!block->result) continue;
+        const int64_t columns = block->right->columns, some = std::min(WIDTH - width, columns - column);
+        parts.push_back({block->right, column, some, width});
+        to.push_back(static_cast<T*>(block->result) + unit * columns + column);
+        width += whole(some), column += some;
+        if (column < columns) break;
       }
-      if (!block.result) continue;
-      T* to = static_cast<T*>(block.result) + unit * columns + column;
-      for (int64_t u = 0; u < units; ++u) std::copy_n(results_.get() + u * stride_, width, to + u * columns);
+      all_rows({0, 0, blocks.begin->from + unit, units, parts, width}, sum);
+      sum = nullptr;
+      for (size_t k = 0; k < parts.size(); ++k)
+        for (int64_t u = 0; u < units; ++u)
+          std::copy_n(results_.get() + u * stride_ + parts[k].at, parts[k].width, to[k] + u * parts[k].right->columns);
+    } while (block < blocks.end);
+    for (const hg_block* other = summed; other < blocks.end; ++other)
+      if (other->sum && other != summed) std::copy_n(static_cast<T*>(summed->sum) + unit, units, static_cast<T*>(other->sum) + unit);
+  }
+
+  void all_rows(piece_of_sums at, T* sum) {
+    std::fill_n(results_.get(), (at.units + GROUP - 1) / GROUP * GROUP * stride_, T(0));
+    if (sum) std::fill_n(sum, at.units, T(0));
+    for (at.row = 0; at.row < job_.rows; at.row += DEPTH) {
+      at.depth = std::min(DEPTH, job_.rows - at.row);
+      if (at.width) kernel_.add(job_, at, results_.get(), stride_);
+      if (sum) add_up(at, sum);
     }
   }
 
   // From zero, and onto the sum at the end: a piece's sum is then rounded against itself, not against all before it.
-  void add_up(const hg_block& block, int64_t row, int64_t depth, int64_t unit, int64_t units) const {
+  void add_up(const piece_of_sums& at, T* sum) const {
     T piece[UNITS] = {};
-    const T* from = left_row<T>(job_, row) + block.from + unit;
-    for (int64_t k = 0; k < depth; ++k, from += job_.stride)
-      for (int64_t u = 0; u < units; ++u) piece[u] += from[u];
-    for (int64_t u = 0; u < units; ++u) static_cast<T*>(block.sum)[unit + u] += piece[u];
+    const T* from = left_row<T>(job_, at.row) + at.from;
+    for (int64_t k = 0; k < at.depth; ++k, from += job_.stride)
+      for (int64_t u = 0; u < at.units; ++u) piece[u] += from[u];
+    for (int64_t u = 0; u < at.units; ++u) sum[u] += piece[u];
   }
 
   const hg_summing& job_;
