@@ -17,9 +17,10 @@ namespace {
 
 bool processor_has_it() {
   uint32_t a, b, c, d;
-  constexpr uint32_t AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, OSXSAVE = 1 << 27;
+  constexpr uint32_t AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, OSXSAVE = 1 << 27, AVX512_BF16 = 1 << 5;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE)) return false;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) && (d & AMX_TILE);
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return false;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX512_BF16);
 }
 
 // The system saves tiles when it switches threads, and lets this process use them, which on Linux has to be asked for.

@@ -39,14 +39,13 @@ class multiplying {
  private:
   // Some rows with one strip; by way of memory of our own where its last panel is not whole.
   void some(int64_t row, int64_t rows, int64_t first, int64_t panels) {
-    alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
     alignas(64) T own[ROWS * STRIP * HG_BLOCK];
     const int64_t width = std::min(panels * HG_BLOCK, job_.units - first * HG_BLOCK);
     const bool whole = width == panels * HG_BLOCK;
     T* const result = static_cast<T*>(job_.result) + row * job_.units + first * HG_BLOCK;
     task_.result_stride = whole ? job_.units : panels * HG_BLOCK;
     for (int64_t p = 0; p < panels; ++p) task_.result[p] = (whole ? result : own) + p * HG_BLOCK;
-    task_.start = NOTHING;
+    task_.start = products_.nothing();
     const auto weight = [&](int64_t panel) {
       return static_cast<const operand*>(job_.packed) + panel % panels_ * HG_BLOCK * depth_;
     };

@@ -250,6 +250,7 @@ inline V reciprocal(V x) {
   return number<V>(1) / x;
 }
 
+#if !defined(HG_BRIEF)
 template <class V>
 inline V sigmoid(V x) {
   using T = number_in<V>;
@@ -269,6 +270,8 @@ inline V tanh(V x) {
   const V minus_one = e.q * power + (power - number<V>(1));
   return with_sign_of(x, minus_one * reciprocal(minus_one + number<V>(2)));
 }
+
+#endif
 
 template <class V>
 inline V relu(V x) {
@@ -297,3 +300,7 @@ inline V log(V x) {
 
 }  // namespace
 }  // namespace headgate
+
+#if defined(HG_BRIEF)
+#include "brief.h"
+#endif

@@ -179,6 +179,11 @@ class plain_products {
   // A task on weights of so many bytes, all strips together.
   static void begin(task& at, int64_t bytes) { at.far = !is_near(bytes); }
   static void announce(task& at, const T* next) { at.next = next; }
+  // What a sum begins with where there is no bias.
+  static const T* nothing() {
+    alignas(64) static constexpr T zeros[STRIP * HG_BLOCK] = {};
+    return zeros;
+  }
 
   void make_room(int, int64_t, const hg_product&) {}
   vectors_of<T> vectors(int, int64_t, vectors_of<T> given, int64_t, const hg_product&) { return given; }

@@ -21,14 +21,30 @@ constexpr int64_t TILE_DEPTH = 32, TILE_VALUES = TILE_DEPTH * HG_BLOCK;
 inline int64_t tiled_depth(int64_t K) { return (K + TILE_DEPTH - 1) / TILE_DEPTH * TILE_DEPTH; }
 
 typedef uint32_t pairs_of_bf16 __attribute__((vector_size(HG_VECTOR_BYTES), may_alias));
+typedef uint16_t half_of_bf16 __attribute__((vector_size(HG_VECTOR_BYTES / 2), may_alias));
 
-// 16 bits rounded to the nearest bfloat16, ties to the even one, in the lower half of 32; a NaN stays one.
-inline pairs_of_bf16 rounded_to_bf16(lanes_of<float> value) {
+// To the nearest bfloat16, ties to the even one; a NaN stays one. The processor's own instruction takes denormals for zeros,
+// as its tiles do.
+#if defined(__AVX512BF16__)
+inline half_of_bf16 rounded_to_bf16(lanes_of<float> value) { return (half_of_bf16)_mm512_cvtneps_pbh((__m512)value); }
+inline pairs_of_bf16 rounded_in_pairs(lanes_of<float> first, lanes_of<float> second) {
+  typedef uint16_t words __attribute__((vector_size(HG_VECTOR_BYTES)));
+  words beside;
+  for (int k = 0; k < HG_BLOCK; ++k) beside[2 * k] = static_cast<uint16_t>(k), beside[2 * k + 1] = static_cast<uint16_t>(HG_BLOCK + k);
+  return (pairs_of_bf16)_mm512_permutexvar_epi16((__m512i)beside, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+}
+#else
+inline pairs_of_bf16 rounded_bits(lanes_of<float> value) {
   pairs_of_bf16 bits;
   std::memcpy(&bits, &value, sizeof bits);
   const pairs_of_bf16 rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
   return value == value ? rounded : quiet;
 }
+inline half_of_bf16 rounded_to_bf16(lanes_of<float> value) { return __builtin_convertvector(rounded_bits(value), half_of_bf16); }
+inline pairs_of_bf16 rounded_in_pairs(lanes_of<float> first, lanes_of<float> second) {
+  return rounded_bits(first) | rounded_bits(second) << 16;
+}
+#endif
 
 // The first values of a vector, zeros after them.
 inline lanes_of<float> some_lanes(const float* from, int64_t count) {
@@ -41,10 +57,8 @@ inline lanes_of<float> some_lanes(const float* from, int64_t count) {
 
 // Whole vectors are written, also at the end.
 inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
-  using V = lanes_of<float>;
-  typedef uint16_t narrow __attribute__((vector_size(HG_VECTOR_BYTES / 2)));
-  for (int64_t k = 0; k < count; k += lanes<V>) {
-    const narrow half = __builtin_convertvector(rounded_to_bf16(some_lanes(from + k, count - k)), narrow);
+  for (int64_t k = 0; k < count; k += lanes<lanes_of<float>>) {
+    const half_of_bf16 half = rounded_to_bf16(some_lanes(from + k, count - k));
     std::memcpy(to + k, &half, sizeof half);
   }
 }
@@ -54,7 +68,7 @@ inline void round_in_pairs(const float* first, const float* second, int64_t coun
   using V = lanes_of<float>;
   for (int k = 0; k < HG_BLOCK; k += lanes<V>) {
     const V a = first ? some_lanes(first + k, count - k) : V{}, b = second ? some_lanes(second + k, count - k) : V{};
-    const pairs_of_bf16 both = rounded_to_bf16(a) | rounded_to_bf16(b) << 16;
+    const pairs_of_bf16 both = rounded_in_pairs(a, b);
     std::memcpy(to + 2 * k, &both, sizeof both);
   }
 }
@@ -62,7 +76,7 @@ inline void round_in_pairs(const float* first, const float* second, int64_t coun
 struct tile_task {
   const uint16_t* vector;  // of the first row
   int64_t vector_stride;
-  const float* start;    // what the sum begins with, [panel][16], the same for every row
+  const float* start;    // what the sum begins with, [panel][16], the same for every row; or null: with zeros
   float* result[STRIP];  // of each panel, first row
   int64_t result_stride;
   const uint16_t* next;  // weights whose turn comes after these, or null
@@ -78,6 +92,7 @@ class tile_products {
 
   static void begin(task& at, int64_t bytes) { at.far = !is_near(bytes); }
   static void announce(task& at, const operand* next) { at.next = next; }
+  static const float* nothing() { return nullptr; }
 
   tile_products() = default;
   tile_products(const tile_products&) = delete;
@@ -183,7 +198,7 @@ class tile_products {
       tiles_.template load<VECTOR>(at.vector + row[0] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
       if constexpr (GROUPS == 2)
         tiles_.template load<VECTOR + 1>(at.vector + row[1] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
-      multiply<GROUPS, PANELS, 0>(weight);
+      multiply<GROUPS, PANELS, 0>(weight, panels * TILE_VALUES);
       if (ahead_) {
         for (int64_t line = 0; line < ahead_lines_; ++line) __builtin_prefetch(ahead_ + line * LINE, 0, 2);
         ahead_ += ahead_lines_ * LINE;
@@ -192,19 +207,31 @@ class tile_products {
     results<GROUPS, PANELS, 0>(at, row, first);
   }
 
+  // Two panels at a time. All loads stand before the products, which is a tenth faster than each before its own.
   template <int GROUPS, int PANELS, int P>
-  void multiply(const uint16_t* weight) {
-    constexpr int RIGHT = WEIGHT + P % 2;
-    tiles_.template load<RIGHT>(weight + P * TILE_VALUES, 2 * TILE_DEPTH);
-    tiles_.template multiply<result<GROUPS>(0, P), VECTOR, RIGHT>();
-    if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P), VECTOR + 1, RIGHT>();
-    if constexpr (P + 1 < PANELS) multiply<GROUPS, PANELS, P + 1>(weight);
+  void multiply(const uint16_t* weight, int64_t step) {
+    constexpr bool BOTH = P + 1 < PANELS;
+    weight += (P ? 2 : 0) * TILE_VALUES;
+    tiles_.template load<WEIGHT>(weight, 2 * TILE_DEPTH);
+    if constexpr (BOTH) tiles_.template load<WEIGHT + 1>(weight + TILE_VALUES, 2 * TILE_DEPTH);
+    const char* const soon = reinterpret_cast<const char*>(weight + STEPS_AHEAD * step);
+    for (int64_t line = 0; line < (BOTH ? 2 : 1) * TILE_LINES; ++line) __builtin_prefetch(soon + line * LINE, 0, 3);
+    tiles_.template multiply<result<GROUPS>(0, P), VECTOR, WEIGHT>();
+    if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P), VECTOR + 1, WEIGHT>();
+    if constexpr (BOTH) {
+      tiles_.template multiply<result<GROUPS>(0, P + 1), VECTOR, WEIGHT + 1>();
+      if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P + 1), VECTOR + 1, WEIGHT + 1>();
+    }
+    if constexpr (P + 2 < PANELS) multiply<GROUPS, PANELS, P + 2>(weight, step);
   }
 
   // Tile T of the results: every row is the same, so all of them lie 0 bytes apart.
   template <int GROUPS, int PANELS, int T>
   void begin(const tile_task& at, int first) {
-    tiles_.template load<T>(at.start + (first + T / GROUPS) * HG_BLOCK, 0);
+    if (at.start)
+      tiles_.template load<T>(at.start + (first + T / GROUPS) * HG_BLOCK, 0);
+    else
+      tiles_.template clear<T>();
     if constexpr (T + 1 < GROUPS * PANELS) begin<GROUPS, PANELS, T + 1>(at, first);
   }
 
@@ -220,7 +247,8 @@ class tile_products {
     return GROUPS * panel + group;
   }
 
-  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t);
+  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t), TILE_LINES = TILE_VALUES / LINE_VALUES;
+  static constexpr int64_t STEPS_AHEAD = 2;  // along K, for what is fetched into the first cache
 
   Tiles tiles_;
   std::vector<slot> slots_;

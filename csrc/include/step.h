@@ -68,10 +68,16 @@ void by_twos(const hg_tile& tile, const Pass& pass) {
 
 #define HG_EXPORT_ONE(name, type, T) \
   extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, type)(const hg_tile* at) { headgate::name<headgate::lanes_of<T>>(*at); }
-#define HG_EXPORT(name) HG_EXPORT_ONE(name, f32, float) HG_EXPORT_ONE(name, f64, double)
 // A pass whose functions take long.
 #define HG_EXPORT_TWO(name, type, T)                                                                   \
   extern "C" HG_PUBLIC void HG_JOIN(name, HG_ISA, type)(const hg_tile* at) {                           \
     headgate::by_twos<T>(*at, [](auto v, const hg_tile& tile) { headgate::name<decltype(v)>(tile); }); \
   }
-#define HG_EXPORT_BY_TWOS(name) HG_EXPORT_TWO(name, f32, float) HG_EXPORT_TWO(name, f64, double)
+// Beside products of bfloat16, numbers are float32 and functions brief.
+#if defined(HG_BRIEF)
+#define HG_EXPORT_ALL(export_type, name) export_type(name, bf16, float)
+#else
+#define HG_EXPORT_ALL(export_type, name) export_type(name, f32, float) export_type(name, f64, double)
+#endif
+#define HG_EXPORT(name) HG_EXPORT_ALL(HG_EXPORT_ONE, name)
+#define HG_EXPORT_BY_TWOS(name) HG_EXPORT_ALL(HG_EXPORT_TWO, name)

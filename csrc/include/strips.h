@@ -40,7 +40,6 @@ struct strips {
     typename Products::task task{};
     Products::begin(task, own_units * product.blocks * depth * sizeof(operand));
     T* at[STRIP];
-    alignas(64) static constexpr T NOTHING[STRIP * HG_BLOCK] = {};
     const T* bias = product.bias < 0 ? nullptr : static_cast<const T*>(run.buffers[product.bias]);
     const bool alone = product.blocks == 1;
     const int64_t first = units.from / HG_BLOCK, last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks) : 1;
@@ -53,7 +52,7 @@ struct strips {
       const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
       for (int p = 0; p < panels; ++p)
         at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
-      task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : NOTHING;
+      task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : Products::nothing();
       Products::announce(task, k + 1 < count ? weight(down ? s - 1 : s + 1) : nullptr);
       work(task, weight(s), panels, at);
     }

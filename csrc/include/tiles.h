@@ -42,6 +42,10 @@ class emulated_tiles {
   void store(void* to, int64_t stride) const {
     store(TILE, to, stride);
   }
+  template <int TILE>
+  void clear() {
+    clear(TILE);
+  }
   // result += left right, where a value of the left's and the right's rows is a pair of bfloat16.
   template <int RESULT, int LEFT, int RIGHT>
   void multiply() {
@@ -53,6 +57,10 @@ class emulated_tiles {
     std::memset(tile_[tile], 0, sizeof tile_[tile]);
     for (int r = 0; r < shapes_.rows[tile]; ++r)
       std::memcpy(tile_[tile][r], static_cast<const char*>(from) + r * stride, shapes_.row_bytes[tile]);
+  }
+  void clear(int tile) {
+    must(shapes_.palette == 1 && tile < TILES && shapes_.rows[tile] > 0);
+    std::memset(tile_[tile], 0, sizeof tile_[tile]);
   }
   void store(int tile, void* to, int64_t stride) const {
     must(shapes_.palette == 1 && tile < TILES);
@@ -113,6 +121,10 @@ class amx_tiles {
   template <int TILE>
   void store(void* to, int64_t stride) const {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(TILE) : "memory");
+  }
+  template <int TILE>
+  void clear() {
+    asm volatile("tilezero %%tmm%c0" ::"i"(TILE));
   }
   template <int RESULT, int LEFT, int RIGHT>
   void multiply() {

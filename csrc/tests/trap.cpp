@@ -85,6 +85,8 @@ bool run(const instruction& at) {
     tiles.configure(shapes);
   } else if (at.opcode == 0x49 && at.prefix == NONE) {
     tiles.release();
+  } else if (at.opcode == 0x49 && at.prefix == PF2 && !memory) {
+    tiles.clear(at.first);
   } else if (at.opcode == 0x4b && at.prefix == PF2 && memory) {
     tiles.load(at.first, at.address(), at.stride);
   } else if (at.opcode == 0x4b && at.prefix == PF3 && memory) {

@@ -45,6 +45,7 @@ def tiles(request, monkeypatch):
     """Products of bfloat16 are made by tiles; gives how many of AMX's were trapped so far."""
     trap = request.getfixturevalue("trap") if request.param == "amx" else None
     monkeypatch.setattr(library, "tiles", lambda: request.param)
+    monkeypatch.setattr(library, "is_brief", lambda products: False)  # which a test of its own is for
     library.entry.cache_clear()
     if trap is None:
         yield lambda: 0
@@ -77,6 +78,26 @@ def test_products_are_of_rounded_factors_and_exact_otherwise(name, shape, option
 def test_threads_share_the_work(name, split, tiles, three_threads, monkeypatch):
     call = half_call(case_of(name, (3, 50, 83), "lengths reset reverse no bias"))
     compare(results(lambda call: run_call(call, split), call), expected(call, monkeypatch), True)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "peephole_lstm", "layer_norm_lstm"])
+def test_passes_with_brief_functions(name, trap, monkeypatch):
+    """As they run on a processor with AMX: at most twice as far off as precise ones, or by a rounding to bfloat16."""
+    monkeypatch.setattr(library, "tiles", lambda: "amx")
+    library.entry.cache_clear()
+    call = half_call(case_of(name, (3, 17, 50), "lengths"))
+    try:
+        with trapped(trap):
+            found = results(run_call, call)
+            monkeypatch.setattr(library, "is_brief", lambda products: False)
+            precise = results(run_call, call)
+    finally:
+        library.entry.cache_clear()
+    for part, right in expected(call, monkeypatch).items():
+        largest = np.abs(right).max()
+        off = np.abs(found[part] - right).max() / largest
+        assert off <= max(2 * np.abs(precise[part] - right).max() / largest, TOLERANCE["tiles", torch.bfloat16]), part
+        assert np.any(found[part] != precise[part]), f"{part}: they are not brief"
 
 
 def test_products_in_float32_would_be_noticed(monkeypatch):

@@ -40,7 +40,8 @@ def run_call(call: Call, split: int = 0) -> Result:
     tensors = [x, *weights.values(), *initial]
     keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors)
     drawn = call.seed is not None and bool(cell.mask_names)
-    sizes = sizes_of(cell, I, H, call.initial[0].shape[-1], dtype, keep or call.keep, drawn)
+    O, brief = call.initial[0].shape[-1], library.is_brief(products)  # noqa: E741 - the field's letter
+    sizes = sizes_of(cell, I, H, O, dtype, keep or call.keep, drawn, brief)
     problem = Problem(sizes, rows, products, call.all_states, split, int(call.seed) % 2**64 if drawn else 0)
     states, kept = len(cell.state_names), None
     if keep:

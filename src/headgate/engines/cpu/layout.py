@@ -28,6 +28,7 @@ class Sizes:
     Attributes:
         keep: whether values are kept for a way back.
         drawn: whether masks are drawn; otherwise they are their rates.
+        brief: whether functions are made to four digits, as `library.is_brief` says.
     """
 
     cell: Cell
@@ -37,6 +38,7 @@ class Sizes:
     dtype: torch.dtype
     keep: bool
     drawn: bool = False
+    brief: bool = False
 
     @cached_property
     def program(self) -> Program:
@@ -167,7 +169,7 @@ class Layout:
             # What a row has once is one thread's to store, and all threads' to read.
             shared = any(store.kind == "mean" or store.once for store in item.stores)
             counts = len(made), len(inputs), len(outputs), int(shared or barrier(item))
-            point = point_of(self.sizes.cell, way, k, self.sizes.dtype)
+            point = point_of(self.sizes.cell, way, k, self.sizes.dtype, brief=self.sizes.brief)
             found.append(library.Pass(point, padded(size), size, *counts, made, inputs, outputs))
         self.passes = self.array(library.Pass, found)
 

@@ -373,6 +373,11 @@ def tiles() -> str | None:
     return "amx" if found == TILES_RIGHT else None
 
 
+def is_brief(products: torch.dtype) -> bool:
+    """Whether passes beside products of a dtype make their functions to four digits, of which bfloat16 has three."""
+    return products is torch.bfloat16 and tiles() == "amx"
+
+
 @cache
 def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFuncPtr:
     """A function of the library for a number type of the products, as "hg_run"."""

@@ -51,26 +51,30 @@ def say_once(reason: str) -> None:
 
 
 @cache
-def compiled(cell: Cell) -> ctypes.CDLL:
+def compiled(cell: Cell, *, brief: bool = False) -> ctypes.CDLL:
     """The library of a cell's passes, for the instruction set that runs here.
+
+    Args:
+        cell: which.
+        brief: with functions to four digits, as `printed.point_of` says.
 
     Raises:
         RuntimeError: there is no compiler, or it failed; the message ends with what it said.
     """
     isa = library.instructions()
-    text = cpp(cell, NAME)
+    text, options = cpp(cell, NAME), [*flags(isa), f"-DHG_ISA={isa}", *(["-DHG_BRIEF"] if brief else [])]
     digest = hashlib.sha256()
-    for part in (text, isa, *COMMON, *flags(isa), compiler() or ""):
+    for part in (text, *COMMON, *options, compiler() or ""):
         digest.update(part.encode() + b"\0")
     for header in sorted(_headers().glob("*.h")):
         digest.update(header.read_bytes())
     path = folder() / f"{digest.hexdigest()[:32]}.so"
     if not path.exists():
-        _build(cell, text, isa, path)
+        _build(cell, text, options, path)
     return ctypes.CDLL(str(path))
 
 
-def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
+def _build(cell: Cell, text: str, options: list[str], path: Path) -> None:
     if compiler() is None:
         raise RuntimeError(
             f"{cell.name} cannot be compiled: there is no C++ compiler; install one or use engine='eager'."
@@ -78,7 +82,7 @@ def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
     try:
         with locked(path):
             if not path.exists():
-                _compile(cell, text, isa, path)
+                _compile(cell, text, options, path)
     except OSError as reason:
         raise RuntimeError(
             f"{cell.name} cannot be compiled: {path.parent} cannot be written ({reason.strerror}); set XDG_CACHE_HOME "
@@ -86,16 +90,16 @@ def _build(cell: Cell, text: str, isa: str, path: Path) -> None:
         ) from None
 
 
-def _compile(cell: Cell, text: str, isa: str, path: Path) -> None:
+def _compile(cell: Cell, text: str, options: list[str], path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         source, made = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"
         source.write_text(text)
-        command = [compiler(), *COMMON, *flags(isa), f"-DHG_ISA={isa}", f"-I{_headers()}", str(source)]
+        command = [compiler(), *COMMON, *options, f"-I{_headers()}", str(source)]
         done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=False)
         if done.returncode:
-            said = done.stderr.strip().splitlines()
+            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            reason = next((line for line in said if "error" in line), said[0])  # others say where it was included from
             raise RuntimeError(
-                f"{cell.name} could not be compiled by {compiler()}; use engine='eager'. It said: "
-                f"{said[0] if said else f'exit status {done.returncode}'}"
+                f"{cell.name} could not be compiled by {compiler()}; use engine='eager'. It said: {reason}"
             )
         os.replace(made, path)

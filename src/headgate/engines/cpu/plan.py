@@ -102,7 +102,8 @@ class Plan:
 
     def __init__(self, form: Form) -> None:
         self.form = form
-        self.sizes: Sizes = sizes_of(form.cell, form.I, form.H, form.O, form.dtype, True, form.drawn)
+        brief = library.is_brief(form.products)
+        self.sizes: Sizes = sizes_of(form.cell, form.I, form.H, form.O, form.dtype, True, form.drawn, brief)
         self.rows: Rows = full_rows(form.T, form.B, form.reverse)
         self.problem = Problem(self.sizes, self.rows, form.products, False, form.split)
         initial = [f"initial {name}" for name in form.cell.state_names]

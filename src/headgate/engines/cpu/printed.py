@@ -22,14 +22,20 @@ def reason_against(cell: Cell) -> str | None:
 
 
 @cache
-def point_of(cell: Cell, way: str, k: int, dtype: torch.dtype) -> int:
+def point_of(cell: Cell, way: str, k: int, dtype: torch.dtype, *, brief: bool) -> int:
     """The address of the k-th pass of a cell, "forward" or "backward".
+
+    Args:
+        cell, way, k: which.
+        dtype: of its numbers.
+        brief: with functions to four digits, for products of bfloat16 by AMX; numbers are float32.
 
     Raises:
         RuntimeError: as `own_cells.compiled`.
     """
     home, name = library.library(), printed_name(cell)
     if name is None:
-        home, name = own_cells.compiled(cell), own_cells.NAME
-    function = getattr(home, f"{name}_{way}_{k}_{library.instructions()}_{library.NUMBER[dtype]}")
+        home, name = own_cells.compiled(cell, brief=brief), own_cells.NAME
+    number = library.PRODUCT_NUMBER[torch.bfloat16 if brief else dtype]
+    function = getattr(home, f"{name}_{way}_{k}_{library.instructions()}_{number}")
     return ctypes.cast(function, ctypes.c_void_p).value

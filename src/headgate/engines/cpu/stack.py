@@ -82,7 +82,8 @@ class Stack:
         H = len(first) // len(cell.gate_names)
         biases = frozenset(name for name in weights[0] if name.startswith("bias"))
         widths = [own["weight_ih"].shape[1] for own in weights]
-        sizes = [sizes_of(cell, width, H, output_size, dtype, False, False) for width in widths]
+        brief = library.is_brief(products)
+        sizes = [sizes_of(cell, width, H, output_size, dtype, False, False, brief) for width in widths]
         layouts = [forward_layout(own, biases) for own in sizes]
         rounded = [{name: as_dtype(value.detach(), products) for name, value in own.items()} for own in weights]
         self._buffers = [_packed(size, own) for size, own in zip(sizes, rounded, strict=True)]
