@@ -1,4 +1,4 @@
-"""The functions of passes beside products of bfloat16, to four digits: what is small of them is right to four digits, too."""
+"""The functions of passes beside products of bfloat16: to four digits, of what is small of them, too."""
 
 import ctypes
 import shutil

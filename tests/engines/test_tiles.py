@@ -21,6 +21,7 @@ import headgate as hg
 from headgate.engines import Call
 from headgate.engines.cpu import library, own_cells
 from headgate.engines.cpu.autograd import run_call
+from headgate.engines.cpu.prepared import prepared
 
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 OPTIONS = ["plain", "lengths", "lengths reset reverse no bias"]
@@ -40,19 +41,25 @@ def trap(tmp_path_factory):
     return build_trap(tmp_path_factory.mktemp("trap"))
 
 
+def forget_tiles():
+    """Entries of the library, and calls that were prepared with them."""
+    for kept in (library.entry, prepared):
+        kept.cache_clear()
+
+
 @pytest.fixture(params=["emulated", "amx"])
 def tiles(request, monkeypatch):
     """Products of bfloat16 are made by tiles; gives how many of AMX's were trapped so far."""
     trap = request.getfixturevalue("trap") if request.param == "amx" else None
     monkeypatch.setattr(library, "tiles", lambda: request.param)
     monkeypatch.setattr(library, "is_brief", lambda products: False)  # which a test of its own is for
-    library.entry.cache_clear()
+    forget_tiles()
     if trap is None:
         yield lambda: 0
     else:
         with trapped(trap) as count:
             yield count
-    library.entry.cache_clear()
+    forget_tiles()
 
 
 def compare(found, right, many_rows):
@@ -84,15 +91,16 @@ def test_threads_share_the_work(name, split, tiles, three_threads, monkeypatch):
 def test_passes_with_brief_functions(name, trap, monkeypatch):
     """As they run on a processor with AMX: at most twice as far off as precise ones, or by a rounding to bfloat16."""
     monkeypatch.setattr(library, "tiles", lambda: "amx")
-    library.entry.cache_clear()
+    forget_tiles()
     call = half_call(case_of(name, (3, 17, 50), "lengths"))
     try:
         with trapped(trap):
             found = results(run_call, call)
             monkeypatch.setattr(library, "is_brief", lambda products: False)
+            forget_tiles()
             precise = results(run_call, call)
     finally:
-        library.entry.cache_clear()
+        forget_tiles()
     for part, right in expected(call, monkeypatch).items():
         largest = np.abs(right).max()
         off = np.abs(found[part] - right).max() / largest

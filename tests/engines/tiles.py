@@ -32,7 +32,7 @@ def build_trap(folder: Path) -> ctypes.CDLL:
 
 
 def skip_unless_amx_can_be_run() -> None:
-    """Skip where the library's code for AMX, which is also code for AVX-512 and its bf16, cannot run even with a trap."""
+    """Skip where the library's code for AMX, which is also code for AVX-512 with bf16, cannot run even with a trap."""
     if not hasattr(library.library(), "hg_run_amx_bf16"):
         pytest.skip("the library was built without AMX")
     if library.instructions() != "avx512" or "avx512_bf16" not in Path("/proc/cpuinfo").read_text():

@@ -10,6 +10,8 @@ from tolerances import TOLERANCE
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import headgate as hg
+from headgate.engines.cpu import library
+from headgate.nn import recurrent
 
 INPUT = normal(6, 3, 4, dtype=torch.float32)
 HALF = TOLERANCE["eager", torch.bfloat16]
@@ -38,6 +40,33 @@ def test_outputs_are_bfloat16_near_float32_and_gradients_reach_the_parameters(ce
     for name, parameter in layer.named_parameters():
         assert parameter.dtype == parameter.grad.dtype == torch.float32
         assert_all_close({name: parameter.grad}, {name: twin.get_parameter(name).grad}, HALF)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True}], ids=str)
+@pytest.mark.parametrize("given", [False, True], ids=["no states", "states in float32"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_training_rounds_only_what_products_multiply(cell, given, options, monkeypatch):
+    """The prepared way has the numbers of the long one, and gradients that were not rounded once more."""
+    found, shapes = [], (3, 2) if "batch_first" in options else (2, 3)  # T = 2, B = 3
+    for short in (True, False):
+        torch.manual_seed(0)
+        layer = hg.Recurrent(cell, 4, 19, **options)
+        input = normal(*shapes, 4, dtype=torch.float32).requires_grad_()
+        states = [value.float().requires_grad_() for value in states_for(layer, 3)]
+        if not short:
+            monkeypatch.setattr(recurrent, "run_prepared", lambda *call: None)
+        with autocast():
+            values = named(layer(input, as_hx(tuple(states)) if given else None))
+        sum(value.float().square().sum() for value in values.values()).backward()
+        tensors = {"input": input, **dict(layer.named_parameters())} | (
+            {f"state {k}": state for k, state in enumerate(states)} if given else {}
+        )
+        found.append((values, {name: tensor.grad for name, tensor in tensors.items()}))
+    for name, value in found[1][0].items():
+        assert value.dtype == found[0][0][name].dtype
+        assert torch.equal(value, found[0][0][name]), name
+    assert_all_close(in_float64(found[0][1]), in_float64(found[1][1]), HALF)
+    assert any(not torch.equal(g, g.bfloat16().float()) for g in found[0][1].values()) == (library.tiles() is not None)
 
 
 def test_it_is_not_float32_after_all():

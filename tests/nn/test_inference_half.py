@@ -6,6 +6,7 @@ from nn.layer_runs import CELLS, as_hx, named, normal, states_for
 
 import headgate as hg
 from headgate.engines.cpu import library
+from headgate.engines.cpu.prepared import prepared
 from headgate.engines.cpu.stack import can_stack
 from headgate.nn import recurrent
 
@@ -21,9 +22,11 @@ def tiles(request, monkeypatch):
     if request.param == "amx" and library.tiles() is None:
         pytest.skip("this processor has no AMX")
     monkeypatch.setattr(library, "tiles", lambda: request.param)
-    library.entry.cache_clear()
+    for kept in (library.entry, prepared):
+        kept.cache_clear()
     yield
-    library.entry.cache_clear()
+    for kept in (library.entry, prepared):
+        kept.cache_clear()
 
 
 def layer_of(cell="lstm", H=16, **options):

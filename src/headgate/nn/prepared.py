@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headgate import engines
 from headgate.engines import Request, in_transform, is_answered_by_class, is_followed
+from headgate.engines.cpu import library
 from headgate.engines.cpu.autograd import Training
 from headgate.engines.cpu.plan import Form
 from headgate.engines.cpu.prepared import can_prepare, prepared
@@ -23,12 +24,15 @@ class Ready:
     Args:
         layer: whose weights are plain parameters of this dtype.
         dtype: of all numbers.
+        products: of which products are made; bfloat16 beside float32 under autocast.
         T, B: steps, rows.
         threads: how many share the work.
     """
 
-    def __init__(self, layer: Recurrent, dtype: torch.dtype, T: int, B: int, threads: int) -> None:
-        self.key = layer.engine, dtype, T, B, threads
+    def __init__(
+        self, layer: Recurrent, dtype: torch.dtype, products: torch.dtype, T: int, B: int, threads: int
+    ) -> None:
+        self.key = layer.engine, dtype, products, T, B, threads
         parts, directions = len(layer._weight_names), layer.num_directions
         self.directions, self.states = directions, [(parts, B, size) for size in layer.state_sizes]
         self.weights: list[list[tuple[str, tuple[int, ...]]]] = []
@@ -36,7 +40,7 @@ class Ready:
         self.parts = []
         for k, names in enumerate(layer._weight_names):
             width = layer.input_size if k < directions else layer.output_size * directions
-            own = T, B, width, layer.hidden_size, layer.output_size, dtype, dtype
+            own = T, B, width, layer.hidden_size, layer.output_size, dtype, products
             form = Form(layer.cell, tuple(names), *own, k % directions == 1, False, threads, 0)
             self.parts.append(prepared(form))
             shapes = layer.cell.parameter_shapes(width, layer.hidden_size, layer.output_size, layer.bias)
@@ -82,29 +86,34 @@ def run_prepared(layer: Recurrent, input: Any, state: Any) -> tuple[Tensor, Any]
     """
     if type(input) is not Tensor or input.dim() != 3 or not torch.is_grad_enabled():
         return None
-    if torch.compiler.is_compiling() or in_transform() or is_followed() or torch.is_autocast_enabled("cpu"):
+    if torch.compiler.is_compiling() or in_transform() or is_followed():
         return None
     if layer.training and (layer.draws_masks or (layer.dropout and layer.num_layers > 1)):
         return None
     if state is None and layer.learnable_state:
         return None
-    dtype = input.dtype
+    dtype, cast = input.dtype, torch.is_autocast_enabled("cpu")
+    products = torch.get_autocast_dtype("cpu") if cast else dtype
     if dtype not in (torch.float32, torch.float64) or not input.is_cpu or input.layout is not torch.strided:
+        return None
+    if cast and not _is_rounded_by_products(layer, dtype, products):
         return None
     x = input.transpose(0, 1) if layer.batch_first else input
     T, B, width = x.shape
     if width != layer.input_size or x.numel() == 0:
         return None
     ready = layer._ready
-    if ready is None or ready.key != (layer.engine, dtype, T, B, torch.get_num_threads()):
-        if not _possible(layer, input):
+    if ready is None or ready.key != (layer.engine, dtype, products, T, B, torch.get_num_threads()):
+        if not _possible(layer, input.device, products):
             return None
-        ready = layer._ready = Ready(layer, dtype, T, B, torch.get_num_threads())
+        ready = layer._ready = Ready(layer, dtype, products, T, B, torch.get_num_threads())
     weights = _plain_weights(layer, ready.weights, dtype)
     states = ready.zeros if state is None else _plain_states(state, ready.states, dtype)
     if weights is None or states is None:
         return None
     output, final = ready(x.contiguous(), weights, states)
+    if cast:
+        output, final = output.to(products), [value.to(products) for value in final] if state is None else final
     output = output.transpose(0, 1) if layer.batch_first else output
     return output, tuple(final) if len(final) > 1 else final[0]
 
@@ -140,8 +149,14 @@ def _plain_states(given: Any, shapes: list[tuple[int, ...]], dtype: torch.dtype)
     return [state.contiguous() for state in states]
 
 
-def _possible(layer: Recurrent, input: Tensor) -> bool:
-    """Whether the compiled engine is the one to run this."""
+def _is_rounded_by_products(layer: Recurrent, dtype: torch.dtype, products: torch.dtype) -> bool:
+    """Whether what autocast would round is what products round, which then need not be done to whole tensors before."""
+    plain = dtype is torch.float32 and not layer.cell.vector_names
+    return plain and products is torch.bfloat16 and library.tiles() is not None
+
+
+def _possible(layer: Recurrent, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the compiled engine is the one to run this, with numbers of the dtype that autocast asks for."""
     if not can_prepare(layer.cell):
         return False
-    return engines.choose(Request(layer.cell, input.device, input.dtype), layer.engine) == "cpu"
+    return engines.choose(Request(layer.cell, device, dtype), layer.engine) == "cpu"

@@ -198,5 +198,6 @@ def _again(
     with torch.enable_grad():
         x, *initial = [value.flatten(0, -2) for value in (tensors[0], *tensors[1 + len(names) :])]
     own = [x, *tensors[1 : 1 + len(names)], *initial]
-    found = twice_differentiable(replace(prepared.problem, seed=seed), names, own[0], own[1:], flat)
+    with torch.autocast("cpu", enabled=False):  # every dtype is meant as it is
+        found = twice_differentiable(replace(prepared.problem, seed=seed), names, own[0], own[1:], flat)
     return [None if value is None else value.view(like.shape) for value, like in zip(found, tensors, strict=True)]
