@@ -1,6 +1,7 @@
 // All layers of a stack whose weights were packed before, in one call: for one step or short sequences, where everything
 // around the library costs more than the library.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -127,26 +128,40 @@ bool unchanged(const void* const* places, const void* values, int64_t count) {
   return true;
 }
 
+// Some stretches from one on, shared by threads; the first that finds another sum ends it.
+struct look {
+  const hg_held& held;
+  const int64_t first, stretches;
+  std::atomic<bool> same{true};
+
+  void some(int32_t thread, int32_t threads) {
+    const int64_t end = stretches * (thread + 1) / threads;
+    for (int64_t k = stretches * thread / threads; k < end && same; ++k) {
+      hg_stretch now = held.stretches[uint64_t(first + k) % uint64_t(held.n_stretches)];
+      const uint64_t was = now.sum;
+      held.checksum(&now);
+      if (now.sum != was) same = false;
+    }
+  }
+};
+
 }  // namespace
 
 extern "C" {
 
-int32_t hg_unchanged(hg_held* held, int64_t stretches) {
+int32_t hg_unchanged(hg_held* held, int64_t stretches, int64_t threads) {
+  constexpr int64_t WORTH_A_THREAD = 24;
   const auto places = [&](auto number) { return unchanged<decltype(number)>(held->places, held->values, held->count); };
   if (!(held->width == 2 ? places(int16_t{}) : held->width == 4 ? places(int32_t{}) : places(int64_t{}))) return 0;
   stretches = std::min(stretches, held->n_stretches);
-  const int64_t first = __atomic_fetch_add(&held->next, stretches, __ATOMIC_RELAXED);
-  for (int64_t k = 0; k < stretches; ++k) {
-    hg_stretch now = held->stretches[uint64_t(first + k) % uint64_t(held->n_stretches)];
-    const uint64_t was = now.sum;
-    held->checksum(&now);
-    if (now.sum != was) return 0;
-  }
-  return 1;
+  look all{*held, __atomic_fetch_add(&held->next, stretches, __ATOMIC_RELAXED), stretches};
+  const auto work = [](void* argument, int32_t thread, int32_t of) { static_cast<look*>(argument)->some(thread, of); };
+  hg_parallel(work, &all, static_cast<int32_t>(std::clamp<int64_t>(stretches / WORTH_A_THREAD, 1, std::max<int64_t>(threads, 1))));
+  return all.same;
 }
 
 int32_t hg_run_stack(const hg_stack* stack, const hg_call* call) {
-  if (!hg_unchanged(stack->held, call->stretches)) return 0;
+  if (!hg_unchanged(stack->held, call->stretches, call->threads)) return 0;
   one_call(*stack, *call).run();
   return 1;
 }

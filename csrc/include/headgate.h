@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 9
+#define HG_INTERFACE 10
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 /* The name of a function for an instruction set and a type. */

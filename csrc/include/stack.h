@@ -25,8 +25,8 @@ typedef struct {
   int64_t n_stretches, next; /* `next` goes on with every look, by any thread */
 } hg_held;
 
-/* Whether it still does, as far as the places tell, and so many stretches from the next one on. */
-HG_PUBLIC int32_t hg_unchanged(hg_held*, int64_t stretches);
+/* Whether it still does, as far as the places tell, and so many stretches from the next one on, on up to so many threads. */
+HG_PUBLIC int32_t hg_unchanged(hg_held*, int64_t stretches, int64_t threads);
 
 /* Nothing in it is written to, but for `held->next`. A layer is what each of its directions is, one after the other. */
 typedef struct {

@@ -16,7 +16,7 @@ TILES = {
     "emulated": (["-DHG_TILES=emulated_tiles"], []),
     "amx": (["-DHG_TILES=amx_tiles", "-DHG_AMX", "-DTRAP_AT_START"], ["tests/trap.cpp"]),
 }
-STACK = ["tests/stack_driver.cpp", "stack.cpp", "checksum.cpp"]
+STACK = ["tests/stack_driver.cpp", "stack.cpp", "checksum.cpp", "threads.cpp"]
 ADJOINT = ["tests/adjoint_driver.cpp", "adjoint.cpp", "pack.cpp", "threads.cpp"]
 TAPE = ["tests/tape_driver.cpp", "tape.cpp"]
 OVERFLOW = "heap-buffer-overflow"

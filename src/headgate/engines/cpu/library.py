@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 9
+INTERFACE = 10
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -329,7 +329,7 @@ def library() -> ctypes.CDLL | None:
         raise ImportError(
             f"{found[0]} was built for another version of headgate; install headgate again to build it anew."
         )
-    loaded.hg_unchanged.argtypes = [c_void_p, c_int64]
+    loaded.hg_unchanged.argtypes = [c_void_p, c_int64, c_int64]
     loaded.hg_run_stack.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.restype = None

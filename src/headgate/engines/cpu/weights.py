@@ -113,7 +113,7 @@ class Held:
 
     def unchanged(self) -> bool:
         """Whether they hold what they held."""
-        return self._unchanged(self.address, self.stretches) == 1
+        return self._unchanged(self.address, self.stretches, torch.get_num_threads()) == 1
 
 
 def _stretches(value: Tensor) -> Iterator[library.Stretch]:
