@@ -74,8 +74,9 @@ struct trial {
     const void* place = &weight;
     std::vector<char> memory(draw(1, 3000), 'a');
     std::vector<hg_stretch> stretches;
-    for (int64_t at = 0; at < int64_t(memory.size()); at += 700)
-      stretches.push_back({&memory[at], std::min<int64_t>(700, memory.size() - at), 0}), checksum(&stretches.back());
+    const int64_t length = draw(15, 700);  // so many that they are worth a thread, and fewer
+    for (int64_t at = 0; at < int64_t(memory.size()); at += length)
+      stretches.push_back({&memory[at], std::min<int64_t>(length, memory.size() - at), 0}), checksum(&stretches.back());
     hg_held held{&place, &was, 1, 8, checksum, stretches.data(), int64_t(stretches.size()), 0};
     hg_stack stack{plain_run, parts.data(), sizes, input_bytes.data(), &held, int32_t(L), int32_t(D), 2, 2, 0, 1, 8, 8};
     const std::vector<double> x = normal(T * B * I), h = normal(L * D * B * sizes[0]), c = normal(L * D * B * sizes[1]);
@@ -101,7 +102,7 @@ struct trial {
     std::vector<double> output(T * B * D * O, NAN), last_h(h.size(), NAN), last_c(c.size(), NAN);
     std::vector<int64_t> memory(sizeof(hg_call) / 8 + 4);
     auto* call = reinterpret_cast<hg_call*>(memory.data());
-    call->T = T, call->B = B, call->threads = 1, call->turn = 0, call->stretches = 1 << 20;
+    call->T = T, call->B = B, call->threads = 3, call->turn = 0, call->stretches = 1 << 20;
     call->x = x.data(), call->output = output.data();
     call->states[0].before = h.data(), call->states[0].after = last_h.data();
     call->states[1].before = c.data(), call->states[1].after = last_c.data();

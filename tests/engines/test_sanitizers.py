@@ -111,7 +111,8 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         ("tape.cpp", TAPE, "(job.parts ? job.columns : 0)", "job.columns", "trial"),
         ("stack.cpp", STACK, "2 * call.B * (k > 0)", "call.B * (k > 0)", OVERFLOW),
         ("stack.cpp", STACK, "p * call_.B * row_bytes(k); }", "0; }", "trial"),
-        ("stack.cpp", STACK, "if (now.sum != was) return 0;", "", "trial"),
+        ("stack.cpp", STACK, "if (now.sum != was) same = false;", "", "trial"),
+        ("stack.cpp", STACK, "stretches * (thread + 1) / threads", "stretches / threads", "trial"),
         ("stack.cpp", STACK, "std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
     ],
     ids=[
@@ -121,6 +122,7 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         "a stack with too little memory",
         "another layer's states",
         "weights that changed",
+        "what the other threads look at",
         "padding that is not zero",
     ],
 )
