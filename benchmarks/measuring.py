@@ -33,7 +33,8 @@ class Plan:
         fewest: how often at least, where calls are so long that turns together take more than `most_s`.
         turn_s: calls are repeated until a turn has lasted this long.
         most_s: see `fewest`.
-        pause_s: between turns, so that threads of the one that wait spinning do not take from the other.
+        pause_s: between turns, as often as threads of the one still spin, so that they do not take from the other.
+        most_pause_s: how long at most; who spins on without end is timed beside.
     """
 
     turns: int = 11
@@ -41,10 +42,13 @@ class Plan:
     turn_s: float = 0.08
     most_s: float = 5.0
     pause_s: float = 0.02
+    most_pause_s: float = 1.0
 
 
 QUICK = Plan(turns=3, fewest=3, turn_s=0.0)
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+# The share of a core that a process takes while nothing of it runs, a coarse clock and a sampler's thread included.
+IDLE = 0.1
 # A call as long as this needs no untimed one before it in every turn.
 LONG_S = 0.2
 
@@ -101,11 +105,22 @@ def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
         if turn > plan.fewest and time.perf_counter() - start > plan.most_s:
             break
         for contender, kept in zip(contenders, found, strict=True):
-            time.sleep(plan.pause_s)
+            pause(plan)
             seconds = _turn(contender.run, plan.turn_s, settle=not kept or kept[-1] < LONG_S)
             if turn:
                 kept.append(seconds)
     return found
+
+
+def pause(plan: Plan) -> None:
+    """Sleep until no thread of this process runs; onnxruntime's spin for 60 ms after a call."""
+    start = time.perf_counter()
+    while True:
+        began, used = time.perf_counter(), time.process_time()
+        time.sleep(plan.pause_s)
+        now = time.perf_counter()
+        if time.process_time() - used <= IDLE * (now - began) or now - start >= plan.most_pause_s:
+            return
 
 
 def _turn(run: Callable[[], Any], least_s: float, settle: bool) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,8 +127,27 @@ def test_operations_are_counted_once_a_step_and_row():
 
 def test_long_calls_get_fewer_turns():
     contender = SimpleNamespace(run=lambda: None)
-    plan = measuring.Plan(turns=9, fewest=2, turn_s=0.0, most_s=0.0, pause_s=0.0)
+    plan = measuring.Plan(turns=9, fewest=2, turn_s=0.0, most_s=0.0, pause_s=0.0, most_pause_s=0.0)
     assert [len(turns) for turns in measuring.in_turn([contender, contender], plan)] == [2, 2]
+
+
+@pytest.mark.parametrize(("spins_s", "most_s"), [(0.2, 5.0), (5.0, 0.3)])
+def test_turns_wait_for_threads_that_spin(spins_s, most_s):
+    """A thread that computes on after a call would slow the other's turn down; one that never ends is not waited for."""
+    ends, start = threading.Event(), time.perf_counter()
+
+    def spin():
+        while time.perf_counter() - start < spins_s and not ends.is_set():
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    measuring.pause(measuring.Plan(pause_s=0.05, most_pause_s=most_s))
+    waited = time.perf_counter() - start
+    assert thread.is_alive() == (spins_s > most_s)
+    assert waited >= min(spins_s, most_s)
+    ends.set()
+    thread.join()
 
 
 HOLDING = """
