@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 10
+#define HG_INTERFACE 11
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 /* The name of a function for an instruction set and a type. */
@@ -172,6 +172,9 @@ typedef struct hg_multiplying {
   void* result; /* [rows, units] */
   int64_t units;
 } hg_multiplying;
+
+/* Asks the system for large pages where memory is not filled yet. */
+HG_PUBLIC void hg_large_pages(void* start, int64_t bytes);
 
 #define HG_DECLARE(isa, type)                              \
   HG_PUBLIC void hg_run_##isa##_##type(const hg_run*); \

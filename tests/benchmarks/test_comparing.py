@@ -133,7 +133,7 @@ def test_long_calls_get_fewer_turns():
 
 @pytest.mark.parametrize(("spins_s", "most_s"), [(0.2, 5.0), (5.0, 0.3)])
 def test_turns_wait_for_threads_that_spin(spins_s, most_s):
-    """A thread that computes on after a call would slow the other's turn down; one that never ends is not waited for."""
+    """A thread that computes on after a call would slow the other down; one without end is not waited for."""
     ends, start = threading.Event(), time.perf_counter()
 
     def spin():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from headgate.engines.cpu.library import BLOCK
+from headgate.engines.cpu.library import BLOCK, library
+
+# A large page is 2 MiB; memory of two has one in it wherever it begins.
+LARGE = 1 << 22
 
 
 def padded(size: int) -> int:
@@ -13,9 +16,17 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
+def room(*shape: int, dtype: torch.dtype) -> Tensor:
+    """Memory, not cleared: in large pages where it is large and the system has them."""
+    made = torch.empty(shape, dtype=dtype, device="cpu")
+    if made.nbytes >= LARGE:
+        library().hg_large_pages(made.data_ptr(), made.nbytes)
+    return made
+
+
 def with_slack(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     """[rows, columns] that may be read a block beyond its end."""
-    return torch.empty(rows * columns + BLOCK, dtype=dtype, device="cpu")[: rows * columns].view(rows, columns)
+    return room(rows * columns + BLOCK, dtype=dtype)[: rows * columns].view(rows, columns)
 
 
 def pad_units(value: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 10
+INTERFACE = 11
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")
@@ -333,6 +333,8 @@ def library() -> ctypes.CDLL | None:
     loaded.hg_run_stack.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.argtypes = [c_void_p, c_void_p]
     loaded.hg_play.restype = None
+    loaded.hg_large_pages.argtypes = [c_void_p, c_int64]
+    loaded.hg_large_pages.restype = None
     _lend_threads(loaded)
     return loaded
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headgate.cells import Cell
 from headgate.engines.cpu.backward_tape import backward_tape
+from headgate.engines.cpu.buffers import room
 from headgate.engines.cpu.forward_tape import forward_tape
 from headgate.engines.cpu.plan import Form, Plan
 from headgate.engines.cpu.tape import Tape
@@ -31,7 +32,7 @@ class _Played:
 
     def __call__(self, tensors: Sequence[Tensor], seed: int, others: Sequence[Tensor | None]) -> None:
         """Play it on the plan's bases, of which the last is the seed, and others."""
-        scratch = torch.empty(self.numbers, dtype=self.dtype, device="cpu")
+        scratch = room(self.numbers, dtype=self.dtype)
         there = [value.data_ptr() for value in tensors]
         self.play([scratch.data_ptr(), *there, seed, *[0 if v is None else v.data_ptr() for v in others]])
 
@@ -65,8 +66,8 @@ class Prepared:
         """
         form, dtype = self.form, self.form.dtype
         final = [torch.empty_like(value) for value in tensors[len(tensors) - self.states :]]
-        output = torch.empty(form.T, form.B, form.O, dtype=dtype, device="cpu")
-        kept = torch.empty(self.plan.kept.numbers, dtype=dtype, device="cpu")
+        output = room(form.T, form.B, form.O, dtype=dtype)
+        kept = room(self.plan.kept.numbers, dtype=dtype)
         held = self._packed(tensors, back=False) if self._held else []
         self._forward([*tensors, output, kept], seed, [*final, *held])
         return [output, *final], kept
@@ -84,7 +85,7 @@ class Prepared:
         """
         form = (tuple([value is not None for value in given]), wanted)
         played, order = self._backward.get(form) or self._write(*form)
-        found = [torch.empty_like(v) if asked else None for v, asked in zip(tensors, wanted, strict=False)]
+        found = [room(*v.shape, dtype=v.dtype) if asked else None for v, asked in zip(tensors, wanted, strict=False)]
         around = [*given, *found]
         held = self._packed(tensors, back=True) if self._held else []
         played(tensors, seed, [*held, *[around[k] for k in order]])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from headgate.engines.cpu import library
+from headgate.engines.cpu.buffers import room
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     left = left if left.stride(1) == 1 else left.contiguous()
     N, M = left.shape
     total = left.new_empty(M)
-    results = [left.new_empty(M, right.above.shape[1]) for right in rights]
+    results = [room(M, right.above.shape[1], dtype=left.dtype) for right in rights]
     held = library.array_of(library.Right, len(rights))()
     blocks = library.array_of(library.Block, len(rights))()
     for slot, block, right, result in zip(held, blocks, rights, results, strict=True):

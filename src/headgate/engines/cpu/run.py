@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headgate.engines.cpu import library
-from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, with_slack
+from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, room, with_slack
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout
 from headgate.engines.cpu.rows import Rows
 from headgate.engines.cpu.weights import packed
@@ -72,7 +72,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     # Without a way back weights are not about to change either, so that packing pays for itself in the next call.
     multiplied = rows.N if sizes.keep else 0
     x = x.contiguous()
-    buffers = {"x": x, "kept": x.new_empty(n, sizes.kept.width)} | own_vectors(sizes, weights) | rates(sizes)
+    buffers = {"x": x, "kept": room(n, sizes.kept.width, dtype=x.dtype)} | own_vectors(sizes, weights) | rates(sizes)
     if sizes.program.backward.reads_x:
         buffers["parts"] = _input_parts(weights, x)
     else:
@@ -86,8 +86,11 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     first = [pad_units(value) for value in initial]
     memory = Memory(
         buffers,
-        [x.new_empty(rows.N if k else 2 * rows.B, padded(size)) for k, size in zip(kept, sizes.states, strict=True)],
-        [x.new_empty(n, padded(size)) if rows.compose else None for size in sizes.states],
+        [
+            room(rows.N if k else 2 * rows.B, padded(size), dtype=x.dtype)
+            for k, size in zip(kept, sizes.states, strict=True)
+        ],
+        [room(n, padded(size), dtype=x.dtype) if rows.compose else None for size in sizes.states],
         first,
         # Rows that take no step keep what they had.
         [torch.empty_like(value) if rows.began == rows.B else value.clone() for value in first],
