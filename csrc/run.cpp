@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <vector>
 
 #include "barrier.h"
@@ -64,6 +65,7 @@ class worker : walk<T> {
         pass(run_.passes[p]);
         if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
       }
+      if constexpr (std::is_same_v<T, float>) round_states();
       this->end();
     }
   }
@@ -116,6 +118,19 @@ class worker : walk<T> {
   int64_t ahead_stride() const { return run_.input->blocks * mine_.units(run_.input_units).size() + HG_BLOCK; }
   range own_rows(int64_t t) const {
     return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
+  }
+
+  // What a caller wants in bfloat16 is rounded while it is still in the cache.
+  void round_states() const {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      if (!state.rounded) continue;
+      range own = mine_.units(state.units);
+      own.to = std::min(own.to, state.rounded_units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row)
+        round_exactly(this->new_state(state, row) + own.from, own.size(),
+                      state.rounded + this->packed(row) * state.rounded_stride + own.from);
+    }
   }
 
   // --- one pass ---------------------------------------------------------------------------------------------------

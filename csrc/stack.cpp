@@ -34,10 +34,10 @@ class one_call {
         scratch_(bytes(call.B * stack.scratch)) {
     for (int64_t t = 0; t < call.T; ++t) offset_[t] = t * call.B;
     for (int k = 0; k < stack.n_states; ++k) {
-      const int64_t rows = all_rows() * (k == 0) + 2 * call.B * (k > 0);
+      const int64_t rows = k == 0 && is_kept_between() ? all_rows() : 2 * call.B;
       before_.push_back(bytes(is_padded(k) * padded_bytes(k)));
       after_.push_back(bytes(is_padded(k) * padded_bytes(k)));
-      history_.push_back(bytes((is_padded(k) || k > 0) * rows * units(k) * stack.width));
+      history_.push_back(bytes((is_padded(k) || k > 0 || stack.rounds) * rows * units(k) * stack.width));
     }
     for (int l = 0; l < std::min(stack.n_layers - 1, 2); ++l) between_.push_back(bytes(all_rows() * row_));
   }
@@ -45,21 +45,26 @@ class one_call {
   void run() {
     const void* x = call_.x;
     for (int l = 0; l < stack_.n_layers; ++l) {
-      char* output = l + 1 == stack_.n_layers ? static_cast<char*>(call_.output) : between_[l % 2].get();
-      for (int d = 0; d < stack_.n_directions; ++d) part(l * stack_.n_directions + d, x, output + d * row_bytes(0));
+      const bool last = l + 1 == stack_.n_layers, rounds = last && stack_.rounds;
+      char* output = last ? static_cast<char*>(call_.output) : between_[l % 2].get();
+      const int64_t apart = rounds ? stack_.sizes[0] * sizeof(uint16_t) : row_bytes(0);
+      for (int d = 0; d < stack_.n_directions; ++d) part(l * stack_.n_directions + d, x, output + d * apart, rounds);
       x = output;
     }
   }
 
  private:
+  // Whether a state that is the output is kept for every step, since there is a layer whose output is not rounded.
+  bool is_kept_between() const { return !stack_.rounds || stack_.n_layers > 1; }
+
   // One layer in one direction; its output begins at each row's `output`.
-  void part(int p, const void* x, char* output) {
+  void part(int p, const void* x, char* output, bool rounds) {
     hg_run run = stack_.parts[p];
     std::copy(run.states, run.states + stack_.n_states, states_.begin());
     std::copy(run.buffers, run.buffers + stack_.n_buffers, buffers_.begin());
     buffers_[stack_.x] = const_cast<void*>(x);
     if (stack_.kept >= 0) buffers_[stack_.kept] = scratch_.get();
-    for (int k = 0; k < stack_.n_states; ++k) state(p, k, output);
+    for (int k = 0; k < stack_.n_states; ++k) state(p, k, output, rounds);
     run.T = call_.T;
     run.B = call_.B;
     if (call_.T == 1) run.weight_bytes += stack_.input_bytes[p];
@@ -70,19 +75,23 @@ class one_call {
     run.states = states_.data();
     run.buffers = buffers_.data();
     stack_.run(&run);
-    if (is_padded(0)) copy_rows(all_rows(), row_bytes(0), history_[0].get(), units(0) * stack_.width, output, row_);
+    if (is_padded(0) && !rounds) copy_rows(all_rows(), row_bytes(0), history_[0].get(), units(0) * stack_.width, output, row_);
     for (int k = 0; k < stack_.n_states; ++k)
       if (is_padded(k)) copy_rows(call_.B, row_bytes(k), after_[k].get(), units(k) * stack_.width, after(p, k), row_bytes(k));
   }
 
-  void state(int p, int k, char* output) {
+  void state(int p, int k, char* output, bool rounds) {
     hg_state& state = states_[k];
     const bool padded = is_padded(k);
     state.initial = padded ? spread(k, before(p, k)) : before(p, k);
     state.final = padded ? after_[k].get() : after(p, k);
-    state.kept = k == 0;
+    state.kept = k == 0 && !rounds;
     state.new_state = history_[k].get();
-    if (k == 0 && !padded) {
+    if (k == 0 && rounds) {
+      state.rounded = reinterpret_cast<uint16_t*>(output);
+      state.rounded_stride = stack_.n_directions * stack_.sizes[0];
+      state.rounded_units = stack_.sizes[0];
+    } else if (k == 0 && !padded) {
       state.new_state = output;
       state.stride = row_ / stack_.width;
     }

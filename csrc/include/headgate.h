@@ -100,6 +100,9 @@ typedef struct {
   const void* d_final; /* [B, units] */
   void* d_initial;     /* [B, units], added to */
   void* d_state;       /* [2, B, units] */
+  /* forward, of tiles: */
+  uint16_t* rounded;   /* [N, rounded_stride], the first `rounded_units` of new_state in bfloat16; or null */
+  int64_t rounded_stride, rounded_units;
 } hg_state;
 
 typedef struct {

@@ -63,6 +63,16 @@ inline void round_to_bf16(const float* from, int64_t count, uint16_t* to) {
   }
 }
 
+// And nothing is written beyond.
+inline void round_exactly(const float* from, int64_t count, uint16_t* to) {
+  constexpr int64_t WIDTH = lanes<lanes_of<float>>;
+  const int64_t whole = count / WIDTH * WIDTH;
+  round_to_bf16(from, whole, to);
+  uint16_t rest[WIDTH];
+  round_to_bf16(from + whole, count - whole, rest);
+  std::copy_n(rest, count - whole, to + whole);
+}
+
 // Up to 16 values of two rows, one beside the other; zeros beyond, and for a row that is null.
 inline void round_in_pairs(const float* first, const float* second, int64_t count, uint16_t* to) {
   using V = lanes_of<float>;

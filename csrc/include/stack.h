@@ -38,6 +38,7 @@ typedef struct {
   int32_t n_layers, n_directions, n_states, n_buffers;
   int32_t x, kept; /* buffers: the input, and what is kept within a step or -1 */
   int32_t width;   /* bytes of a number */
+  int32_t rounds;  /* whether the output is bfloat16; of tiles */
   int64_t scratch; /* bytes of what is kept within a step, a row */
 } hg_stack;
 
@@ -45,7 +46,7 @@ typedef struct {
   int64_t T, B, threads, turn; /* see hg_run */
   int64_t stretches; /* of the weights: how many to look at, see hg_unchanged */
   const void* x; /* [T, B, I] */
-  void* output;  /* [T, B, directions * O] */
+  void* output;  /* [T, B, directions * O]; see `rounds` */
   struct {
     const void* before; /* [layers * directions, B, units], without padding */
     void* after;

@@ -7,6 +7,7 @@
 #include "headgate.h"
 #include "product_tiles.h"
 #include "sums.h"
+#include "turn.h"
 
 namespace headgate {
 namespace {
@@ -62,24 +63,11 @@ class tile_sums {
 
   typedef uint32_t pairs __attribute__((vector_size(64), may_alias));
 
-  // One step of turning a square of 16 by 16: squares of STEP by STEP change places across the diagonal.
-  template <int STEP>
-  static void turn(pairs* rows) {
-    pairs upper, lower;
-    for (int k = 0; k < HG_BLOCK; ++k) upper[k] = k & STEP ? HG_BLOCK + k - STEP : k, lower[k] = k & STEP ? HG_BLOCK + k : k + STEP;
-#pragma GCC unroll 16
-    for (int k = 0; k < HG_BLOCK; ++k)
-      if (!(k & STEP)) {
-        const pairs above = rows[k], below = rows[k + STEP];
-        rows[k] = __builtin_shuffle(above, below, upper), rows[k + STEP] = __builtin_shuffle(above, below, lower);
-      }
-  }
-
   // A tile as the left side of a product: a unit's values of all rows.
   static void turn_tile(uint16_t* tile) {
     pairs rows[HG_BLOCK];
     std::memcpy(rows, tile, sizeof rows);
-    turn<1>(rows), turn<2>(rows), turn<4>(rows), turn<8>(rows);
+    turn(rows);
     std::memcpy(tile, rows, sizeof rows);
   }
 

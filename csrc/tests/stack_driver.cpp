@@ -24,6 +24,10 @@ std::vector<double> normal(int64_t count) {
   return values;
 }
 
+// What stands here for rounding to bfloat16.
+uint16_t rounded(double value) { return static_cast<uint16_t>(static_cast<int64_t>(value * 64)); }
+double rounded_number(double value) { return rounded(value); }
+
 // h' = h / 2 + sum(c) / 4 + mean(x), c' = c / 2 + x_0; x is `input_units` wide. What a real run may write, is written.
 void plain_run(const hg_run* run) {
   const hg_state &h = run->states[0], &c = run->states[1];
@@ -47,6 +51,8 @@ void plain_run(const hg_run* run) {
       for (int64_t u = 0; u < c.units; ++u) sum += old(c)[u];
       scratch[r] = mean;
       for (int64_t u = 0; u < h.units; ++u) next(h)[u] = old(h)[u] / 2 + sum / 4 + scratch[r];
+      for (int64_t u = 0; h.rounded && u < h.rounded_units; ++u)
+        h.rounded[(run->offset[time(step)] + r) * h.rounded_stride + u] = rounded(next(h)[u]);
       for (int64_t u = 0; u < c.units; ++u) next(c)[u] = u < int64_t(run->seed) ? old(c)[u] / 2 + row[0] : 0;
       if (step + 1 < run->T) continue;
       for (const hg_state* state : {&h, &c})
@@ -56,6 +62,7 @@ void plain_run(const hg_run* run) {
 
 struct trial {
   int64_t T = draw(0, 1) ? 1 : draw(2, 6), B = draw(1, 4), I = draw(1, 5), L = draw(1, 4), D = draw(1, 2);
+  bool rounds = draw(0, 1);
   int64_t sizes[2] = {draw(1, 40), draw(1, 40)}, units[2], O = sizes[0];
 
   // Whether a run through the library gives what plain loops give.
@@ -78,7 +85,7 @@ struct trial {
     for (int64_t at = 0; at < int64_t(memory.size()); at += length)
       stretches.push_back({&memory[at], std::min<int64_t>(length, memory.size() - at), 0}), checksum(&stretches.back());
     hg_held held{&place, &was, 1, 8, checksum, stretches.data(), int64_t(stretches.size()), 0};
-    hg_stack stack{plain_run, parts.data(), sizes, input_bytes.data(), &held, int32_t(L), int32_t(D), 2, 2, 0, 1, 8, 8};
+    hg_stack stack{plain_run, parts.data(), sizes, input_bytes.data(), &held, int32_t(L), int32_t(D), 2, 2, 0, 1, 8, rounds, 8};
     const std::vector<double> x = normal(T * B * I), h = normal(L * D * B * sizes[0]), c = normal(L * D * B * sizes[1]);
     const std::vector<double> expected = by_loops(x, h, c);
     bool same[3] = {};
@@ -99,14 +106,16 @@ struct trial {
   // The output, and the final states; nothing if the weights are said to have changed.
   std::vector<double> by_stack(const hg_stack& stack, const std::vector<double>& x, const std::vector<double>& h,
                                const std::vector<double>& c) const {
-    std::vector<double> output(T * B * D * O, NAN), last_h(h.size(), NAN), last_c(c.size(), NAN);
+    std::vector<double> output(T * B * D * O * !rounds, NAN), last_h(h.size(), NAN), last_c(c.size(), NAN);
     std::vector<int64_t> memory(sizeof(hg_call) / 8 + 4);
     auto* call = reinterpret_cast<hg_call*>(memory.data());
     call->T = T, call->B = B, call->threads = 3, call->turn = 0, call->stretches = 1 << 20;
-    call->x = x.data(), call->output = output.data();
+    std::vector<uint16_t> less(T * B * D * O * rounds);
+    call->x = x.data(), call->output = rounds ? static_cast<void*>(less.data()) : output.data();
     call->states[0].before = h.data(), call->states[0].after = last_h.data();
     call->states[1].before = c.data(), call->states[1].after = last_c.data();
     if (!hg_run_stack(&stack, call)) return {};
+    output.insert(output.end(), less.begin(), less.end());
     output.insert(output.end(), last_h.begin(), last_h.end());
     output.insert(output.end(), last_c.begin(), last_c.end());
     return output;
@@ -128,6 +137,7 @@ struct trial {
           }
       x = output;
     }
+    if (rounds) std::transform(x.begin(), x.end(), x.begin(), rounded_number);
     x.insert(x.end(), h.begin(), h.end());
     x.insert(x.end(), c.begin(), c.end());
     return x;
@@ -141,8 +151,8 @@ int main(int argc, char** argv) {
   for (int k = 0; k < trials; ++k) {
     trial one;
     if (one.right()) continue;
-    std::printf("trial %d: T=%ld B=%ld I=%ld L=%ld D=%ld sizes %ld %ld\n", k, long(one.T), long(one.B), long(one.I), long(one.L),
-                long(one.D), long(one.sizes[0]), long(one.sizes[1]));
+    std::printf("trial %d: T=%ld B=%ld I=%ld L=%ld D=%ld sizes %ld %ld rounds %d\n", k, long(one.T), long(one.B), long(one.I), long(one.L),
+                long(one.D), long(one.sizes[0]), long(one.sizes[1]), one.rounds);
     return 1;
   }
   std::puts("all right");

@@ -179,6 +179,34 @@ def test_packed_weights_that_were_kept_are_never_stale(tiles):
             assert torch.equal(layer(x)[0], other(x)[0])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (1, True), (3, True)])
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+@pytest.mark.parametrize("shape", [(1, 1, 16), (5, 3, 19), (4, 18, 70)])
+def test_outputs_are_final_states_rounded(shape, cell, layers, both_ways, threads, tiles):
+    """They are rounded as they are written: every step's is the end of a shorter sequence's."""
+    T, B, H = shape
+    layer = getattr(hg, cell)(7, H, num_layers=layers, bidirectional=both_ways, engine="cpu")
+    x, before = torch.randn(T, B, 7), torch.get_num_threads()
+    zeros = torch.zeros(layers * (1 + both_ways), B, H)
+    begin = (zeros, zeros) if cell == "LSTM" else zeros
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            output, _ = layer(x, begin)
+            for t in range(1, T + 1) if layers == 1 else [T]:
+                _, final = layer(x[:t], begin)
+                h = final[0] if cell == "LSTM" else final
+                assert h.dtype is torch.float32 and output.dtype is torch.bfloat16
+                assert torch.equal(output[t - 1, :, :H], h[-1 - both_ways].bfloat16())
+                if both_ways:
+                    _, final = layer(x[T - t :], begin)
+                    h = final[0] if cell == "LSTM" else final
+                    assert torch.equal(output[T - t, :, H:], h[-1].bfloat16())
+    finally:
+        torch.set_num_threads(before)
+
+
 # --- whether they are used at all -------------------------------------------------------------------------------
 
 
@@ -205,7 +233,7 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
 @pytest.mark.parametrize(
     ("file", "right", "wrong"),
     [
-        ("pack.cpp", "* 2 + k % 2]", "* 2 + 1 - k % 2]"),
+        ("pack.cpp", "turn(tile);", ""),
         ("include/product_tiles.h", "(bits + 0x7fff + (bits >> 16 & 1)) >> 16", "bits >> 16"),
         ("include/product_tiles.h", "std::fill(to, row + depth(product), uint16_t(0));", ""),
         (
@@ -214,9 +242,9 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
             "multiply<result<GROUPS>(1, P), VECTOR,",
         ),
         ("include/product_tiles.h", "if (first == first_rows_ && second == second_rows_)", "if (first_rows_)"),
-        ("include/sums_tiles.h", "turn<4>(rows), ", ""),
+        ("include/turn.h", "if constexpr (SIDE > 4) turn_by<4>(rows);", ""),
     ],
-    ids=["pairs swapped", "cut off", "padding left", "one group twice", "shapes never changed", "not quite turned"],
+    ids=["not turned", "cut off", "padding left", "one group twice", "shapes never changed", "not quite turned"],
 )
 def test_the_driver_sees_mistakes(file, right, wrong, tmp_path):
     """The driver that runs under the sanitizers as well."""

@@ -119,7 +119,7 @@ class _Half:
             done = self._stack(as_dtype(x, torch.float32), tuple([as_dtype(v, torch.float32) for v in states]))
         if done is None:
             return None
-        return done[0].to(torch.bfloat16), tuple([as_dtype(v, d) for v, d in zip(done[1], dtypes, strict=False)])
+        return done[0], tuple([as_dtype(v, d) for v, d in zip(done[1], dtypes, strict=False)])
 
 
 def _single(

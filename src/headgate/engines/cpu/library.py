@@ -91,6 +91,9 @@ class State(Structure):
         ("d_final", c_void_p),
         ("d_initial", c_void_p),
         ("d_state", c_void_p),
+        ("rounded", c_void_p),
+        ("rounded_stride", c_int64),
+        ("rounded_units", c_int64),
     ]
 
 
@@ -197,6 +200,7 @@ class Stack(Structure):
         ("x", c_int32),
         ("kept", c_int32),
         ("width", c_int32),
+        ("rounds", c_int32),
         ("scratch", c_int64),
     ]
 

@@ -65,7 +65,7 @@ class Stack:
         output_size: O.
         directions: D, 1 or 2.
         products: dtype to which weights are rounded and of which products are made; bfloat16 only where there are
-            `library.tiles`, and then inputs, states and outputs are float32.
+            `library.tiles`, and then inputs and states are float32 and the output is bfloat16.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Stack:
         products: torch.dtype,
     ) -> None:
         first, dtype = weights[0]["weight_ih"], wide(products)
-        self._dtype, self._width = dtype, first.shape[1]
+        self._dtype, self._products, self._width = dtype, products, first.shape[1]
         self._held = Held([weight for own in weights for weight in own.values()])
         H = len(first) // len(cell.gate_names)
         biases = frozenset(name for name in weights[0] if name.startswith("bias"))
@@ -108,6 +108,7 @@ class Stack:
             x=names.index("x"),
             kept=names.index("kept") if "kept" in names else -1,
             width=dtype.itemsize,
+            rounds=products is not dtype,
             scratch=sizes[0].kept.width * dtype.itemsize,
         )
         self._address = ctypes.addressof(self._own)
@@ -152,7 +153,7 @@ class Stack:
             states = form.zeros
         elif len(states) != len(form.states):
             return None
-        output = empty(form.output, dtype=dtype, device="cpu")
+        output = empty(form.output, dtype=self._products, device="cpu")
         turn = self._turn
         self._turn = turn + form.T & 1  # a call begins with the weights that the last one ended with
         addresses = [form.T, form.B, torch.get_num_threads(), turn, form.stretches, x.data_ptr(), output.data_ptr()]
