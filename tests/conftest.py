@@ -34,4 +34,4 @@ def torch_threads(count):
     return meanwhile
 
 
-two_threads, three_threads = torch_threads(2), torch_threads(3)
+one_thread, two_threads, three_threads = (torch_threads(count) for count in (1, 2, 3))

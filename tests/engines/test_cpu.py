@@ -15,7 +15,7 @@ from tolerances import TOLERANCE
 import headgate as hg
 from headgate import engines
 from headgate.cells import Cell, Matrix, State, sigmoid, tanh
-from headgate.engines.cpu import back, layout, library, prepared, run, weights
+from headgate.engines.cpu import back, layout, library, prepared, run, structures, weights
 from headgate.engines.cpu.autograd import run_call
 
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
@@ -100,7 +100,7 @@ def test_every_instruction_set_that_runs_here_computes_the_same():
     expected = weights.pack(weight, None, 4)[0]
     for isa in rest:
         packed = torch.empty_like(expected)
-        job = library.Packing(weight.data_ptr(), None, 19, 21, 4, 0, 1, 0, packed.data_ptr(), None)
+        job = structures.Packing(weight.data_ptr(), None, 19, 21, 4, 0, 1, 0, packed.data_ptr(), None)
         library.entry("hg_pack", torch.float32, isa)(library.ctypes.byref(job))
         assert torch.equal(packed, expected)
 

@@ -9,7 +9,7 @@ from reference.cases import case_of, traced
 from tolerances import TOLERANCE
 
 import headgate as hg
-from headgate.engines.cpu import autograd, backward_tape, library, plan, prepared, tape, weights
+from headgate.engines.cpu import autograd, backward_tape, library, plan, prepared, structures, tape, weights
 
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 FEATURES, KEPT_H = 16, 128
@@ -108,11 +108,11 @@ def test_what_was_saved_may_come_back_in_another_form():
 
 def test_sums_of_parts_and_a_base_that_is_nothing():
     written = tape.Tape(["scratch", "from", "to", "nothing"], 8)
-    job = library.Copying(rows=2, columns=3, width=4, from_stride=3, to_stride=4, parts=2, apart=6)
+    job = structures.Copying(rows=2, columns=3, width=4, from_stride=3, to_stride=4, parts=2, apart=6)
     copy = library.library().hg_copy_f64
     written.do(copy, written.put(job, from_=written.base("from"), to=written.base("to")))
     table = written.table([written.base("nothing"), written.base("to").on(8), 5])
-    seen = library.Copying(rows=1, columns=3, width=3, parts=1)
+    seen = structures.Copying(rows=1, columns=3, width=3, parts=1)
     written.do(copy, written.put(seen, from_=table, to=written.base("to").on(64)))
     given, found = torch.arange(12.0, dtype=torch.float64), torch.full((11,), -1, dtype=torch.float64)
     written.close()([0, given.data_ptr(), found.data_ptr(), 0])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.adjoint_layout import adjoint_layout, block_numbers, first_blocks
 from headgate.engines.cpu.buffers import Columns, pad_units, padded
 from headgate.engines.cpu.kept import Kept
@@ -231,7 +231,7 @@ class Way:
         idle = slice(rows.began * self.gradients, None)
         for first, end in zip(self._firsts, ends, strict=True):
             first[idle, : end.shape[1]] = end[idle]  # rows without a step pass on what they get
-        self._scale = torch.where(largest == 0, library.NOTHING, scale).to(torch.int32)
+        self._scale = torch.where(largest == 0, structures.NOTHING, scale).to(torch.int32)
         self._ends = [pad_units(torch.ldexp(end, -scale[:, None])) for end in ends]
         self._between = [like.new_zeros(2, *end.shape) for end in self._ends]
         filled = zip(self._states, self._ends, self._firsts, self._between, strict=True)
@@ -255,7 +255,7 @@ class Way:
         """Have the library go back through some steps, counted from the end of the run."""
         run = run_of(self.kept.problem, self._layout, self._buffers | told, self._states, keep=True, back=True)
         after, parts = torch.empty_like(self._scale), told.get("apart")
-        call = library.Following(
+        call = structures.Following(
             ctypes.pointer(run),
             first,
             last,
@@ -287,13 +287,13 @@ class Way:
         for name, size in zip(sizes.cell.state_names, sizes.states, strict=True):
             value = self._local.get(name)
             if value is None:
-                found.append(library.Local(None, 0, 0, 0, 0))
+                found.append(structures.Local(None, 0, 0, 0, 0))
                 continue
             step = value.stride(-3)
             start = value.data_ptr() + (step * (value.shape[-3] - 1) * value.element_size() if reverse else 0)
             sets = value.stride(0) if value.dim() == 4 else 0
-            found.append(library.Local(start, sets, -step if reverse else step, value.stride(-2), size))
-        return library.array_of(library.Local, len(found))(*found)
+            found.append(structures.Local(start, sets, -step if reverse else step, value.stride(-2), size))
+        return structures.array_of(structures.Local, len(found))(*found)
 
 
 class _Room:

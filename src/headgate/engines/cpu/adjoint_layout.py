@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 
 from headgate.cells import Cell
-from headgate.engines.cpu import library
+from headgate.engines.cpu import structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes
-from headgate.engines.cpu.library import Place, Product
+from headgate.engines.cpu.structures import EACH, Place, Product
 from headgate.graph.adjoint import adjoint
 from headgate.graph.expression import Node
 from headgate.graph.program import Backward, Pass, Store, program
@@ -33,7 +33,7 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
     width = sizes.columns_of(steps).width
     followed = whole.linking if alone else frozenset(range(len(groups)))
     # The highway's own are read by products alone; all others tell what comes to the input, too.
-    kept = library.SCRATCH if alone and not followed else library.EACH
+    kept = structures.SCRATCH if alone and not followed else EACH
 
     def product(k: int) -> Product:
         columns = [steps.blocks[block] for block in groups[k].blocks]
@@ -42,21 +42,21 @@ def adjoint_layout(sizes: Sizes, alone: bool) -> Layout:
         return layout.product(layout.place(kept, "columns", stride=width), segments, 1, str(k), False)
 
     def each(name: str, state: str) -> Place:
-        return layout.place(library.EACH, f"{name} {state}", stride=padded(sizes.states[cell.state_names.index(state)]))
+        return layout.place(EACH, f"{name} {state}", stride=padded(sizes.states[cell.state_names.index(state)]))
 
     def aside() -> Place:
-        return layout.place(library.SCRATCH, "aside", stride=padded(max(sizes.states)))
+        return layout.place(structures.SCRATCH, "aside", stride=padded(max(sizes.states)))
 
     def read(node: Node, item: Pass) -> Place:
         namespace, name = node.label if node.kind == "leaf" else ("", "")
         if namespace == "d":
-            return layout.place(library.LATER, index=cell.state_names.index(name))
+            return layout.place(structures.LATER, index=cell.state_names.index(name))
         if namespace == "k":
-            return layout.place(library.SCRATCH, "factor", stride=1, once=True)
+            return layout.place(structures.SCRATCH, "factor", stride=1, once=True)
         if namespace in ("dv", "dw") and (name not in followed or (alone and namespace == "dw")):
-            return layout.place(library.ROWLESS)
+            return layout.place(structures.ROWLESS)
         if namespace in ("dv", "dw") and name in item.products:
-            where = library.PRODUCT if namespace == "dv" else library.HANDED
+            where = structures.PRODUCT if namespace == "dv" else structures.HANDED
             return layout.place(where, index=item.products.index(name))
         told = _told_before(steps, node, item)
         return layout.made_on_the_way(steps, node, item, kept) if told is None else target(told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.plan import Plan, Rowwise
@@ -85,7 +85,7 @@ class _Writer:
             if asked and not direct:
                 copies.append((Rowwise(start, width), Rowwise(tape.base(f"d initial {name}"), size), size))
             between = tape.scratch.take(2 * B * width)
-            states.append((library.State(units=width, stride=width, kept=1), k, end, start, between))
+            states.append((structures.State(units=width, stride=width, kept=1), k, end, start, between))
         put = [
             tape.put(
                 state,
@@ -123,7 +123,7 @@ class _Writer:
         matrix = plan.matrices[0]
         weight = plan.pack(tape, matrix, back=True)[f"w {matrix.key}"]
         runs = self._runs([plan.sizes.program.backward.x[gate] for gate in form.cell.gate_names])
-        job = library.Multiplying(
+        job = structures.Multiplying(
             stride=self.columns.stride,
             rows=plan.rows.N,
             segments=len(runs),
@@ -153,18 +153,18 @@ class _Writer:
             for start, units, before in self._runs(columns):
                 unit = (first + before) * plan.width
                 result, total = (None if n is None else tape.base(f"d {n}") for n in names)
-                block = library.Block(from_=start, units=units)
+                block = structures.Block(from_=start, units=units)
                 jobs.append((block, right, result and result.on(unit * width), total and total.on(unit)))
         if not jobs:
             return
         blocks = [tape.put(block, right=right, result=result, sum=total) for block, right, result, total in jobs]
-        job = library.Summing(
+        job = structures.Summing(
             stride=self.columns.stride, rows=plan.rows.N, n_blocks=len(blocks), threads=plan.form.threads
         )
         tape.do(plan.entry("hg_sum"), tape.put(job, left=self.columns.at, blocks=blocks[0]))
 
     def _right(self, parts: tuple[Rowwise, ...], above: int, width: int) -> Spot:
-        right = library.Right(first=above, columns=width)
+        right = structures.Right(first=above, columns=width)
         for k, part in enumerate(parts):
             right.stride[k] = part.stride
         spot = self.tape.put(right)

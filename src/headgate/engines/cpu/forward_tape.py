@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import forward_layout
 from headgate.engines.cpu.plan import Plan, Rowwise
@@ -26,7 +26,7 @@ def forward_tape(plan: Plan) -> Tape:
         if width > size:
             plan.copy(tape, Rowwise(given, size), first, form.B, size, width=width)
             results.append((Rowwise(after, width), Rowwise(final, size), form.B, size))
-        states.append((library.State(units=width, stride=width, kept=1), first.at, plan.history[k].at, after))
+        states.append((structures.State(units=width, stride=width, kept=1), first.at, plan.history[k].at, after))
     put = [tape.put(state, initial=a, new_state=b, final=c) for state, a, b, c in states]
     layout = forward_layout(sizes, frozenset(name for name in form.names if name.startswith("bias")))
     plan.run(tape, layout, places, put, back=False)

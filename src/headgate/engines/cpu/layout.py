@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from headgate.cells import Cell
-from headgate.engines.cpu import library
+from headgate.engines.cpu import structures
 from headgate.engines.cpu.buffers import Columns, padded
-from headgate.engines.cpu.library import Place, Product
 from headgate.engines.cpu.printed import point_of
+from headgate.engines.cpu.structures import Place, Product
 from headgate.graph.expression import Node
 from headgate.graph.program import Backward, Pass, Program, Store, is_old_state, program
 from headgate.graph.trace import Group
@@ -123,7 +123,7 @@ class Layout:
     def masks(self) -> ctypes.Array:
         cell = self.sizes.cell
         drawn = cell.mask_names if self.sizes.drawn else ()
-        return (library.Mask * len(drawn))(*((cell.state_names.index(n), limit(cell.rates[n])) for n in drawn))
+        return (structures.Mask * len(drawn))(*((cell.state_names.index(n), limit(cell.rates[n])) for n in drawn))
 
     @cached_property
     def recurrent(self) -> list[int]:
@@ -145,7 +145,7 @@ class Layout:
 
     def mean(self, node: Node, k: int) -> Place:
         """The k-th mean of a step: what it adds up, or that divided by how many values they are."""
-        return self.place(library.MEAN, start=len(node.arguments) * self.sizes.of(node), index=k)
+        return self.place(structures.MEAN, start=len(node.arguments) * self.sizes.of(node), index=k)
 
     def array(self, kind: type, values: list) -> ctypes.Array:
         made = (kind * len(values))(*values)
@@ -170,8 +170,8 @@ class Layout:
             shared = any(store.kind == "mean" or store.once for store in item.stores)
             counts = len(made), len(inputs), len(outputs), int(shared or barrier(item))
             point = point_of(self.sizes.cell, way, k, self.sizes.dtype, brief=self.sizes.brief)
-            found.append(library.Pass(point, padded(size), size, *counts, made, inputs, outputs))
-        self.passes = self.array(library.Pass, found)
+            found.append(structures.Pass(point, padded(size), size, *counts, made, inputs, outputs))
+        self.passes = self.array(structures.Pass, found)
 
     # --- values on the way back ------------------------------------------------------------------------------------
 
@@ -188,13 +188,13 @@ class Layout:
             return self.mean(node, steps.means.index(node))
         if node in steps.carried:
             k = steps.carried.index(node)
-            return self.columns(library.SCRATCH, "carried", sizes.carried_of(steps), k, stands_once(node))
+            return self.columns(structures.SCRATCH, "carried", sizes.carried_of(steps), k, stands_once(node))
         if node in steps.columns and node not in sizes.kept_of:
             return self.columns(columns, "columns", sizes.columns_of(steps), steps.columns.index(node))
         stored = ((item.level, store) for item in steps.passes for store in item.stores if store.kind == "earlier")
         for level, store in stored:
             if store.value is node and level < item.level:
-                return self.place(library.EARLIER, index=sizes.cell.state_names.index(store.key))
+                return self.place(structures.EARLIER, index=sizes.cell.state_names.index(store.key))
         return self.value(node)
 
     def found_on_the_way(self, steps: Backward, store: Store, columns: int) -> Place:
@@ -204,14 +204,14 @@ class Layout:
             case "column":
                 return self.columns(columns, "columns", sizes.columns_of(steps), store.key)
             case "earlier":
-                return self.place(library.EARLIER, index=sizes.cell.state_names.index(store.key))
+                return self.place(structures.EARLIER, index=sizes.cell.state_names.index(store.key))
             case "carried":
-                return self.columns(library.SCRATCH, "carried", sizes.carried_of(steps), store.key, store.once)
+                return self.columns(structures.SCRATCH, "carried", sizes.carried_of(steps), store.key, store.once)
             case "mean":
                 return self.mean(steps.means[store.key], store.key)
         width = padded(sizes.H)
         start = sizes.cell.vector_names.index(store.key) * width
-        return self.place(library.ROWLESS, "sums", start, stride=len(sizes.cell.vector_names) * width)
+        return self.place(structures.ROWLESS, "sums", start, stride=len(sizes.cell.vector_names) * width)
 
     # --- values of the forward step -------------------------------------------------------------------------------
 
@@ -225,23 +225,23 @@ class Layout:
         """Where a value comes from that nobody had to keep."""
         sizes, cell = self.sizes, self.sizes.cell
         if node.kind != "leaf":
-            return self.place(library.NEW_STATE, index=sizes.state_of[node])
+            return self.place(structures.NEW_STATE, index=sizes.state_of[node])
         namespace, name = node.label
         if namespace == "s":
-            return self.place(library.OLD_STATE, index=cell.state_names.index(name))
+            return self.place(structures.OLD_STATE, index=cell.state_names.index(name))
         if namespace == "p":
-            return self.place(library.ROWLESS, "p", cell.vector_names.index(name) * padded(sizes.H))
+            return self.place(structures.ROWLESS, "p", cell.vector_names.index(name) * padded(sizes.H))
         if namespace == "m" and sizes.drawn:
-            return self.place(library.MASK, index=cell.mask_names.index(name))
+            return self.place(structures.MASK, index=cell.mask_names.index(name))
         if namespace == "m":
-            return self.place(library.ROWLESS, "rates", cell.mask_names.index(name) * padded(max(sizes.states)))
+            return self.place(structures.ROWLESS, "rates", cell.mask_names.index(name) * padded(max(sizes.states)))
         gate = cell.gate_names.index(name)
         if sizes.program.backward.reads_x:
-            return self.place(library.PACKED, "parts", gate * sizes.H, stride=len(cell.gate_names) * sizes.H)
-        return self.place(library.INPUT, block=gate)
+            return self.place(structures.PACKED, "parts", gate * sizes.H, stride=len(cell.gate_names) * sizes.H)
+        return self.place(structures.INPUT, block=gate)
 
     def kept(self, k: int) -> Place:
-        where = library.PACKED if self.sizes.keep else library.SCRATCH
+        where = structures.PACKED if self.sizes.keep else structures.SCRATCH
         return self.columns(where, "kept", self.sizes.kept, k, stands_once(self.sizes.program.forward.kept[k]))
 
 
@@ -262,7 +262,7 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
         if node.kind == "product":
             for index, k in enumerate(item.products):
                 if node.label in steps.groups[k].blocks:
-                    return layout.place(library.PRODUCT, index=index, block=steps.groups[k].blocks.index(node.label))
+                    return layout.place(structures.PRODUCT, index=index, block=steps.groups[k].blocks.index(node.label))
         if node in item.means:
             return layout.mean(node, steps.forward.means.index(node))
         kept_here = any(store.kind == "kept" and store.value is node for store in item.stores)
@@ -270,7 +270,7 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
 
     def target(store: Store) -> Place:
         if store.kind == "state":
-            return layout.place(library.NEW_STATE, index=sizes.cell.state_names.index(store.key))
+            return layout.place(structures.NEW_STATE, index=sizes.cell.state_names.index(store.key))
         if store.kind == "mean":
             return layout.mean(steps.forward.means[store.key], store.key)
         return layout.kept(store.key)
@@ -281,7 +281,7 @@ def forward_layout(sizes: Sizes, biases: frozenset[str]) -> Layout:
 
     layout.set_passes("forward", steps.forward.passes, product, read, target, barrier)
     if not steps.backward.reads_x:
-        vector = layout.place(library.PACKED, "x", stride=sizes.I)
+        vector = layout.place(structures.PACKED, "x", stride=sizes.I)
         gates = len(sizes.cell.gate_names)
         layout.input = layout.array(
             Product, [layout.product(vector, [(0, sizes.I)], gates, "input", "bias_ih" in biases)]
@@ -299,24 +299,24 @@ def backward_layout(sizes: Sizes, given: frozenset[str]) -> Layout:
     def product(k: int) -> Product:
         columns = [steps.blocks[block] for block in groups[k].blocks]
         segments = [(sizes.columns.start[c], sizes.columns.sizes[c]) for c in columns]
-        vector = layout.place(library.PACKED, "columns", stride=sizes.columns.width)
+        vector = layout.place(structures.PACKED, "columns", stride=sizes.columns.width)
         return layout.product(vector, segments, 1, str(k), False)
 
     def read(node: Node, item: Pass) -> Place:
         namespace, name = node.label if node.kind == "leaf" else ("", "")
         if namespace == "d":
-            return layout.place(library.LATER, index=cell.state_names.index(name))
+            return layout.place(structures.LATER, index=cell.state_names.index(name))
         if namespace == "y" and name not in given:
-            return layout.place(library.ROWLESS)
+            return layout.place(structures.ROWLESS)
         if namespace == "y":
             size = sizes.states[cell.state_names.index(name)]
-            return layout.place(library.PACKED, f"y {name}", stride=padded(size))
+            return layout.place(structures.PACKED, f"y {name}", stride=padded(size))
         if namespace == "dv" and name in item.products:
-            return layout.place(library.PRODUCT, index=item.products.index(name))
-        return layout.made_on_the_way(steps, node, item, library.PACKED)
+            return layout.place(structures.PRODUCT, index=item.products.index(name))
+        return layout.made_on_the_way(steps, node, item, structures.PACKED)
 
     def target(store: Store) -> Place:
-        return layout.found_on_the_way(steps, store, library.PACKED)
+        return layout.found_on_the_way(steps, store, structures.PACKED)
 
     multiplied = set(steps.blocks.values())
 

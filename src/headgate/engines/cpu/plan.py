@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from headgate.cells import Cell
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes, sizes_of
 from headgate.engines.cpu.rows import Rows, full_rows
@@ -159,7 +159,7 @@ class Plan:
         if biased:
             found[bias] = tape.scratch.take(biases)
         first = matrix.rows.start * self.width
-        job = library.Packing(
+        job = structures.Packing(
             rows=(matrix.rows.stop - matrix.rows.start) // matrix.blocks,
             columns=matrix.columns,
             blocks=matrix.blocks,
@@ -194,7 +194,7 @@ class Plan:
             width: columns beyond which nothing is written; those that are missing become zeros.
             parts, apart: sums of so many rows that lie so many numbers apart.
         """
-        job = library.Copying(
+        job = structures.Copying(
             rows=rows,
             columns=columns,
             width=max(width, columns),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import room
 
 
@@ -35,8 +35,8 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     N, M = left.shape
     total = left.new_empty(M)
     results = [room(M, right.above.shape[1], dtype=left.dtype) for right in rights]
-    held = library.array_of(library.Right, len(rights))()
-    blocks = library.array_of(library.Block, len(rights))()
+    held = structures.array_of(structures.Right, len(rights))()
+    blocks = structures.array_of(structures.Block, len(rights))()
     for slot, block, right, result in zip(held, blocks, rights, results, strict=True):
         parts = [part for part in (right.above, right.below) if part is not None]
         for k, part in enumerate(parts):
@@ -44,7 +44,7 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
         slot.first, slot.columns = len(right.above), right.above.shape[1]
         block.units, block.right, block.result = M, ctypes.addressof(slot), result.data_ptr()
     blocks[0].sum = total.data_ptr()
-    job = library.Summing(
+    job = structures.Summing(
         left.data_ptr(), left.stride(0), N, ctypes.addressof(blocks), len(rights), torch.get_num_threads()
     )
     library.entry("hg_sum", products)(ctypes.byref(job))

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, room, with_slack
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout
 from headgate.engines.cpu.rows import Rows
@@ -127,9 +127,9 @@ def _input_parts(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     return torch.mm(x, weight.T, out=parts) if bias is None else torch.addmm(bias, x, weight.T, out=parts)
 
 
-def _states(sizes: Sizes, memory: Memory, kept: list[bool]) -> list[library.State]:
+def _states(sizes: Sizes, memory: Memory, kept: list[bool]) -> list[structures.State]:
     return [
-        library.State(
+        structures.State(
             padded(size),
             first.data_ptr(),
             None if old is None else old.data_ptr(),
@@ -145,7 +145,7 @@ def _states(sizes: Sizes, memory: Memory, kept: list[bool]) -> list[library.Stat
     ]
 
 
-def kept_states(sizes: Sizes, memory: Memory) -> list[library.State]:
+def kept_states(sizes: Sizes, memory: Memory) -> list[structures.State]:
     """The states of a run that kept all of them, for the way back."""
     return _states(sizes, memory, [True] * len(memory.new))
 
@@ -160,7 +160,7 @@ def start(
     problem: Problem,
     layout: Layout,
     buffers: Mapping[str, Tensor | None],
-    states: list[library.State],
+    states: list[structures.State],
     *,
     keep: bool,
     back: bool = False,
@@ -174,23 +174,23 @@ def run_of(
     problem: Problem,
     layout: Layout,
     buffers: Mapping[str, Tensor | None],
-    states: list[library.State],
+    states: list[structures.State],
     *,
     keep: bool,
     back: bool,
-) -> library.Run:
+) -> structures.Run:
     """A run as the library reads it; whoever has it holds the buffers."""
     sizes = problem.sizes
     there = [zeros(sizes) if name == "zeros" else buffers.get(name) for name in layout.buffers]
     pointers = [None if value is None else value.data_ptr() for value in there]
     run = record(problem, layout, sum(there[k].nbytes for k in layout.recurrent), keep=keep, back=back)
-    run.n_states, run.states = len(states), library.array_of(library.State, len(states))(*states)
-    run.buffers = library.array_of(ctypes.c_void_p, len(pointers))(*pointers)
+    run.n_states, run.states = len(states), structures.array_of(structures.State, len(states))(*states)
+    run.buffers = structures.array_of(ctypes.c_void_p, len(pointers))(*pointers)
     run.seed = problem.seed
     return run
 
 
-def record(problem: Problem, layout: Layout, weight_bytes: int, *, keep: bool, back: bool) -> library.Run:
+def record(problem: Problem, layout: Layout, weight_bytes: int, *, keep: bool, back: bool) -> structures.Run:
     """A run of a layout's passes over all steps as the library reads it, but for its states, buffers and seed.
 
     Args:
@@ -200,7 +200,7 @@ def record(problem: Problem, layout: Layout, weight_bytes: int, *, keep: bool, b
         back: it is the way back.
     """
     rows, sizes = problem.rows, problem.sizes
-    return library.Run(
+    return structures.Run(
         rows.T,
         rows.B,
         *rows.addresses,

@@ -12,7 +12,7 @@ from torch import Tensor, empty, empty_like
 
 from headgate.cells import Cell
 from headgate.engines.contract import as_dtype, wide
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout, sizes_of
 from headgate.engines.cpu.run import own_vectors, rates, zeros
@@ -91,11 +91,11 @@ class Stack:
         self._parts = [_Part(*parts) for parts in zip(sizes, layouts, self._buffers, strict=True)]
         for k, part in enumerate(self._parts):
             part.run.descending = k % directions
-        self._runs = (library.Run * len(weights))(*(part.run for part in self._parts))
+        self._runs = (structures.Run * len(weights))(*(part.run for part in self._parts))
         names = layouts[0].buffers
         self._input_bytes = (ctypes.c_int64 * len(weights))(*(own["w input"].nbytes for own in self._buffers))
         self._sizes = (ctypes.c_int64 * len(self._state_sizes))(*self._state_sizes)
-        self._own = library.Stack(
+        self._own = structures.Stack(
             run=ctypes.cast(library.entry("hg_run", products), ctypes.c_void_p),
             parts=self._runs,
             sizes=self._sizes,
@@ -188,12 +188,12 @@ class _Part:
 
     def __init__(self, sizes: Sizes, layout: Layout, buffers: Mapping[str, Tensor | None]) -> None:
         self._layout = layout
-        self._states = (library.State * len(sizes.states))(
-            *(library.State(units=padded(size), stride=padded(size)) for size in sizes.states)
+        self._states = (structures.State * len(sizes.states))(
+            *(structures.State(units=padded(size), stride=padded(size)) for size in sizes.states)
         )
         there = [buffers.get(name) for name in layout.buffers]
         self._pointers = (ctypes.c_void_p * len(there))(*(None if b is None else b.data_ptr() for b in there))
-        self.run = library.Run(
+        self.run = structures.Run(
             n_states=len(sizes.states),
             n_passes=len(layout.passes),
             n_means=layout.means,

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 
 LINE = 64  # bytes; where every value of a region begins
 
@@ -78,7 +78,7 @@ class Tape:
 
     def point(self, place: Spot, to: Spot) -> None:
         """Have an address written to a place in the block."""
-        self._addresses.append(library.Address(place.offset, to.offset, to.base))
+        self._addresses.append(structures.Address(place.offset, to.offset, to.base))
 
     def table(self, addresses: Iterable[Spot | int | None]) -> Spot:
         """Write addresses down, one after the other; a number is one that never changes."""
@@ -91,15 +91,15 @@ class Tape:
 
     def do(self, function: Any, record: Spot) -> None:
         """Have a function of the library be called with a structure."""
-        self._tasks.append(library.Task(ctypes.cast(function, ctypes.c_void_p), record.offset))
+        self._tasks.append(structures.Task(ctypes.cast(function, ctypes.c_void_p), record.offset))
 
     def close(self) -> Callable[[Iterable[int]], None]:
         """No more is written; what plays it, given the bases in order."""
         block = (ctypes.c_char * len(self._block)).from_buffer(self._block)
-        addresses = library.array_of(library.Address, len(self._addresses))(*self._addresses)
-        tasks = library.array_of(library.Task, len(self._tasks))(*self._tasks)
+        addresses = structures.array_of(structures.Address, len(self._addresses))(*self._addresses)
+        tasks = structures.array_of(structures.Task, len(self._tasks))(*self._tasks)
         counts = len(self._addresses), len(self._tasks)
-        own = library.Tape(ctypes.addressof(block), len(self._block), addresses, tasks, *counts)
+        own = structures.Tape(ctypes.addressof(block), len(self._block), addresses, tasks, *counts)
         alive = [*self._alive, block, own]
         address, pack = ctypes.addressof(own), struct.Struct(f"{1 + len(self._bases)}P").pack
         run = library.library().hg_play

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
 from headgate.engines.contract import is_answered_by_class, wide
-from headgate.engines.cpu import library
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import padded, room
 
 # Writes through `.data` or NumPy leave a version as it was. So what weights hold is looked at too: all of it,
@@ -50,7 +50,7 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     sizes = packed_sizes(rows, columns, blocks, back=back, tiles=tiles)
     packed = room(sizes[0], dtype=weight.dtype)
     packed_bias = None if bias is None else torch.empty(sizes[1], dtype=wide(weight.dtype), device="cpu")
-    job = library.Packing(
+    job = structures.Packing(
         weight.data_ptr(),
         None if bias is None else bias.data_ptr(),
         rows,
@@ -96,10 +96,10 @@ class Held:
         self._places, self._values = np.concatenate(places), np.concatenate(values)
         found = [stretch for value in tensors for stretch in _stretches(value)]
         self.stretches, checksum = len(found), library.checksum()
-        self._stretches = library.array_of(library.Stretch, len(found))(*found)
+        self._stretches = structures.array_of(structures.Stretch, len(found))(*found)
         for stretch in self._stretches:
             checksum(ctypes.byref(stretch))
-        self._own = library.Held(
+        self._own = structures.Held(
             self._places.ctypes.data,
             self._values.ctypes.data,
             len(self._places),
@@ -116,9 +116,9 @@ class Held:
         return self._unchanged(self.address, self.stretches, torch.get_num_threads()) == 1
 
 
-def _stretches(value: Tensor) -> Iterator[library.Stretch]:
+def _stretches(value: Tensor) -> Iterator[structures.Stretch]:
     for start in range(0, value.nbytes, STRETCH):
-        yield library.Stretch(value.data_ptr() + start, min(STRETCH, value.nbytes - start))
+        yield structures.Stretch(value.data_ptr() + start, min(STRETCH, value.nbytes - start))
 
 
 class Snapshot:
