@@ -98,7 +98,7 @@ def test_the_memory_held_is_what_is_given(cell, form):
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_compiled_it_is_the_compiled_cell_to_the_bit_and_agrees_with_eager(name, dtype, one_thread):
-    """On one thread, since rows are shared by what a cell's weights take, and a row alone is summed in another order."""
+    """On one thread: rows are shared by what a cell's weights take, and a row alone is summed in another order."""
     call = call_of(hg.cells.get(name), dtype, lengths=torch.tensor([6, 2, 0, 4]))
     plain = run(call)
     recorded = run_recording(call)
