@@ -140,10 +140,11 @@ def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, compla
     [
         ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
         ("pack.cpp", "std::clamp<int64_t>(units() - unit, 0, HG_BLOCK)", "HG_BLOCK", "heap-buffer-overflow"),
+        ("run.cpp", "own.to = std::min(own.to, state.rounded_units);", "", "heap-buffer-overflow"),
         ("sum.cpp", "if (valid >= COUNT)", "if (true)", "heap-buffer-overflow"),
         ("multiply.cpp", "const bool whole = width == panels * HG_BLOCK;", "const bool whole = true;", "overflow"),
     ],
-    ids=["no barrier", "rows beyond the end", "columns beyond the end", "a last panel that is not whole"],
+    ids=["no barrier", "rows beyond the end", "padding rounded, too", "columns beyond the end", "a last panel that is not whole"],
 )
 def test_the_sanitizers_see_mistakes(file, right, wrong, complaint, tmp_path):
     copy = copy_with(tmp_path, file, right, wrong)
