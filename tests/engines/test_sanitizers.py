@@ -144,7 +144,7 @@ def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, compla
         ("sum.cpp", "if (valid >= COUNT)", "if (true)", "heap-buffer-overflow"),
         ("multiply.cpp", "const bool whole = width == panels * HG_BLOCK;", "const bool whole = true;", "overflow"),
     ],
-    ids=["no barrier", "rows beyond the end", "padding rounded, too", "columns beyond the end", "a last panel not whole"],
+    ids=["no barrier", "rows beyond the end", "padding rounded, too", "columns beyond the end", "last panel not whole"],
 )
 def test_the_sanitizers_see_mistakes(file, right, wrong, complaint, tmp_path):
     copy = copy_with(tmp_path, file, right, wrong)
