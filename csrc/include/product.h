@@ -22,11 +22,14 @@ inline int64_t strip_units(int64_t unit_blocks) {
   return unit_blocks >= 8 ? STRIP : unit_blocks >= 4 ? 2 : 1;
 }
 
-// Whether weights stay in a core's second cache from one step to the next, beside all else that a step reads.
-inline bool is_near(int64_t bytes) {
-  static const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return bytes <= (cache > 0 ? cache : 1 << 20) * 6 / 10;
+// Bytes of a core's second cache.
+inline int64_t second_cache() {
+  static const long found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return found > 0 ? found : 1 << 20;
 }
+
+// Whether weights stay in the second cache from one step to the next, beside all else that a step reads.
+inline bool is_near(int64_t bytes) { return bytes <= second_cache() * 6 / 10; }
 
 template <class T>
 struct kernel_shape {

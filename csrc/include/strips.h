@@ -10,14 +10,15 @@
 namespace headgate {
 namespace {
 
-constexpr int64_t TILE_BYTES = 16384, TILE_ROWS = 128;
+constexpr int64_t TILE_ROWS = 128;
 
-// Units of a tile: as many as keep the products' results in the first cache, whole strips at least.
+// Units of a tile, whole strips at least: as many as let the products' results lie beside their vectors in the second cache.
+// The more, the longer the vectors stay there while weights stream past.
 template <class T>
 int64_t units_of_tile(int64_t units, int64_t blocks, int64_t rows) {
   const int64_t least = strip_units(units / HG_BLOCK);
   const int64_t bytes = std::max<int64_t>(blocks, 1) * HG_BLOCK * sizeof(T) * std::max<int64_t>(rows, 1);
-  return std::max(TILE_BYTES / bytes / least * least, least) * HG_BLOCK;
+  return std::max(second_cache() / 8 / bytes / least * least, least) * HG_BLOCK;
 }
 
 // Every strip of some units' weights, and where its panels' results begin. With `down`, from the last to the first: what
