@@ -9,7 +9,7 @@ import torch
 from headgate.engines.cpu import buffers, library
 
 MAPS, SWITCH = Path("/proc/self/smaps"), Path("/sys/kernel/mm/transparent_hugepage/enabled")
-PAGE = 1 << 21
+PAGE = buffers.PAGE
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 
 
@@ -34,6 +34,21 @@ def test_large_memory_is_asked_for_in_large_pages():
     assert "hg" in flags_at(made.data_ptr() + made.nbytes // 2)
     assert "hg" not in flags_at(plain.data_ptr() + plain.nbytes // 2)
     assert "hg" not in flags_at(made.data_ptr()) or made.data_ptr() % PAGE == 0
+
+
+@pytest.mark.skipif(not (MAPS.is_file() and SWITCH.is_file()), reason="this system has no large pages to ask for")
+@pytest.mark.parametrize("numbers", [PAGE // 4, PAGE // 4 + 1, 3 * PAGE - 5])
+def test_memory_to_be_reread_begins_and_ends_in_a_large_page(numbers):
+    made = buffers.room_to_reread(numbers, dtype=torch.float32)
+    assert made.shape == (numbers,) and made.dtype is torch.float32 and made.data_ptr() % PAGE == 0
+    for address in (made.data_ptr(), made.data_ptr() + made.nbytes - 1):
+        assert "hg" in flags_at(address)
+
+
+@pytest.mark.parametrize("numbers", [0, 1, PAGE // 8 - 1, PAGE // 8, PAGE // 8 + 1])
+def test_memory_to_be_reread_holds_what_is_written(numbers):
+    numbered = torch.arange(numbers, dtype=torch.float64)
+    assert torch.equal(buffers.room_to_reread(numbers, dtype=torch.float64).copy_(numbered), numbered)
 
 
 @pytest.mark.parametrize("numbers", [0, 1, buffers.LARGE // 8, buffers.LARGE // 8 + 1, 1 << 21])

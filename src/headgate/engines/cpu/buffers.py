@@ -7,8 +7,9 @@ from torch import Tensor
 
 from headgate.engines.cpu.library import BLOCK, library
 
-# A large page is 2 MiB; memory of two has one in it wherever it begins.
-LARGE = 1 << 22
+PAGE = 1 << 21
+# Memory of two large pages has one in it wherever it begins.
+LARGE = 2 * PAGE
 
 
 def padded(size: int) -> int:
@@ -22,6 +23,21 @@ def room(*shape: int, dtype: torch.dtype) -> Tensor:
     if made.nbytes >= LARGE:
         library().hg_large_pages(made.data_ptr(), made.nbytes)
     return made
+
+
+def room_to_reread(numbers: int, *, dtype: torch.dtype) -> Tensor:
+    """Memory that is read at every step, not cleared: all of it in large pages, where it fills one.
+
+    Small pages lie wherever the system had one, and drive each other out of a cache that could hold them all.
+    """
+    size = numbers * dtype.itemsize
+    if size < PAGE:
+        return torch.empty(numbers, dtype=dtype, device="cpu")
+    pages = -(-size // PAGE) * PAGE
+    made = torch.empty(pages + PAGE, dtype=torch.uint8, device="cpu")
+    start = -made.data_ptr() % PAGE
+    library().hg_large_pages(made.data_ptr() + start, pages)
+    return made[start : start + size].view(dtype)
 
 
 def with_slack(rows: int, columns: int, dtype: torch.dtype) -> Tensor:

@@ -12,7 +12,7 @@ from torch.utils.weak import TensorWeakRef, WeakIdKeyDictionary
 
 from headgate.engines.contract import is_answered_by_class, wide
 from headgate.engines.cpu import library, structures
-from headgate.engines.cpu.buffers import padded, room
+from headgate.engines.cpu.buffers import padded, room_to_reread
 
 # Writes through `.data` or NumPy leave a version as it was. So what weights hold is looked at too: all of it,
 # in stretches of so many bytes; or, where that took as long as the call, some values and a few stretches in turn.
@@ -48,7 +48,7 @@ def pack(weight: Tensor, bias: Tensor | None, blocks: int, back: bool = False) -
     bias = None if bias is None else bias.detach().contiguous()
     tiles = weight.dtype is torch.bfloat16
     sizes = packed_sizes(rows, columns, blocks, back=back, tiles=tiles)
-    packed = room(sizes[0], dtype=weight.dtype)
+    packed = room_to_reread(sizes[0], dtype=weight.dtype)
     packed_bias = None if bias is None else torch.empty(sizes[1], dtype=wide(weight.dtype), device="cpu")
     job = structures.Packing(
         weight.data_ptr(),
