@@ -21,6 +21,7 @@ from headgate.engines.cpu.autograd import run_call
 pytestmark = pytest.mark.skipif(library.library() is None, reason="the library was not built")
 SPLITS = pytest.mark.parametrize("split", [1, 2], ids=["by rows", "by units"])
 LARGE = (9, 7, 83)  # several strips of units, a part of one, and rows that no number of threads divides
+TILED = (2, 150, 350)  # a step's results are several times the second cache's part for them; two groups of rows
 
 
 def split_values(case, split, dtype=torch.float64):
@@ -42,6 +43,13 @@ def split_values(case, split, dtype=torch.float64):
 )
 def test_threads_share_the_work_and_change_nothing(name, options, split, three_threads):
     case = case_of(name, LARGE, options)
+    assert_all_close(split_values(case, split), traced(case), TOLERANCE["cpu", torch.float64])
+
+
+@SPLITS
+@pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "layer_norm_lstm", "zoneout_lstm_training"])
+def test_steps_of_several_tiles(name, split, two_threads):
+    case = case_of(name, TILED)
     assert_all_close(split_values(case, split), traced(case), TOLERANCE["cpu", torch.float64])
 
 
