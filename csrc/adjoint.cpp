@@ -227,10 +227,7 @@ class adjoint_worker : scaled_walk<T> {
         product, memory, [&](auto& task, const T* weight, int panels, T* const* at) {
           task.result_stride = width;
           task.vector = vectors.first, task.vector_stride = vectors.stride;
-          if (!call_.apart) {
-            std::copy(at, at + panels, task.result);
-            return multiplied.strip(product, task, weight, panels, count);
-          }
+          if (!call_.apart) return multiplied.strip(product, task, weight, panels, count);
           hg_product one = product;
           one.segments = 1;
           const T* const next = task.next;

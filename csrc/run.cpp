@@ -291,8 +291,7 @@ class worker : walk<T> {
   }
 
   void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
-    each_strip(product, units, width, is_downward(), result, [&](auto& task, const operand* weight, int panels, T* const* at) {
-      std::copy(at, at + panels, task.result);
+    each_strip(product, units, width, is_downward(), result, [&](auto& task, const operand* weight, int panels, T* const*) {
       task.result_stride = product.blocks * width;
       task.vector = vectors.first, task.vector_stride = vectors.stride;
       products_.strip(product, task, weight, panels, rows);

@@ -32,7 +32,8 @@ struct strips {
   int64_t own_units;    // of this one
   bool down;
 
-  // Calls work(task, weight, panels, result of each panel).
+  // Calls work(task, weight, panels, result of each panel), which the task has, too. It is written twice and not copied: four
+  // addresses just written one by one are not there yet for a copy that reads them at once.
   template <class Work>
   void each(const hg_product& product, T* result, const Work& work) const {
     using operand = typename Products::operand;
@@ -52,7 +53,7 @@ struct strips {
       const int64_t s = down ? count - 1 - k : k, j = first + s / across * step, b = s % across * STRIP;
       const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
       for (int p = 0; p < panels; ++p)
-        at[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
+        at[p] = task.result[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
       task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : Products::nothing();
       Products::announce(task, k + 1 < count ? weight(down ? s - 1 : s + 1) : nullptr);
       work(task, weight(s), panels, at);

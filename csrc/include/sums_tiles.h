@@ -19,11 +19,7 @@ class tile_sums {
   static constexpr int64_t GROUP = 2 * HG_BLOCK, COLUMNS = 2 * HG_BLOCK;
   static constexpr int64_t DEPTH = 256, UNITS = 512, WIDTH = 512;
 
-  tile_sums() {
-    tile_shapes shapes;
-    for (int t = 0; t < 8; ++t) shapes.rows[t] = HG_BLOCK, shapes.row_bytes[t] = 64;
-    tiles_.configure(shapes);
-  }
+  tile_sums() = default;
   tile_sums(const tile_sums&) = delete;
   ~tile_sums() { tiles_.release(); }  // as `tile_products` does
 
@@ -45,6 +41,9 @@ class tile_sums {
       in_pairs(left_at(k), left_at(k + 1), at.units, left_.get() + d * left + in_tile);
     }
     for (int64_t tile = 0; tile < deep * left; tile += TILE_VALUES) turn_tile(left_.get() + tile);
+    tile_shapes shapes;
+    for (int t = 0; t < 8; ++t) shapes.rows[t] = HG_BLOCK, shapes.row_bytes[t] = 64;
+    tiles_.configure(shapes);  // for every piece, as `tile_products` does
     for (int64_t unit = 0; unit < at.units; unit += GROUP)
       for (int64_t column = 0; column < at.width; column += COLUMNS)
         multiply(left_.get() + unit * TILE_DEPTH, left, right_.get() + column * TILE_DEPTH, right, deep,
