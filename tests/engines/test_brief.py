@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +54,15 @@ class Tile(ctypes.Structure):
     ]
 
 
-def brief(cell, values):
-    """A cell's function of float32 numbers, by its compiled brief pass."""
+def passed(cell, values, *, brief=True):
+    """A cell's function of float32 numbers, by its compiled pass."""
     units = -(-len(values) // library.BLOCK) * library.BLOCK
     given, nothing, found = np.zeros((3, units), np.float32)
     given[: len(values)] = values
     pointers, strides = ctypes.c_void_p * 2, (ctypes.c_int64 * 2)(units, units)
     inputs, outputs = pointers(given.ctypes.data, nothing.ctypes.data), pointers(found.ctypes.data)
     addresses = [ctypes.addressof(held) for held in (inputs, strides, outputs, strides)]
-    point = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(printed.point_of(cell(), "forward", 0, torch.float32, brief=True))
+    point = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(printed.point_of(cell(), "forward", 0, torch.float32, brief=brief))
     point(ctypes.byref(Tile(1, units, units, *addresses, 0, 0)))
     return found[: len(values)]
 
@@ -70,13 +71,13 @@ def sigmoid_error():
     """Relative, of whichever is smaller, sigmoid(x) or what it lacks to 1, beyond what float32 cannot say."""
     values = EVERY.astype(np.float64)
     unsaid = 2.0**-23 * expit(values) + SMALLEST
-    deviation = np.abs(brief(Sigmoid, EVERY) - expit(values))
+    deviation = np.abs(passed(Sigmoid, EVERY) - expit(values))
     return (np.maximum(deviation - unsaid, 0) / np.maximum(expit(-np.abs(values)), SMALLEST)).max()
 
 
 def tanh_error():
     values = EVERY.astype(np.float64)
-    return (np.abs(brief(Tanh, EVERY) - np.tanh(values)) / np.abs(np.tanh(values))).max()
+    return (np.abs(passed(Tanh, EVERY) - np.tanh(values)) / np.abs(np.tanh(values))).max()
 
 
 def test_sigmoid():
@@ -89,8 +90,29 @@ def test_tanh():
 
 def test_at_the_ends():
     ends = np.array([0, -0.0, np.inf, -np.inf, np.nan], np.float32)
-    np.testing.assert_allclose(brief(Sigmoid, ends), [0.5, 0.5, 1, 0, np.nan], rtol=0, atol=SMALLEST)
-    np.testing.assert_array_equal(brief(Tanh, ends), np.array([0, 0, 1, -1, np.nan], np.float32))
+    np.testing.assert_allclose(passed(Sigmoid, ends), [0.5, 0.5, 1, 0, np.nan], rtol=0, atol=SMALLEST)
+    np.testing.assert_array_equal(passed(Tanh, ends), np.array([0, 0, 1, -1, np.nan], np.float32))
+
+
+@contextmanager
+def changed_header(name, right, wrong, folder, monkeypatch):
+    """Passes are compiled with a header in which something stands wrong."""
+    headers = folder / "include"
+    shutil.copytree(Path(__file__).resolve().parents[2] / "csrc/include", headers)
+    text = (headers / name).read_text()
+    assert text.count(right) == 1
+    (headers / name).write_text(text.replace(right, wrong))
+    monkeypatch.setattr(own_cells, "_headers", lambda: headers)
+    forget_passes()
+    try:
+        yield
+    finally:
+        forget_passes()
+
+
+def forget_passes():
+    for kept in (own_cells.compiled, printed.point_of):
+        kept.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -99,16 +121,5 @@ def test_at_the_ends():
     ids=["sigmoid", "tanh"],
 )
 def test_a_wrong_number_is_seen(right, wrong, error, tmp_path, monkeypatch):
-    headers = tmp_path / "include"
-    shutil.copytree(Path(__file__).resolve().parents[2] / "csrc/include", headers)
-    text = (headers / "brief.h").read_text()
-    assert text.count(right) == 1
-    (headers / "brief.h").write_text(text.replace(right, wrong))
-    monkeypatch.setattr(own_cells, "_headers", lambda: headers)
-    for kept in (own_cells.compiled, printed.point_of):
-        kept.cache_clear()
-    try:
+    with changed_header("brief.h", right, wrong, tmp_path, monkeypatch):
         assert error() > 1.2e-4
-    finally:
-        for kept in (own_cells.compiled, printed.point_of):
-            kept.cache_clear()
