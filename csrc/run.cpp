@@ -21,8 +21,6 @@
 namespace headgate {
 namespace {
 
-constexpr int64_t AHEAD_BYTES = 1 << 19;
-
 // `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles.
 template <class T, class Products>
 class worker : walk<T> {
@@ -39,7 +37,7 @@ class worker : walk<T> {
     for (int p = 0; p < run.n_passes; ++p) {
       const hg_pass& pass = run.passes[p];
       const int64_t values = tile_values(pass);
-      largest = std::max(largest, values * blocks_of(pass));
+      largest = std::max(largest, values * blocks_of(pass) + most_rows() * pass.n_products * HG_BLOCK);
       masks = std::max(masks, values * run.n_masks);
       places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
     }
@@ -49,7 +47,7 @@ class worker : walk<T> {
     masks_.reset(allocate(masks));
     if (run.input) {
       const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
-      steps_ahead_ = std::clamp<int64_t>(AHEAD_BYTES / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
+      steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       ahead_.reset(allocate(steps_ahead_ * step));
       base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
     }
@@ -114,8 +112,18 @@ class worker : walk<T> {
       }
     });
   }
+  // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
+  // the recurrent ones out of it where it does not hold both; then seldom is better, most of all if it would hold one.
+  int64_t ahead_bytes() const {
+    const hg_product& product = *run_.input;
+    const int64_t recurrent = run_.weight_bytes / (mine_.by_units ? mine_.threads : 1);
+    const int64_t values = mine_.units(run_.input_units).size() * product.blocks * Products::depth(product);
+    if (is_near(recurrent + values * int64_t{sizeof(operand)})) return second_cache() / 4;
+    return is_near(recurrent) ? second_cache() : second_cache() / 2;
+  }
   // A block more than needed: rows a power of two apart would drive each other out of the cache.
-  int64_t ahead_stride() const { return run_.input->blocks * mine_.units(run_.input_units).size() + HG_BLOCK; }
+  static int64_t result_stride(const hg_product& product, int64_t width) { return product.blocks * width + HG_BLOCK; }
+  int64_t ahead_stride() const { return result_stride(*run_.input, mine_.units(run_.input_units).size()); }
   range own_rows(int64_t t) const {
     return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
   }
@@ -143,9 +151,10 @@ class worker : walk<T> {
   int64_t tile_units(const hg_pass& pass, int64_t rows) const {
     return units_of_tile<T>(pass.units, blocks_of(pass), rows);
   }
+  int64_t most_rows() const { return std::min(mine_.rows.size(), TILE_ROWS); }
   int64_t tile_values(const hg_pass& pass) const {
     int64_t most = 0;
-    for (int64_t rows = 1; rows <= std::min(mine_.rows.size(), TILE_ROWS); ++rows) most = std::max(most, rows * tile_units(pass, rows));
+    for (int64_t rows = 1; rows <= most_rows(); ++rows) most = std::max(most, rows * tile_units(pass, rows));
     return most;
   }
 
@@ -192,14 +201,14 @@ class worker : walk<T> {
     for (int k = 0; k < pass.n_products; ++k) {
       results_[k] = next;
       multiply(pass.products[k], vectors_[k], rows.size(), units, width, next);
-      next += rows.size() * pass.products[k].blocks * width;
+      next += rows.size() * result_stride(pass.products[k], width);
     }
     T* mask = masks_.get();
     for (int k = 0; k < pass.n_in; ++k) {
       const hg_place& place = pass.in[k];
       if (place.where == HG_PRODUCT) {
         in_[k] = results_[place.index] + place.block * width;
-        in_stride_[k] = pass.products[place.index].blocks * width;
+        in_stride_[k] = result_stride(pass.products[place.index], width);
       } else if (place.where == HG_INPUT) {
         const range own = mine_.units(run_.input_units);
         in_stride_[k] = ahead_stride();
@@ -292,7 +301,7 @@ class worker : walk<T> {
 
   void multiply(const hg_product& product, vectors_of<operand> vectors, int64_t rows, range units, int64_t width, T* result) {
     each_strip(product, units, width, is_downward(), result, [&](auto& task, const operand* weight, int panels, T* const*) {
-      task.result_stride = product.blocks * width;
+      task.result_stride = result_stride(product, width);
       task.vector = vectors.first, task.vector_stride = vectors.stride;
       products_.strip(product, task, weight, panels, rows);
     });

@@ -210,7 +210,7 @@ class tile_products {
       tiles_.template load<VECTOR>(at.vector + row[0] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
       if constexpr (GROUPS == 2)
         tiles_.template load<VECTOR + 1>(at.vector + row[1] * at.vector_stride + k, at.vector_stride * sizeof(uint16_t));
-      multiply<GROUPS, PANELS, 0>(weight, panels * TILE_VALUES);
+      multiply<GROUPS, PANELS, 0>(weight);
       if (ahead_) {
         for (int64_t line = 0; line < ahead_lines_; ++line) __builtin_prefetch(ahead_ + line * LINE, 0, 2);
         ahead_ += ahead_lines_ * LINE;
@@ -221,20 +221,18 @@ class tile_products {
 
   // Two panels at a time. All loads stand before the products, which is a tenth faster than each before its own.
   template <int GROUPS, int PANELS, int P>
-  void multiply(const uint16_t* weight, int64_t step) {
+  void multiply(const uint16_t* weight) {
     constexpr bool BOTH = P + 1 < PANELS;
     weight += (P ? 2 : 0) * TILE_VALUES;
     tiles_.template load<WEIGHT>(weight, 2 * TILE_DEPTH);
     if constexpr (BOTH) tiles_.template load<WEIGHT + 1>(weight + TILE_VALUES, 2 * TILE_DEPTH);
-    const char* const soon = reinterpret_cast<const char*>(weight + STEPS_AHEAD * step);
-    for (int64_t line = 0; line < (BOTH ? 2 : 1) * TILE_LINES; ++line) __builtin_prefetch(soon + line * LINE, 0, 3);
     tiles_.template multiply<result<GROUPS>(0, P), VECTOR, WEIGHT>();
     if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P), VECTOR + 1, WEIGHT>();
     if constexpr (BOTH) {
       tiles_.template multiply<result<GROUPS>(0, P + 1), VECTOR, WEIGHT + 1>();
       if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P + 1), VECTOR + 1, WEIGHT + 1>();
     }
-    if constexpr (P + 2 < PANELS) multiply<GROUPS, PANELS, P + 2>(weight, step);
+    if constexpr (P + 2 < PANELS) multiply<GROUPS, PANELS, P + 2>(weight);
   }
 
   // Tile T of the results: every row is the same, so all of them lie 0 bytes apart.
@@ -259,8 +257,7 @@ class tile_products {
     return GROUPS * panel + group;
   }
 
-  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t), TILE_LINES = TILE_VALUES / LINE_VALUES;
-  static constexpr int64_t STEPS_AHEAD = 1;  // along K, for what is fetched into the first cache
+  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t);
 
   Tiles tiles_;
   std::vector<slot> slots_;
