@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from headgate.engines.contract import as_dtype
-from headgate.engines.cpu.buffers import pad_units, padded, room, without_padding
+from headgate.engines.cpu.buffers import pad_units, padded, without_padding
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.products import Stacked, sum_products
 from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
+from headgate.engines.cpu.stock import from_stock
 from headgate.engines.cpu.weights import packed
 from headgate.graph.expression import Node
 
@@ -47,7 +48,7 @@ def run_back(
             first[rows.began :] = end[rows.began :]  # rows without a step pass on what they get
     vectors = len(sizes.cell.vector_names) * padded(sizes.H)
     buffers = memory.buffers | given | own_vectors(sizes, weights)
-    buffers["columns"] = room(rows.N, sizes.columns.width, dtype=x.dtype)
+    buffers["columns"] = from_stock(rows.N, sizes.columns.width, dtype=x.dtype)
     buffers["carried"] = x.new_empty(rows.B, sizes.carried.width)
     buffers["sums"] = x.new_zeros(torch.get_num_threads(), vectors)
     for k, group in enumerate(sizes.program.groups):

@@ -14,6 +14,7 @@ from headgate.engines.cpu.backward_tape import backward_tape
 from headgate.engines.cpu.buffers import room
 from headgate.engines.cpu.forward_tape import forward_tape
 from headgate.engines.cpu.plan import Form, Plan
+from headgate.engines.cpu.stock import from_stock
 from headgate.engines.cpu.tape import Tape
 from headgate.engines.cpu.weights import packed
 from headgate.graph.program import program
@@ -32,7 +33,7 @@ class _Played:
 
     def __call__(self, tensors: Sequence[Tensor], seed: int, others: Sequence[Tensor | None]) -> None:
         """Play it on the plan's bases, of which the last is the seed, and others."""
-        scratch = room(self.numbers, dtype=self.dtype)
+        scratch = from_stock(self.numbers, dtype=self.dtype)
         there = [value.data_ptr() for value in tensors]
         self.play([scratch.data_ptr(), *there, seed, *[0 if v is None else v.data_ptr() for v in others]])
 
@@ -67,7 +68,7 @@ class Prepared:
         form, dtype = self.form, self.form.dtype
         final = [torch.empty_like(value) for value in tensors[len(tensors) - self.states :]]
         output = room(form.T, form.B, form.O, dtype=dtype)
-        kept = room(self.plan.kept.numbers, dtype=dtype)
+        kept = from_stock(self.plan.kept.numbers, dtype=dtype)
         held = self._packed(tensors, back=False) if self._held else []
         self._forward([*tensors, output, kept], seed, [*final, *held])
         return [output, *final], kept

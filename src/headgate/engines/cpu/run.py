@@ -14,6 +14,7 @@ from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, room, with_slack
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout
 from headgate.engines.cpu.rows import Rows
+from headgate.engines.cpu.stock import from_stock
 from headgate.engines.cpu.weights import packed
 
 
@@ -72,7 +73,8 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     # Without a way back weights are not about to change either, so that packing pays for itself in the next call.
     multiplied = rows.N if sizes.keep else 0
     x = x.contiguous()
-    buffers = {"x": x, "kept": room(n, sizes.kept.width, dtype=x.dtype)} | own_vectors(sizes, weights) | rates(sizes)
+    kept_values = from_stock(n, sizes.kept.width, dtype=x.dtype)
+    buffers = {"x": x, "kept": kept_values} | own_vectors(sizes, weights) | rates(sizes)
     if sizes.program.backward.reads_x:
         buffers["parts"] = _input_parts(weights, x)
     else:
@@ -90,7 +92,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
             room(rows.N if k else 2 * rows.B, padded(size), dtype=x.dtype)
             for k, size in zip(kept, sizes.states, strict=True)
         ],
-        [room(n, padded(size), dtype=x.dtype) if rows.compose else None for size in sizes.states],
+        [from_stock(n, padded(size), dtype=x.dtype) if rows.compose else None for size in sizes.states],
         first,
         # Rows that take no step keep what they had.
         [torch.empty_like(value) if rows.began == rows.B else value.clone() for value in first],

@@ -1,0 +1,115 @@
+"""Large memory goes from call to call: never to two at once, and nothing of what an earlier call left is ever read."""
+
+import gc
+import threading
+
+import pytest
+import torch
+
+import headgate as hg
+from headgate.engines.cpu import stock
+from headgate.engines.cpu.buffers import LARGE
+from headgate.engines.cpu.library import library
+
+pytestmark = pytest.mark.skipif(library() is None, reason="without a compiled library there is nothing to lend")
+
+NUMBERS = LARGE // 4
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch) -> dict[int, object]:
+    """A stock of this test's own."""
+    gc.collect()
+    idle: dict[int, object] = {}
+    monkeypatch.setattr(stock, "_idle", idle)
+    return idle
+
+
+def taken(numbers: int = NUMBERS) -> torch.Tensor:
+    return stock.from_stock(numbers, dtype=torch.float32)
+
+
+def test_a_block_comes_back_when_its_last_view_goes(empty: dict[int, object]) -> None:
+    block = taken()
+    place, view = block.data_ptr(), block[100:].view(-1, 4)
+    del block
+    assert not empty and taken().data_ptr() != place
+    empty.clear()
+    del view
+    assert len(empty) == 1 and taken().data_ptr() == place
+
+
+def test_sizes_that_are_near_share_a_block_and_others_do_not() -> None:
+    place = taken(NUMBERS + 1).data_ptr()
+    again = taken(NUMBERS + 100)
+    assert again.data_ptr() == place and again.shape == (NUMBERS + 100,)
+    del again
+    assert taken(4 * NUMBERS).data_ptr() != place
+
+
+def test_small_memory_is_not_kept(empty: dict[int, object]) -> None:
+    taken(NUMBERS - 1)
+    assert not empty
+
+
+def test_no_more_waits_than_is_allowed(empty: dict[int, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "IDLE", 2 * LARGE)
+    blocks = [taken() for _ in range(4)]
+    places = [block.data_ptr() for block in blocks]
+    while blocks:
+        del blocks[0]
+    # Those that came back last stay.
+    assert len(empty) == 2 and {taken().data_ptr()} <= set(places[2:])
+
+
+def test_two_threads_never_have_the_same_block() -> None:
+    wrong, start = [], threading.Barrier(4)
+
+    def take_and_give_back(number: int) -> None:
+        start.wait()
+        for _ in range(200):
+            block = taken()
+            block[::1000] = number
+            if not (block[::1000] == number).all():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=take_and_give_back, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def training_call(layer: hg.Recurrent, x: torch.Tensor, **options: object) -> list[torch.Tensor]:
+    output, _ = layer(x, **options)
+    return [output, *torch.autograd.grad(output.square().mean(), [x, *layer.parameters()])]
+
+
+@pytest.mark.parametrize("with_lengths", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_an_earlier_call_left_is_not_read(cell: str, with_lengths: bool, empty: dict[int, object]) -> None:
+    torch.manual_seed(0)
+    layer = hg.Recurrent(cell, 33, 65)
+    x = torch.randn(250, 33, 33, requires_grad=True)
+    options = {"lengths": [250 - 3 * k for k in range(33)]} if with_lengths else {}
+    expected = training_call(layer, x, **options)
+    assert empty
+    for block in empty.values():
+        block.view("float32")[:] = float("nan")
+    places = set(empty)
+    found = training_call(layer, x, **options)
+    assert places == set(empty), "the call did not use the blocks, so it shows nothing"
+    for value, same in zip(found, expected, strict=True):
+        assert torch.equal(value, same)
+
+
+def test_runs_that_are_alive_at_once_keep_their_own() -> None:
+    torch.manual_seed(0)
+    layer = hg.LSTM(32, 64)
+    inputs = [torch.randn(256, 32, 32) for _ in range(3)]
+    alone = [torch.autograd.grad(layer(x)[0].square().mean(), list(layer.parameters())) for x in inputs]
+    losses = [layer(x)[0].square().mean() for x in inputs]
+    for loss, expected in reversed(list(zip(losses, alone, strict=True))):
+        for value, same in zip(torch.autograd.grad(loss, list(layer.parameters())), expected, strict=True):
+            assert torch.equal(value, same)
