@@ -108,7 +108,7 @@ class tile_products {
   tile_products(const tile_products&) = delete;
   // The thread is not ours alone: others configure tiles for themselves, and switching threads costs more with some set.
   ~tile_products() {
-    if (used_) tiles_.release();
+    if (configured_) tiles_.release();
   }
 
   static int64_t depth(const hg_product& product) { return tiled_depth(plain_products<float>::depth(product)); }
@@ -122,7 +122,7 @@ class tile_products {
     slots_[slot].size = size;
   }
   vectors_of<uint16_t> vectors(int slot, int64_t at, vectors_of<float> given, int64_t rows, const hg_product& product) {
-    first_rows_ = 0;
+    first_rows_ = 0;  // shapes are set anew, see below
     uint16_t* const begin = slots_[slot].memory.get() + at * stride(product);
     for (int64_t r = 0; r < rows; ++r) {
       uint16_t *const row = begin + r * stride(product), *to = row;
@@ -171,7 +171,7 @@ class tile_products {
   // take three times as long from when the system has switched threads until shapes are set again.
   void configure(int64_t first, int64_t second) {
     if (first == first_rows_ && second == second_rows_) return;
-    first_rows_ = first, second_rows_ = second, used_ = true;
+    first_rows_ = first, second_rows_ = second, configured_ = true;
     tile_shapes shapes;
     const int64_t rows[] = {first, second, first, second, first, second, HG_BLOCK, HG_BLOCK};
     for (int t = 0; t < 8; ++t) shapes.rows[t] = static_cast<uint8_t>(rows[t]), shapes.row_bytes[t] = 64;
@@ -264,7 +264,7 @@ class tile_products {
   const char* ahead_ = nullptr;
   int64_t ahead_lines_ = 0;
   int64_t first_rows_ = 0, second_rows_ = 0;
-  bool used_ = false;
+  bool configured_ = false;
 };
 
 }  // namespace
