@@ -56,6 +56,17 @@ def until_it_learns(process, out, mark):
         time.sleep(0.002)
 
 
+def seconds_to_learn(data, out):
+    """What a sitting takes to its first checkpoint here: a constant would be a whole training on a quick machine."""
+    began = time.monotonic()
+    process = sittings.started(data, out, resume=True, watch=False)
+    until_it_learns(process, out, None)
+    took = time.monotonic() - began
+    process.kill()
+    process.join()
+    return took
+
+
 def marked(out):
     path = out / "last.ckpt"
     return path.stat().st_mtime_ns if path.exists() else None
@@ -69,6 +80,7 @@ def test_kill_at_random_moments(whole, tmp_path):
     """Twenty times: there is a model to load as soon as there is a run, and in the end the numbers are the same."""
     data, expected = whole
     out, choose, steps = tmp_path / "run", random.Random(SEED), []
+    start = min(seconds_to_learn(data, tmp_path / name) for name in ("first, starting the server", "second"))
     for kill in range(KILLS):
         mark = marked(out)
         process = sittings.started(data, out, resume=True, watch=False)
@@ -76,7 +88,7 @@ def test_kill_at_random_moments(whole, tmp_path):
             until_it_learns(process, out, mark)
             time.sleep(choose.uniform(0.0, 0.02))
         else:
-            time.sleep(choose.uniform(0.0, 1.0))  # before there is anything to go on from, or any run
+            time.sleep(choose.uniform(0.0, start))  # before there is anything to go on from, or any run
         process.kill()
         process.join()
         if (out / "config.toml").exists():
