@@ -30,14 +30,19 @@ class plain_sums {
       const auto row = [&](int64_t k) { return right_row<T>(*part.right, at.row + k) + part.column; };
       pack<COLUMNS>(row, depth, part.width, right_.get() + part.at * depth);
     }
-    pack<GROUP>([&](int64_t k) { return left_row<T>(job, at.row + k) + at.from; }, depth, at.units, left_.get());
+    const bool turned = job.segments > 0;  // units' values then lie as a product reads them
+    const auto left_at = [&](int64_t k) { return left_row<T>(job, at.row + k) + at.from; };
+    if (!turned) pack<GROUP>(left_at, depth, at.units, left_.get());
     for (int64_t s = 0; s < strips; ++s) {
       // Stays in the first cache while all units are multiplied with it.
       const T* const right = right_.get() + s * depth * COLUMNS;
       for (int64_t g = 0; g < groups; ++g) {
         const int count = static_cast<int>(std::min(GROUP, at.units - g * GROUP));
-        const T* const left = left_.get() + g * depth * GROUP;
-        product_task<T> task{left, 1, GROUP, right, COLUMNS, depth, nullptr, {}, stride, nullptr, false};
+        product_task<T> task{left_.get() + g * depth * GROUP, 1, GROUP, right, COLUMNS, depth, nullptr, {}, stride, nullptr, false};
+        if (turned) {
+          task.vector = left_turned<T>(job, at) + g * GROUP * job.stride;
+          task.vector_stride = job.stride, task.vector_step = 1;
+        }
         for (int p = 0; p < panels; ++p) task.result[p] = results + g * GROUP * stride + s * COLUMNS + p * HG_BLOCK;
         multiply_rows<T, panels, false, GROUP>(task, 0, count, 0, {});
       }
@@ -78,7 +83,10 @@ class plain_sums {
 
 #if defined(HG_TILES)
 extern "C" HG_PUBLIC void HG_JOIN(hg_sum, HG_ISA, bf16)(const hg_summing* job) {
-  headgate::sum<headgate::tile_sums<headgate::HG_TILES>>(*job);
+  headgate::sum<headgate::tile_sums<headgate::HG_TILES, 1>>(*job);
+}
+extern "C" HG_PUBLIC void HG_JOIN(hg_sum, HG_ISA, f32)(const hg_summing* job) {
+  headgate::sum<headgate::tile_sums<headgate::HG_TILES, 3>>(*job);
 }
 #else
 extern "C" HG_PUBLIC void HG_JOIN(hg_sum, HG_ISA, f32)(const hg_summing* job) { headgate::sum<headgate::plain_sums<float>>(*job); }

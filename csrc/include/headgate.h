@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define HG_INTERFACE 11
+#define HG_INTERFACE 12
 #define HG_BLOCK 16
 #define HG_PUBLIC __attribute__((visibility("default")))
 /* The name of a function for an instruction set and a type. */
@@ -158,10 +158,14 @@ typedef struct {
 } hg_block;
 
 typedef struct hg_summing {
-  const void* left; /* [rows, ...] */
+  const void* left; /* [rows, ...]; with segments, [units, ...], and no sums of it are made */
   int64_t stride, rows;
   const hg_block* blocks;
   int32_t n_blocks, threads;
+  int32_t segments; /* where the rows lie in each of left's units, or 0 */
+  int32_t padding;
+  const int64_t* start;
+  const int64_t* length;
 } hg_summing;
 
 /* All rows of a matrix times packed weights: result = vector weight, of `units` columns; for the gradient of the input. */
@@ -204,8 +208,9 @@ HG_DECLARE_ALL(avx2)
 HG_DECLARE_ALL(avx512)
 
 /* Runs, sums and products of bfloat16, by tiles; all else, passes too, is float32. Weights are packed to bfloat16, biases
- * to float32. `amx` uses the processor's tiles, `emulated` computes what they would. */
-#define HG_DECLARE_TILES(isa) HG_DECLARE(isa, bf16)
+ * to float32. And sums of float32, by products of pieces. `amx` uses the processor's tiles, `emulated` computes what they
+ * would. */
+#define HG_DECLARE_TILES(isa) HG_DECLARE(isa, bf16) HG_PUBLIC void hg_sum_##isa##_f32(const hg_summing*);
 HG_DECLARE_TILES(amx)
 HG_DECLARE_TILES(emulated)
 

@@ -27,10 +27,28 @@ class lines {
   std::unique_ptr<T, release> memory_;
 };
 
-// Rows of both sides.
+// Some columns of one right side, and where they begin in a row of results.
+struct part_of_right {
+  const hg_right* right;
+  int64_t column, width, at;
+};
+
+// What a kernel is given: some rows of both sides, some of the left one's units and what they are multiplied with.
+struct piece_of_sums {
+  int64_t row, depth, from, units;
+  const std::vector<part_of_right>& parts;
+  int64_t width;  // of all parts, each a multiple of the kernel's columns
+  int64_t across;  // where the rows lie in a unit of a turned left side
+};
+
+// Rows of both sides, and the first of a turned one's units.
 template <class T>
 const T* left_row(const hg_summing& job, int64_t row) {
   return static_cast<const T*>(job.left) + row * job.stride;
+}
+template <class T>
+const T* left_turned(const hg_summing& job, const piece_of_sums& at) {
+  return static_cast<const T*>(job.left) + at.from * job.stride + at.across;
 }
 template <class T>
 const T* right_row(const hg_right& right, int64_t row) {
@@ -38,18 +56,6 @@ const T* right_row(const hg_right& right, int64_t row) {
   return static_cast<const T*>(right.part[k]) + (row - (k ? right.first : 0)) * right.stride[k];
 }
 
-// Some columns of one right side, and where they begin in a row of results.
-struct part_of_right {
-  const hg_right* right;
-  int64_t column, width, at;
-};
-
-// What a kernel is given: some rows of both sides, some columns of the left one and what they are multiplied with.
-struct piece_of_sums {
-  int64_t row, depth, from, units;
-  const std::vector<part_of_right>& parts;
-  int64_t width;  // of all parts, each a multiple of the kernel's columns
-};
 
 // All sums of one thread. A `Kernel` adds the products of some rows to results; its constants are how many rows, units and
 // columns it is given at once, whose results stay in the second cache until all rows are summed, and how many units it
@@ -149,7 +155,7 @@ class summing {
         width += whole(some), column += some;
         if (column < columns) break;
       }
-      all_rows({0, 0, blocks.begin->from + unit, units, parts, width}, sum);
+      all_rows({0, 0, blocks.begin->from + unit, units, parts, width, 0}, sum);
       sum = nullptr;
       for (size_t k = 0; k < parts.size(); ++k)
         for (int64_t u = 0; u < units; ++u)
@@ -162,10 +168,14 @@ class summing {
   void all_rows(piece_of_sums at, T* sum) {
     std::fill_n(results_.get(), (at.units + GROUP - 1) / GROUP * GROUP * stride_, T(0));
     if (sum) std::fill_n(sum, at.units, T(0));
-    for (at.row = 0; at.row < job_.rows; at.row += DEPTH) {
-      at.depth = std::min(DEPTH, job_.rows - at.row);
-      if (at.width) kernel_.add(job_, at, results_.get(), stride_);
-      if (sum) add_up(at, sum);
+    for (int32_t s = 0; s < std::max(job_.segments, 1); ++s) {
+      const int64_t rows = job_.segments ? job_.length[s] : job_.rows;
+      for (int64_t done = 0; done < rows; done += at.depth, at.row += at.depth) {
+        at.depth = std::min(DEPTH, rows - done);
+        at.across = job_.segments ? job_.start[s] + done : 0;
+        if (at.width) kernel_.add(job_, at, results_.get(), stride_);
+        if (sum) add_up(at, sum);
+      }
     }
   }
 

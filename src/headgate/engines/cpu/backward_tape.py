@@ -8,6 +8,7 @@ from headgate.engines.cpu import structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.plan import Plan, Rowwise
+from headgate.engines.cpu.products import in_pieces, summing
 from headgate.engines.cpu.tape import Spot, Tape
 from headgate.graph.expression import Node
 
@@ -120,20 +121,25 @@ class _Writer:
     def _input(self) -> None:
         """The gradient of the input."""
         plan, tape, form = self.plan, self.tape, self.plan.form
-        matrix = plan.matrices[0]
-        weight = plan.pack(tape, matrix, back=True)[f"w {matrix.key}"]
+        matrix, columns = plan.matrices[0], self.columns
         runs = self._runs([plan.sizes.program.backward.x[gate] for gate in form.cell.gate_names])
-        job = structures.Multiplying(
-            stride=self.columns.stride,
-            rows=plan.rows.N,
-            segments=len(runs),
-            threads=form.threads,
-            start=(ctypes.c_int64 * len(runs))(*(start for start, _, _ in runs)),
-            length=(ctypes.c_int64 * len(runs))(*(units for _, units, _ in runs)),
-            units=form.I,
-        )
-        spot = tape.put(job, vector=self.columns.at, packed=weight, result=tape.base("d x"))
-        tape.do(plan.entry("hg_multiply"), spot)
+        segments = {
+            "segments": len(runs),
+            "start": (ctypes.c_int64 * len(runs))(*(start for start, _, _ in runs)),
+            "length": (ctypes.c_int64 * len(runs))(*(units for _, units, _ in runs)),
+        }
+        shared = {"stride": columns.stride, "threads": form.threads, **segments}
+        if in_pieces(form.products):
+            rows = matrix.rows.stop - matrix.rows.start
+            right = self._right((Rowwise(tape.base(matrix.name), form.I),), rows, form.I)
+            block = tape.put(structures.Block(units=plan.rows.N), right=right, result=tape.base("d x"))
+            job = structures.Summing(rows=rows, n_blocks=1, **shared)
+            tape.do(summing(form.products), tape.put(job, left=columns.at, blocks=block))
+        else:
+            weight = plan.pack(tape, matrix, back=True)[f"w {matrix.key}"]
+            job = structures.Multiplying(rows=plan.rows.N, units=form.I, **shared)
+            spot = tape.put(job, vector=columns.at, packed=weight, result=tape.base("d x"))
+            tape.do(plan.entry("hg_multiply"), spot)
 
     def _sums(self) -> None:
         """The gradients of the weights and biases."""
@@ -161,7 +167,7 @@ class _Writer:
         job = structures.Summing(
             stride=self.columns.stride, rows=plan.rows.N, n_blocks=len(blocks), threads=plan.form.threads
         )
-        tape.do(plan.entry("hg_sum"), tape.put(job, left=self.columns.at, blocks=blocks[0]))
+        tape.do(summing(plan.form.products), tape.put(job, left=self.columns.at, blocks=blocks[0]))
 
     def _right(self, parts: tuple[Rowwise, ...], above: int, width: int) -> Spot:
         right = structures.Right(first=above, columns=width)

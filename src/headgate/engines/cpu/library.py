@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INTERFACE = 11
+INTERFACE = 12
 BLOCK = 16  # HG_BLOCK: units are padded to a multiple of it
 TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is padded to a multiple of it
 INSTRUCTIONS = ("portable", "avx2", "avx512")

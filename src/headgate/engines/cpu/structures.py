@@ -242,6 +242,10 @@ class Summing(Structure):
         ("blocks", c_void_p),
         ("n_blocks", c_int32),
         ("threads", c_int32),
+        ("segments", c_int32),
+        ("padding", c_int32),
+        ("start", POINTER(c_int64)),
+        ("length", POINTER(c_int64)),
     ]
 
 
