@@ -9,6 +9,7 @@
 
 #include "barrier.h"
 #include "headgate.h"
+#include "input_pieces.h"
 #include "lanes.h"
 #include "masks.h"
 #include "product.h"
@@ -21,8 +22,9 @@
 namespace headgate {
 namespace {
 
-// `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles.
-template <class T, class Products>
+// `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles. `Pieces` is how those of
+// the input are, where that pays.
+template <class T, class Products, class Pieces>
 class worker : walk<T> {
   using walk<T>::run_, walk<T>::mine_, walk<T>::meeting_, walk<T>::at_, walk<T>::step_, walk<T>::rows_;
 
@@ -48,8 +50,12 @@ class worker : walk<T> {
     if (run.input) {
       const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
       steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
-      ahead_.reset(allocate(steps_ahead_ * step));
+      if constexpr (Pieces::there)
+        in_pieces_ = run.T && Pieces::pays(run.offset[run.T - 1] + run.rows[run.T - 1], Products::depth(*run.input));
+      ahead_.reset(allocate((steps_ahead_ * mine.rows.size() + Pieces::ROWS) * ahead_stride()));
       base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
+      if constexpr (Pieces::there)
+        if (in_pieces_) cut_weights();
     }
   }
 
@@ -95,6 +101,8 @@ class worker : walk<T> {
     const int64_t stride = ahead_stride();
     unit_blocks_ = run_.input_units / HG_BLOCK;
     const T* vector = buffer(product.vector.buffer);
+    if constexpr (Pieces::there)
+      if (in_pieces_) return look_ahead_in_pieces(vector, steps, sum);
     products_.make_room(INPUT_SLOT, sum, product);
     const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low + i).size(); };
     for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
@@ -112,6 +120,28 @@ class worker : walk<T> {
       }
     });
   }
+
+  // Panel by panel, in the order in which the weights lie.
+  void cut_weights() {
+    std::vector<input_panel> found;
+    const hg_product& product = *run_.input;
+    const range own = mine_.units(run_.input_units);
+    unit_blocks_ = run_.input_units / HG_BLOCK;
+    each_strip(product, own, own.size(), false, ahead_.get(), [&](auto& task, const T* weight, int panels, T* const* result) {
+      for (int p = 0; p < panels; ++p)
+        found.push_back({weight + p * HG_BLOCK, panels * HG_BLOCK, result[p] - ahead_.get(), task.start + p * HG_BLOCK});
+    });
+    pieces_.take(std::move(found), Products::depth(product));
+  }
+
+  void look_ahead_in_pieces(const T* vector, int64_t steps, int64_t rows) {
+    row_ahead_.clear();
+    for (int64_t t = low_; t < low_ + steps; ++t)
+      for (int64_t row = own_rows(t).from; row < own_rows(t).to; ++row)
+        row_ahead_.push_back(vector + (run_.offset[t] + row) * run_.input->vector.stride + run_.input->start[0]);
+    if (rows) pieces_.multiply([&](int64_t r) { return row_ahead_[r]; }, rows, ahead_.get(), ahead_stride());
+  }
+
   // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
   // the recurrent ones out of it where it does not hold both; then seldom is better, most of all if it would hold one.
   int64_t ahead_bytes() const {
@@ -323,12 +353,15 @@ class worker : walk<T> {
   std::vector<void*> out_;
   std::vector<T*> results_;
   std::vector<vectors_of<operand>> vectors_, vectors_ahead_;
+  std::vector<const T*> row_ahead_;
   Products products_;
+  Pieces pieces_;
+  bool in_pieces_ = false;
   int64_t steps_ahead_ = 1, low_ = 0, unit_blocks_ = 0;
   uint64_t step_key_ = 0;
 };
 
-template <class T, class Products = plain_products<T>>
+template <class T, class Products = plain_products<T>, class Pieces = no_pieces>
 void run_all(const hg_run& run) {
   struct shared {
     const hg_run& run;
@@ -340,7 +373,7 @@ void run_all(const hg_run& run) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
     if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
-    worker<T, Products>(all.run, mine, all.meeting, all.sums.data()).all_steps();
+    worker<T, Products, Pieces>(all.run, mine, all.meeting, all.sums.data()).all_steps();
   };
   const int32_t threads = threads_worth(run, all.split);
   all.sums.resize(run.n_means * threads * run.B);
@@ -354,6 +387,10 @@ void run_all(const hg_run& run) {
 #if defined(HG_TILES)
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, bf16)(const hg_run* run) {
   headgate::run_all<float, headgate::tile_products<headgate::HG_TILES>>(*run);
+}
+extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) {
+  using namespace headgate;
+  run_all<float, plain_products<float>, input_pieces<HG_TILES>>(*run);
 }
 #else
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) { headgate::run_all<float>(*run); }

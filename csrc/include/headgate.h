@@ -208,9 +208,12 @@ HG_DECLARE_ALL(avx2)
 HG_DECLARE_ALL(avx512)
 
 /* Runs, sums and products of bfloat16, by tiles; all else, passes too, is float32. Weights are packed to bfloat16, biases
- * to float32. And sums of float32, by products of pieces. `amx` uses the processor's tiles, `emulated` computes what they
- * would. */
-#define HG_DECLARE_TILES(isa) HG_DECLARE(isa, bf16) HG_PUBLIC void hg_sum_##isa##_f32(const hg_summing*);
+ * to float32. And runs and sums of float32, whose products are made of pieces where that pays. `amx` uses the processor's
+ * tiles, `emulated` computes what they would. */
+#define HG_DECLARE_TILES(isa) \
+  HG_DECLARE(isa, bf16) \
+  HG_PUBLIC void hg_run_##isa##_f32(const hg_run*); \
+  HG_PUBLIC void hg_sum_##isa##_f32(const hg_summing*);
 HG_DECLARE_TILES(amx)
 HG_DECLARE_TILES(emulated)
 

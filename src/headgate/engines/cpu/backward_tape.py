@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 
-from headgate.engines.cpu import structures
+from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import backward_layout
 from headgate.engines.cpu.plan import Plan, Rowwise
-from headgate.engines.cpu.products import in_pieces, summing
 from headgate.engines.cpu.tape import Spot, Tape
 from headgate.graph.expression import Node
 
@@ -129,12 +128,12 @@ class _Writer:
             "length": (ctypes.c_int64 * len(runs))(*(units for _, units, _ in runs)),
         }
         shared = {"stride": columns.stride, "threads": form.threads, **segments}
-        if in_pieces(form.products):
+        if library.in_pieces(form.products):
             rows = matrix.rows.stop - matrix.rows.start
             right = self._right((Rowwise(tape.base(matrix.name), form.I),), rows, form.I)
             block = tape.put(structures.Block(units=plan.rows.N), right=right, result=tape.base("d x"))
             job = structures.Summing(rows=rows, n_blocks=1, **shared)
-            tape.do(summing(form.products), tape.put(job, left=columns.at, blocks=block))
+            tape.do(plan.entry("hg_sum"), tape.put(job, left=columns.at, blocks=block))
         else:
             weight = plan.pack(tape, matrix, back=True)[f"w {matrix.key}"]
             job = structures.Multiplying(rows=plan.rows.N, units=form.I, **shared)
@@ -167,7 +166,7 @@ class _Writer:
         job = structures.Summing(
             stride=self.columns.stride, rows=plan.rows.N, n_blocks=len(blocks), threads=plan.form.threads
         )
-        tape.do(summing(plan.form.products), tape.put(job, left=self.columns.at, blocks=blocks[0]))
+        tape.do(plan.entry("hg_sum"), tape.put(job, left=self.columns.at, blocks=blocks[0]))
 
     def _right(self, parts: tuple[Rowwise, ...], above: int, width: int) -> Spot:
         right = structures.Right(first=above, columns=width)

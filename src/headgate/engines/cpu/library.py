@@ -16,6 +16,7 @@ TILE_DEPTH = 32  # of csrc/include/product_tiles.h: what a product sums over is 
 INSTRUCTIONS = ("portable", "avx2", "avx512")
 NUMBER = {torch.float32: "f32", torch.float64: "f64"}
 PRODUCT_NUMBER = {**NUMBER, torch.bfloat16: "bf16"}  # of which products are made
+BY_TILES = ("hg_run", "hg_sum")  # what makes products of float32 of pieces of their numbers, where there are tiles
 _, TILES_RIGHT, TILES_WRONG = range(3)  # what hg_tiles answers
 
 
@@ -65,7 +66,7 @@ def instructions() -> str:
 
 @cache
 def tiles() -> str | None:
-    """By what products of bfloat16 are made in bfloat16, "amx"; None where they are made in float32."""
+    """By what products are made of bfloat16, "amx"; None where all are made of the numbers as they are."""
     found = library().hg_tiles()
     if found == TILES_WRONG:
         warnings.warn(
@@ -81,10 +82,16 @@ def is_brief(products: torch.dtype) -> bool:
     return products is torch.bfloat16 and tiles() == "amx"
 
 
+def in_pieces(products: torch.dtype) -> bool:
+    """Whether products of a dtype are made of three pieces of each number by tiles: sooner, and no less exact."""
+    return products is torch.float32 and tiles() is not None
+
+
 @cache
 def entry(name: str, dtype: torch.dtype, isa: str | None = None) -> ctypes._CFuncPtr:
     """A function of the library for a number type of the products, as "hg_run"."""
-    isa = isa or (tiles() if dtype is torch.bfloat16 else instructions())
+    by_tiles = dtype is torch.bfloat16 or (name in BY_TILES and in_pieces(dtype))
+    isa = isa or (tiles() if by_tiles else instructions())
     return _taking_one(f"{name}_{isa}_{PRODUCT_NUMBER[dtype]}")
 
 

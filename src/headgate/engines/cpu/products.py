@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,16 +18,6 @@ class Stacked:
 
     above: Tensor
     below: Tensor | None = None
-
-
-def in_pieces(products: torch.dtype) -> bool:
-    """Whether sums of products are made of pieces of their numbers, by tiles: in three fifths of the time, no less exact."""
-    return products is torch.float32 and library.tiles() is not None
-
-
-def summing(products: torch.dtype) -> Any:
-    """The library's function that sums products over rows."""
-    return library.entry("hg_sum", products, library.tiles() if in_pieces(products) else None)
 
 
 def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> tuple[list[Tensor], Tensor]:
@@ -58,5 +47,5 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     job = structures.Summing(
         left.data_ptr(), left.stride(0), N, ctypes.addressof(blocks), len(rights), torch.get_num_threads()
     )
-    summing(products)(ctypes.byref(job))
+    library.entry("hg_sum", products)(ctypes.byref(job))
     return results, total
