@@ -48,10 +48,10 @@ class worker : walk<T> {
     memory_.reset(allocate(largest));
     masks_.reset(allocate(masks));
     if (run.input) {
-      const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
-      steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       if constexpr (Pieces::there)
         in_pieces_ = run.T && Pieces::pays(run.offset[run.T - 1] + run.rows[run.T - 1], Products::depth(*run.input));
+      const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
+      steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       ahead_.reset(allocate((steps_ahead_ * mine.rows.size() + Pieces::ROWS) * ahead_stride()));
       base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
       if constexpr (Pieces::there)
@@ -89,39 +89,36 @@ class worker : walk<T> {
     const hg_product& product = *run_.input;
     const range own = mine_.units(run_.input_units);
     const int64_t steps = std::min(steps_ahead_, run_.T - step_);
-    const int64_t low = run_.descending ? this->time(step_ + steps - 1) : this->time(step_);
+    low_ = run_.descending ? this->time(step_ + steps - 1) : this->time(step_);
     // Rows of several steps lie one after the other if all of them are this thread's.
     const bool together = mine_.rows.from == 0 && mine_.rows.to == run_.B;
     int64_t sum = 0;
     for (int64_t i = 0; i < steps; ++i) {
       base_[i] = sum;
-      sum += own_rows(low + i).size();
+      sum += own_rows(low_ + i).size();
     }
-    low_ = low;
-    const int64_t stride = ahead_stride();
     unit_blocks_ = run_.input_units / HG_BLOCK;
     const T* vector = buffer(product.vector.buffer);
     if constexpr (Pieces::there)
-      if (in_pieces_) return look_ahead_in_pieces(vector, steps, sum);
+      if (in_pieces_ && look_ahead_in_pieces(vector, steps, sum)) return;
     products_.make_room(INPUT_SLOT, sum, product);
-    const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low + i).size(); };
+    const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low_ + i).size(); };
     for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
-      const T* from = vector + (run_.offset[low + i] + own_rows(low + i).from) * product.vector.stride;
+      const T* from = vector + (run_.offset[low_ + i] + own_rows(low_ + i).from) * product.vector.stride;
       vectors_ahead_[i] = products_.vectors(INPUT_SLOT, base_[i], {from, product.vector.stride}, rows_ahead(i), product);
     }
     const bool down = (step_ / steps_ahead_ + run_.turn) & 1;
     each_strip(product, own, own.size(), down, ahead_.get(), [&](auto& task, const operand* weight, int panels, T* const* result) {
-      task.result_stride = stride;
+      task.result_stride = ahead_stride();
       for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
         if (rows_ahead(i) == 0) continue;
         task.vector = vectors_ahead_[i].first, task.vector_stride = vectors_ahead_[i].stride;
-        for (int p = 0; p < panels; ++p) task.result[p] = result[p] + base_[i] * stride;
+        for (int p = 0; p < panels; ++p) task.result[p] = result[p] + base_[i] * task.result_stride;
         products_.strip(product, task, weight, panels, rows_ahead(i));
       }
     });
   }
 
-  // Panel by panel, in the order in which the weights lie.
   void cut_weights() {
     std::vector<input_panel> found;
     const hg_product& product = *run_.input;
@@ -134,12 +131,17 @@ class worker : walk<T> {
     pieces_.take(std::move(found), Products::depth(product));
   }
 
-  void look_ahead_in_pieces(const T* vector, int64_t steps, int64_t rows) {
+  // Whether that could be: what is not finite cannot be cut.
+  bool look_ahead_in_pieces(const T* vector, int64_t steps, int64_t rows) {
+    const hg_product& product = *run_.input;
     row_ahead_.clear();
     for (int64_t t = low_; t < low_ + steps; ++t)
-      for (int64_t row = own_rows(t).from; row < own_rows(t).to; ++row)
-        row_ahead_.push_back(vector + (run_.offset[t] + row) * run_.input->vector.stride + run_.input->start[0]);
+      for (int64_t row = own_rows(t).from; row < own_rows(t).to; ++row) {
+        row_ahead_.push_back(vector + (run_.offset[t] + row) * product.vector.stride + product.start[0]);
+        if (!Pieces::all_finite(row_ahead_.back(), product.length[0])) return false;
+      }
     if (rows) pieces_.multiply([&](int64_t r) { return row_ahead_[r]; }, rows, ahead_.get(), ahead_stride());
+    return true;
   }
 
   // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
@@ -389,8 +391,7 @@ extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, bf16)(const hg_run* run) {
   headgate::run_all<float, headgate::tile_products<headgate::HG_TILES>>(*run);
 }
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) {
-  using namespace headgate;
-  run_all<float, plain_products<float>, input_pieces<HG_TILES>>(*run);
+  headgate::run_all<float, headgate::plain_products<float>, headgate::input_pieces<headgate::HG_TILES>>(*run);
 }
 #else
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) { headgate::run_all<float>(*run); }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include "headgate.h"
@@ -35,16 +37,20 @@ class input_pieces {
   // Rows results are written for, where fewer are wanted.
   static constexpr int64_t ROWS = sides::WIDTH;
 
-  input_pieces() = default;
-  input_pieces(const input_pieces&) = delete;
-  ~input_pieces() {
-    if (is_ready()) tiles_.release();  // as `tile_products` does
-  }
-
   // Cutting weights costs as much as products of some tens of rows gain.
   static bool pays(int64_t rows, int64_t depth) { return rows >= 256 && depth >= TILE_DEPTH; }
 
-  bool is_ready() const { return depth_ > 0; }
+  // Whether all are numbers: the lower pieces of what is infinite would be none, and so would every sum it is in.
+  static bool all_finite(const float* from, int64_t count) {
+    constexpr uint32_t MAGNITUDE = 0x7fffffffu, INFINITE = 0x7f800000u;
+    uint32_t largest = 0;
+    for (int64_t k = 0; k < count; ++k) {
+      uint32_t bits;
+      std::memcpy(&bits, from + k, sizeof bits);
+      largest = std::max(largest, bits & MAGNITUDE);
+    }
+    return largest < INFINITE;
+  }
 
   void take(std::vector<input_panel> panels, int64_t depth) {
     panels_ = std::move(panels), depth_ = depth;
@@ -69,6 +75,7 @@ class input_pieces {
         for (int64_t s = 0; s < sides::count(rows); ++s)
           two_panels(p, k == 0, vectors_.get() + s * size, strip(k, p), depth, result + s * ROWS * stride, stride);
     }
+    tiles_.release();  // as `tile_products` does
   }
 
  private:
