@@ -79,8 +79,8 @@ void back_state(const hg_tile* tile) {  // U^T (da, db), d, b -> earlier
 }
 
 // A number as it is stored for a product, and its value in one.
-#if defined(HG_TILES)
-constexpr int LARGEST_BATCH = 70;  // several groups of 16 rows
+#if defined(HG_TILES) && !defined(HG_PIECES)
+constexpr int LARGEST_BATCH = 70, LARGEST_INPUT = 20;  // several groups of 16 rows
 template <class T>
 using factor = uint16_t;
 double in_product(double value) {  // to 8 bits, by arithmetic, so that nothing here is the engine's own way
@@ -94,7 +94,11 @@ uint16_t stored(float value) {  // one that bfloat16 holds
   return static_cast<uint16_t>(bits >> 16);
 }
 #else
-constexpr int LARGEST_BATCH = 12;
+#if defined(HG_PIECES)
+constexpr int LARGEST_BATCH = 200, LARGEST_INPUT = 300;  // enough for pieces to pay, more often than not
+#else
+constexpr int LARGEST_BATCH = 12, LARGEST_INPUT = 20;
+#endif
 template <class T>
 using factor = T;
 double in_product(double value) { return value; }
@@ -106,7 +110,15 @@ T stored(T value) {
 
 template <class T>
 struct entries;
-#if defined(HG_TILES)
+#if defined(HG_PIECES)
+template <>
+struct entries<float> {
+  static constexpr auto run = HG_JOIN(hg_run, HG_ISA, f32);
+  static constexpr auto pack = hg_pack_portable_f32;
+  static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f32);
+  static constexpr auto multiply = hg_multiply_portable_f32;
+};
+#elif defined(HG_TILES)
 template <>
 struct entries<float> {
   static constexpr auto run = HG_JOIN(hg_run, HG_ISA, bf16);
@@ -129,14 +141,13 @@ struct entries<double> {
   static constexpr auto sum = HG_JOIN(hg_sum, HG_ISA, f64);
   static constexpr auto multiply = HG_JOIN(hg_multiply, HG_ISA, f64);
 };
-
 #endif
 
 int64_t padded(int64_t units) { return (units + HG_BLOCK - 1) / HG_BLOCK * HG_BLOCK; }
 
 template <class T>
 struct trial {
-  int T_ = draw(1, 9), B = draw(1, LARGEST_BATCH), H = draw(1, 150), I = draw(1, 20), threads = draw(1, 3), split = draw(0, 2);
+  int T_ = draw(1, 9), B = draw(1, LARGEST_BATCH), H = draw(1, 150), I = draw(1, LARGEST_INPUT), threads = draw(1, 3), split = draw(0, 2);
   bool descending = draw(0, 1), resets = draw(0, 1), compose = false;
   int64_t P = padded(H), N = 0;
   std::vector<int64_t> offset, rows;
@@ -340,18 +351,21 @@ struct trial {
     return std::max({worst(upper_sums, upper, H, H), worst(lower_sums, lower, H, H), worst(column_sum, of_columns, H, H), check_product()});
   }
 
-  // Both columns times u, as the gradient of an input would be.
+  // Both columns times u, as the gradient of an input would be, in both of the ways in which that is made.
   double check_product() {
     const std::vector<factor<T>> packed = pack(u, H, 0, nullptr);
     const int64_t start[] = {0, P}, length[] = {H, H};
-    std::vector<T> result(N * H, NAN);
+    std::vector<T> result(N * H, NAN), summed(N * H, NAN);
     hg_multiplying job{columns.data(), 2 * P, N, 2, threads, start, length, packed.data(), result.data(), H};
-    entries<T>::multiply(&job);
+    const hg_right right{{u.data()}, {H}, 2 * H, H};
+    const hg_block block{0, N, &right, summed.data(), nullptr};
+    const hg_summing sum{columns.data(), 2 * P, 2 * H, &block, 1, threads, 2, 0, start, length};
+    entries<T>::multiply(&job), entries<T>::sum(&sum);
     std::vector<double> expected(N * H);
     for (int64_t n = 0; n < N; ++n)
       for (int64_t j = 0; j < 2 * H; ++j)
         for (int64_t k = 0; k < H; ++k) expected[n * H + k] += in_product(columns[n * 2 * P + j / H * P + j % H]) * u[j * H + k];
-    return worst(result, expected, H, H);
+    return std::max(worst(result, expected, H, H), worst(summed, expected, H, H));
   }
 };
 
@@ -373,7 +387,9 @@ bool all_right(int trials, double tolerance) {
 
 int main(int argc, char** argv) {
   const int trials = argc > 1 ? std::atoi(argv[1]) : 40;
-#if defined(HG_TILES)
+#if defined(HG_PIECES)
+  const bool right = all_right<float>(trials, 5e-6);
+#elif defined(HG_TILES)
   const bool right = all_right<float>(trials, 2e-5);
 #else
   const bool right = all_right<double>(trials, 1e-10) && all_right<float>(trials, 2e-4);

@@ -1,7 +1,8 @@
-"""Products of bfloat16 by tiles: emulated, and by AMX's own instructions, trapped where the processor lacks them."""
+"""Products by tiles: emulated, and by AMX's own instructions, trapped where the processor lacks them."""
 
 import ctypes
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,14 +12,14 @@ import torch
 from comparing import assert_all_close
 from engines.running import call_of, variables_of
 from engines.test_half import STEPS, integrator
-from engines.test_sanitizers import SOURCES
+from engines.test_sanitizers import TILES
 from engines.tiles import CSRC, build_trap, expected, half_call, skip_unless_amx_can_be_run, trapped
 from engines.tiles import values_and_gradients as results
 from reference.cases import CELLS, case_of, traced
 from tolerances import TOLERANCE
 
 import headgate as hg
-from headgate.engines import Call
+from headgate.engines import Call, eager
 from headgate.engines.cpu import library, own_cells
 from headgate.engines.cpu.autograd import run_call
 from headgate.engines.cpu.prepared import prepared
@@ -207,6 +208,41 @@ def test_outputs_are_final_states_rounded(shape, cell, layers, both_ways, thread
         torch.set_num_threads(before)
 
 
+# --- products of float32, in pieces --------------------------------------------------------------------------------
+
+
+def in_float32(name, options, split=0):
+    """Errors of all values and gradients against float64: by pieces, and without."""
+    case = case_of(name, (9, 50, 83), options)
+    exact = results(eager.forward, replace(call_of(case, torch.float64), all_states=True))
+    call = replace(call_of(case, torch.float32), all_states=True)
+    found = results(lambda call: run_call(call, split), call)
+    return {part: np.abs(found[part] - right).max() / max(np.abs(right).max(), 1e-30) for part, right in exact.items()}
+
+
+@pytest.mark.parametrize("split", [1, 2], ids=["by rows", "by units"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", ["lstm", "rnn", *OTHERS])
+def test_float32_in_pieces_is_as_exact_as_without(name, options, split, tiles, three_threads, monkeypatch):
+    made = in_float32(name, options, split)
+    monkeypatch.setattr(library, "tiles", lambda: None)
+    forget_tiles()
+    plain = in_float32(name, options, split)
+    for part, error in made.items():
+        assert error <= max(2 * plain[part], 1e-6), part
+    assert any(error != plain[part] for part, error in made.items()), "they are not made of pieces"
+
+
+def test_what_is_infinite_is_not_cut(tiles):
+    """Its gates are open or shut, as they are elsewhere."""
+    layer, x = hg.LSTM(64, 32, engine="cpu"), torch.randn(300, 2, 64)
+    x[150, 1, 3] = torch.inf
+    other = torch.nn.LSTM(64, 32)
+    other.load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x)[0], other(x)[0])
+
+
 # --- whether they are used at all -------------------------------------------------------------------------------
 
 
@@ -231,31 +267,58 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
 
 @pytest.mark.skipif(own_cells.compiler() is None, reason="there is no C++ compiler")
 @pytest.mark.parametrize(
-    ("file", "right", "wrong"),
+    ("tiles", "file", "right", "wrong"),
     [
-        ("pack.cpp", "turn(tile);", ""),
-        ("include/product_tiles.h", "(bits + 0x7fff + (bits >> 16 & 1)) >> 16", "bits >> 16"),
-        ("include/product_tiles.h", "std::fill(to, row + depth(product), uint16_t(0));", ""),
+        ("emulated", "pack.cpp", "turn(tile);", ""),
+        ("emulated", "include/product_tiles.h", "(bits + 0x7fff + (bits >> 16 & 1)) >> 16", "bits >> 16"),
+        ("emulated", "include/product_tiles.h", "std::fill(to, row + depth(product), uint16_t(0));", ""),
         (
+            "emulated",
             "include/product_tiles.h",
             "multiply<result<GROUPS>(1, P), VECTOR + 1,",
             "multiply<result<GROUPS>(1, P), VECTOR,",
         ),
-        ("include/product_tiles.h", "if (first == first_rows_ && second == second_rows_)", "if (first_rows_)"),
-        ("include/turn.h", "if constexpr (SIDE > 4) turn_by<4>(rows);", ""),
+        (
+            "emulated",
+            "include/product_tiles.h",
+            "if (first == first_rows_ && second == second_rows_)",
+            "if (first_rows_)",
+        ),
+        ("emulated", "include/turn.h", "if constexpr (SIDE > 4) turn_by<4>(rows);", ""),
+        ("pieces", "include/sums.h", "job_.start[s] + done", "job_.start[s]"),
+        ("pieces", "include/strips_tiles.h", "load<4, 2>(tiles, left), four(tiles);", ""),
+        ("pieces", "include/strips_tiles.h", "load<6, 2>(tiles, right), four(tiles);", "load<6, 2>(tiles, right);"),
+        ("pieces", "include/strips_tiles.h", "HIGH = 0xffff0000u", "HIGH = 0xfff00000u"),
+        ("pieces", "include/input_pieces.h", "if (first) {", "if (true) {"),
+        ("pieces", "include/input_pieces.h", "p % 2, strip(k, p / 2)", "0, strip(k, p / 2)"),
+        ("pieces", "run.cpp", "run_.offset[t] + row) * product.vector", "run_.offset[low_] + row) * product.vector"),
     ],
-    ids=["not turned", "cut off", "padding left", "one group twice", "shapes never changed", "not quite turned"],
+    ids=[
+        "not turned",
+        "cut off",
+        "padding left",
+        "one group twice",
+        "shapes never changed",
+        "not quite turned",
+        "the same rows again",
+        "a left piece lost",
+        "a right piece lost",
+        "half of each piece",
+        "the last piece of the depth alone",
+        "one panel over the other",
+        "the first step's rows for all",
+    ],
 )
-def test_the_driver_sees_mistakes(file, right, wrong, tmp_path):
+def test_the_driver_sees_mistakes(tiles, file, right, wrong, tmp_path):
     """The driver that runs under the sanitizers as well."""
     copy = tmp_path / "csrc"
     subprocess.run(["cp", "-r", str(CSRC), str(copy)], check=True)
     source = (copy / file).read_text()
     assert source.count(right) == 1
     (copy / file).write_text(source.replace(right, wrong))
-    made, names = tmp_path / "driver", SOURCES
+    made, (options, names) = tmp_path / "driver", TILES[tiles]
     command = [own_cells.compiler(), "-std=c++17", "-O1", "-Wno-psabi", "-pthread", f"-I{copy / 'include'}"]
-    command += ["-DHG_ISA=emulated", "-DHG_TILES=emulated_tiles", *(str(copy / name) for name in names)]
+    command += [*options, *(str(copy / name) for name in names)]
     subprocess.run([*command, "-o", str(made)], check=True)
-    done = subprocess.run([made, "6"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([made, "24"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode != 0 and "all right" not in done.stdout
