@@ -1,7 +1,8 @@
 """Our own kernels: every cell's step, printed from its equations and compiled, with its products between.
 
 Rows that have ended cost nothing, resets and reversal are part of the loop, and nothing is allocated per step. For half
-precision, states and everything elementwise are float32, and so are products unless AMX makes those of bfloat16.
+precision, states and everything elementwise are float32, and so are products unless AMX makes those of bfloat16. Large
+products of float32 are made by AMX, too, of three pieces of each number, which together are that number.
 """
 
 from __future__ import annotations

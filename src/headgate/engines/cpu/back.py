@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from headgate.engines.contract import as_dtype
 from headgate.engines.cpu.buffers import pad_units, padded, without_padding
 from headgate.engines.cpu.layout import backward_layout
-from headgate.engines.cpu.products import Stacked, sum_products
+from headgate.engines.cpu.products import Stacked, product, sum_products
 from headgate.engines.cpu.run import Memory, Problem, kept_states, own_vectors, start
 from headgate.engines.cpu.stock import from_stock
 from headgate.engines.cpu.weights import packed
@@ -78,8 +77,7 @@ class _Products:
         found: dict[str, Tensor] = {}
         gates = [back.x[gate] for gate in cell.gate_names]
         if "input" in wanted:
-            columns = as_dtype(self._side_by_side(gates), self.problem.products)
-            found["input"] = columns @ weights["weight_ih"]
+            found["input"] = product(self._side_by_side(gates), weights["weight_ih"], self.problem.products)
         # By the columns on their left side, so that several products share one reading of them.
         sides: dict[tuple[int, ...], list[tuple[str, int, Stacked]]] = {}
         if wanted & {"weight_ih", "bias_ih"}:
@@ -99,9 +97,9 @@ class _Products:
         parts: dict[str, list[tuple[int, Tensor]]] = {}
         for columns, rights in sides.items():
             left, stacked = self._side_by_side(list(columns)), [right for _, _, right in rights]
-            products, total = sum_products(left, stacked, self.problem.products)
-            for (name, first, _), product in zip(rights, products, strict=True):
-                parts.setdefault(f"weight_{name}", []).append((first, product))
+            summed, total = sum_products(left, stacked, self.problem.products)
+            for (name, first, _), own in zip(rights, summed, strict=True):
+                parts.setdefault(f"weight_{name}", []).append((first, own))
                 parts.setdefault(f"bias_{name}", []).append((first, total))
         in_order = {name: [value for _, value in sorted(own, key=lambda part: part[0])] for name, own in parts.items()}
         return {name: own[0] if len(own) == 1 else torch.cat(own) for name, own in in_order.items()}

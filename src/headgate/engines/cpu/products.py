@@ -1,4 +1,4 @@
-"""Products that sum over all steps and rows at once: where the gradients of weights come from."""
+"""Products of all steps and rows at once: where the gradients of weights and of the input come from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headgate.engines.contract import as_dtype
 from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import room
 
@@ -38,10 +39,7 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     held = structures.array_of(structures.Right, len(rights))()
     blocks = structures.array_of(structures.Block, len(rights))()
     for slot, block, right, result in zip(held, blocks, rights, results, strict=True):
-        parts = [part for part in (right.above, right.below) if part is not None]
-        for k, part in enumerate(parts):
-            slot.part[k], slot.stride[k] = part.data_ptr(), part.stride(0)
-        slot.first, slot.columns = len(right.above), right.above.shape[1]
+        _fill(slot, right)
         block.units, block.right, block.result = M, ctypes.addressof(slot), result.data_ptr()
     blocks[0].sum = total.data_ptr()
     job = structures.Summing(
@@ -49,3 +47,36 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     )
     library.entry("hg_sum", products)(ctypes.byref(job))
     return results, total
+
+
+def product(left: Tensor, right: Tensor, products: torch.dtype) -> Tensor:
+    """left right, [N, C], for [N, M], its rows contiguous, and [M, C], which is of the dtype `products`."""
+    if not library.in_pieces(products):
+        return as_dtype(left, products) @ right
+    left = left if left.stride(1) == 1 else left.contiguous()
+    (N, M), C = left.shape, right.shape[1]
+    result, slot = room(N, C, dtype=left.dtype), structures.Right()
+    right = right.contiguous()
+    _fill(slot, Stacked(right))
+    block = structures.Block(units=N, right=ctypes.addressof(slot), result=result.data_ptr())
+    one = structures.array_of(ctypes.c_int64, 1)
+    job = structures.Summing(
+        left=left.data_ptr(),
+        stride=left.stride(0),
+        rows=M,
+        blocks=ctypes.addressof(block),
+        n_blocks=1,
+        threads=torch.get_num_threads(),
+        segments=1,
+        start=one(0),
+        length=one(M),
+    )
+    library.entry("hg_sum", products)(ctypes.byref(job))
+    return result
+
+
+def _fill(slot: structures.Right, right: Stacked) -> None:
+    """A right side as the library reads it; whoever has it holds the tensors."""
+    for k, part in enumerate(part for part in (right.above, right.below) if part is not None):
+        slot.part[k], slot.stride[k] = part.data_ptr(), part.stride(0)
+    slot.first, slot.columns = len(right.above), right.above.shape[1]
