@@ -2,17 +2,19 @@
 // Compiled once for each instruction set.
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "barrier.h"
 #include "headgate.h"
-#include "input_pieces.h"
 #include "lanes.h"
 #include "masks.h"
 #include "product.h"
+#include "product_pieces.h"
 #include "product_tiles.h"
 #include "share.h"
 #include "states.h"
@@ -22,8 +24,8 @@
 namespace headgate {
 namespace {
 
-// `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles. `Pieces` is how those of
-// the input are, where that pays.
+// `Products` is how matrix products are made: of the numbers as they are, or of bfloat16 in tiles. `Pieces` is how they
+// are made where it pays to make them so.
 template <class T, class Products, class Pieces>
 class worker : walk<T> {
   using walk<T>::run_, walk<T>::mine_, walk<T>::meeting_, walk<T>::at_, walk<T>::step_, walk<T>::rows_;
@@ -36,10 +38,12 @@ class worker : walk<T> {
       : walk<T>(run, mine, meeting), sums_(sums), means_(run.n_means * run.B) {
     int64_t largest = 0, masks = 0;
     size_t places = 0;
+    if constexpr (Pieces::there) steps_in_pieces_ = Pieces::pays(most_rows() * run.T, TILE_DEPTH);
     for (int p = 0; p < run.n_passes; ++p) {
       const hg_pass& pass = run.passes[p];
       const int64_t values = tile_values(pass);
-      largest = std::max(largest, values * blocks_of(pass) + most_rows() * pass.n_products * HG_BLOCK);
+      const int64_t width = blocks_of(pass) * tile_units(pass, most_rows());
+      largest = std::max(largest, values * blocks_of(pass) + most_rows() * pass.n_products * HG_BLOCK + Pieces::ROWS * (width + HG_BLOCK));
       masks = std::max(masks, values * run.n_masks);
       places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
     }
@@ -54,8 +58,12 @@ class worker : walk<T> {
       steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
       ahead_.reset(allocate((steps_ahead_ * mine.rows.size() + Pieces::ROWS) * ahead_stride()));
       base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
+      unit_blocks_ = run.input_units / HG_BLOCK;
       if constexpr (Pieces::there)
-        if (in_pieces_) cut_weights();
+        if (in_pieces_) {
+          const range own = mine.units(run.input_units);
+          cut(*run.input, own, own.size(), ahead_.get(), Pieces::AHEAD_DEPTH, input_pieces_);
+        }
     }
   }
 
@@ -69,7 +77,7 @@ class worker : walk<T> {
         pass(run_.passes[p]);
         if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
       }
-      if constexpr (std::is_same_v<T, float>) round_states();
+      if constexpr (std::is_same_v<T, float>) this->round_states();
       this->end();
     }
   }
@@ -95,16 +103,16 @@ class worker : walk<T> {
     int64_t sum = 0;
     for (int64_t i = 0; i < steps; ++i) {
       base_[i] = sum;
-      sum += own_rows(low_ + i).size();
+      sum += this->own_rows(low_ + i).size();
     }
     unit_blocks_ = run_.input_units / HG_BLOCK;
     const T* vector = buffer(product.vector.buffer);
     if constexpr (Pieces::there)
       if (in_pieces_ && look_ahead_in_pieces(vector, steps, sum)) return;
     products_.make_room(INPUT_SLOT, sum, product);
-    const auto rows_ahead = [&](int64_t i) { return together ? sum : own_rows(low_ + i).size(); };
+    const auto rows_ahead = [&](int64_t i) { return together ? sum : this->own_rows(low_ + i).size(); };
     for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
-      const T* from = vector + (run_.offset[low_ + i] + own_rows(low_ + i).from) * product.vector.stride;
+      const T* from = vector + (run_.offset[low_ + i] + this->own_rows(low_ + i).from) * product.vector.stride;
       vectors_ahead_[i] = products_.vectors(INPUT_SLOT, base_[i], {from, product.vector.stride}, rows_ahead(i), product);
     }
     const bool down = (step_ / steps_ahead_ + run_.turn) & 1;
@@ -119,29 +127,34 @@ class worker : walk<T> {
     });
   }
 
-  void cut_weights() {
-    std::vector<input_panel> found;
-    const hg_product& product = *run_.input;
-    const range own = mine_.units(run_.input_units);
-    unit_blocks_ = run_.input_units / HG_BLOCK;
-    each_strip(product, own, own.size(), false, ahead_.get(), [&](auto& task, const T* weight, int panels, T* const* result) {
+  // Weights of some units, panel by panel in the order in which they lie, for results that begin there.
+  void cut(const hg_product& product, range units, int64_t width, T* result, int64_t depth, Pieces& pieces) const {
+    std::vector<panel_of_weights> found;
+    each_strip(product, units, width, false, result, [&](auto& task, const T* weight, int panels, T* const* to) {
       for (int p = 0; p < panels; ++p)
-        found.push_back({weight + p * HG_BLOCK, panels * HG_BLOCK, result[p] - ahead_.get(), task.start + p * HG_BLOCK});
+        found.push_back({weight + p * HG_BLOCK, panels * HG_BLOCK, to[p] - result, task.start + p * HG_BLOCK});
     });
-    pieces_.take(std::move(found), Products::depth(product));
+    pieces.cut(std::move(found), order_of(product), depth);
   }
 
-  // Whether that could be: what is not finite cannot be cut.
+  // Whether all steps' could be made.
   bool look_ahead_in_pieces(const T* vector, int64_t steps, int64_t rows) {
-    const hg_product& product = *run_.input;
     row_ahead_.clear();
     for (int64_t t = low_; t < low_ + steps; ++t)
-      for (int64_t row = own_rows(t).from; row < own_rows(t).to; ++row) {
-        row_ahead_.push_back(vector + (run_.offset[t] + row) * product.vector.stride + product.start[0]);
-        if (!Pieces::all_finite(row_ahead_.back(), product.length[0])) return false;
-      }
-    if (rows) pieces_.multiply([&](int64_t r) { return row_ahead_[r]; }, rows, ahead_.get(), ahead_stride());
-    return true;
+      for (int64_t row = this->own_rows(t).from; row < this->own_rows(t).to; ++row)
+        row_ahead_.push_back(vector + (run_.offset[t] + row) * run_.input->vector.stride + run_.input->start[0]);
+    return input_pieces_.multiply([&](int64_t r) { return row_ahead_[r]; }, rows, ahead_.get(), ahead_stride());
+  }
+
+  // Whether a step's could be; weights are cut when they are first met.
+  bool multiply_in_pieces(const hg_product& product, range rows, range units, int64_t width, T* result) {
+    if (!steps_in_pieces_ || !Pieces::pays_in_step(rows.size())) return false;
+    Pieces& pieces = step_pieces_[{&product, units.from}];
+    if (!pieces.is_cut()) cut(product, units, width, result, Pieces::STEP_DEPTH, pieces);
+    if (!pieces.depth()) return false;
+    int64_t stride;
+    const T* const first = find(product.vector, rows.from, 0, &stride) + product.start[0];
+    return pieces.multiply([&](int64_t r) { return first + r * stride; }, rows.size(), result, result_stride(product, width));
   }
 
   // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
@@ -156,22 +169,6 @@ class worker : walk<T> {
   // A block more than needed: rows a power of two apart would drive each other out of the cache.
   static int64_t result_stride(const hg_product& product, int64_t width) { return product.blocks * width + HG_BLOCK; }
   int64_t ahead_stride() const { return result_stride(*run_.input, mine_.units(run_.input_units).size()); }
-  range own_rows(int64_t t) const {
-    return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
-  }
-
-  // What a caller wants in bfloat16 is rounded while it is still in the cache.
-  void round_states() const {
-    for (int k = 0; k < run_.n_states; ++k) {
-      const hg_state& state = run_.states[k];
-      if (!state.rounded) continue;
-      range own = mine_.units(state.units);
-      own.to = std::min(own.to, state.rounded_units);
-      for (int64_t row = rows_.from; row < rows_.to; ++row)
-        round_exactly(this->new_state(state, row) + own.from, own.size(),
-                      state.rounded + this->packed(row) * state.rounded_stride + own.from);
-    }
-  }
 
   // --- one pass ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +178,7 @@ class worker : walk<T> {
     return sum;
   }
   int64_t tile_units(const hg_pass& pass, int64_t rows) const {
-    return units_of_tile<T>(pass.units, blocks_of(pass), rows);
+    return units_of_tile<T>(pass.units, blocks_of(pass), steps_in_pieces_ ? most_rows() : rows);  // cut weights do not change
   }
   int64_t most_rows() const { return std::min(mine_.rows.size(), TILE_ROWS); }
   int64_t tile_values(const hg_pass& pass) const {
@@ -232,7 +229,9 @@ class worker : walk<T> {
     T* next = memory_.get();
     for (int k = 0; k < pass.n_products; ++k) {
       results_[k] = next;
-      multiply(pass.products[k], vectors_[k], rows.size(), units, width, next);
+      bool made = false;
+      if constexpr (Pieces::there) made = multiply_in_pieces(pass.products[k], rows, units, width, next);
+      if (!made) multiply(pass.products[k], vectors_[k], rows.size(), units, width, next);
       next += rows.size() * result_stride(pass.products[k], width);
     }
     T* mask = masks_.get();
@@ -357,8 +356,9 @@ class worker : walk<T> {
   std::vector<vectors_of<operand>> vectors_, vectors_ahead_;
   std::vector<const T*> row_ahead_;
   Products products_;
-  Pieces pieces_;
-  bool in_pieces_ = false;
+  Pieces input_pieces_;
+  std::map<std::pair<const hg_product*, int64_t>, Pieces> step_pieces_;
+  bool in_pieces_ = false, steps_in_pieces_ = false;
   int64_t steps_ahead_ = 1, low_ = 0, unit_blocks_ = 0;
   uint64_t step_key_ = 0;
 };
@@ -370,7 +370,7 @@ void run_all(const hg_run& run) {
     int32_t split;
     barrier meeting;
     std::vector<T> sums;
-  } all{run, best_split(run, Products::ENOUGH_ROWS), {}, {}};
+  } all{run, best_split(run, Pieces::enough_rows(run, Products::ENOUGH_ROWS)), {}, {}};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
@@ -391,7 +391,7 @@ extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, bf16)(const hg_run* run) {
   headgate::run_all<float, headgate::tile_products<headgate::HG_TILES>>(*run);
 }
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) {
-  headgate::run_all<float, headgate::plain_products<float>, headgate::input_pieces<headgate::HG_TILES>>(*run);
+  headgate::run_all<float, headgate::plain_products<float>, headgate::piece_products<headgate::HG_TILES>>(*run);
 }
 #else
 extern "C" HG_PUBLIC void HG_JOIN(hg_run, HG_ISA, f32)(const hg_run* run) { headgate::run_all<float>(*run); }

@@ -5,6 +5,7 @@
 
 #include "barrier.h"
 #include "headgate.h"
+#include "product_tiles.h"
 #include "share.h"
 
 namespace headgate {
@@ -58,6 +59,24 @@ class walk {
   }
   T* gradient(const hg_state& state, int64_t row, int64_t step) const {
     return static_cast<T*>(state.d_state) + ((step & 1) * run_.B + row) * state.units;
+  }
+
+  // Of those that take step t.
+  range own_rows(int64_t t) const {
+    return {std::min(mine_.rows.from, run_.rows[t]), std::min(mine_.rows.to, run_.rows[t])};
+  }
+
+  // What a caller wants in bfloat16 is rounded while it is still in the cache.
+  void round_states() const {
+    for (int k = 0; k < run_.n_states; ++k) {
+      const hg_state& state = run_.states[k];
+      if (!state.rounded) continue;
+      range own = mine_.units(state.units);
+      own.to = std::min(own.to, state.rounded_units);
+      for (int64_t row = rows_.from; row < rows_.to; ++row)
+        round_exactly(new_state(state, row) + own.from, own.size(),
+                      state.rounded + packed(row) * state.rounded_stride + own.from);
+    }
   }
 
   const hg_run& run_;

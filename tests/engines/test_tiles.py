@@ -213,7 +213,7 @@ def test_outputs_are_final_states_rounded(shape, cell, layers, both_ways, thread
 
 def in_float32(name, options, split=0):
     """Errors of all values and gradients against float64: by pieces, and without."""
-    case = case_of(name, (9, 50, 83), options)
+    case = case_of(name, (9, 60, 83), options)
     exact = results(eager.forward, replace(call_of(case, torch.float64), all_states=True))
     call = replace(call_of(case, torch.float32), all_states=True)
     found = results(lambda call: run_call(call, split), call)
@@ -235,12 +235,13 @@ def test_float32_in_pieces_is_as_exact_as_without(name, options, split, tiles, t
 
 def test_what_is_infinite_is_not_cut(tiles):
     """Its gates are open or shut, as they are elsewhere."""
-    layer, x = hg.LSTM(64, 32, engine="cpu"), torch.randn(300, 2, 64)
-    x[150, 1, 3] = torch.inf
-    other = torch.nn.LSTM(64, 32)
+    layer, x, h = hg.LSTM(64, 80, engine="cpu"), torch.randn(8, 64, 64), torch.randn(1, 64, 80)
+    x[5, 1, 3] = h[0, 40, 7] = torch.inf
+    other = torch.nn.LSTM(64, 80)
     other.load_state_dict(layer.state_dict())
+    state = h, torch.randn(1, 64, 80)
     with torch.no_grad():
-        torch.testing.assert_close(layer(x)[0], other(x)[0])
+        torch.testing.assert_close(layer(x, state)[0], other(x, state)[0])
 
 
 # --- whether they are used at all -------------------------------------------------------------------------------
@@ -289,9 +290,11 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
         ("pieces", "include/strips_tiles.h", "load<4, 2>(tiles, left), four(tiles);", ""),
         ("pieces", "include/strips_tiles.h", "load<6, 2>(tiles, right), four(tiles);", "load<6, 2>(tiles, right);"),
         ("pieces", "include/strips_tiles.h", "HIGH = 0xffff0000u", "HIGH = 0xfff00000u"),
-        ("pieces", "include/input_pieces.h", "if (first) {", "if (true) {"),
-        ("pieces", "include/input_pieces.h", "p % 2, strip(k, p / 2)", "0, strip(k, p / 2)"),
-        ("pieces", "run.cpp", "run_.offset[t] + row) * product.vector", "run_.offset[low_] + row) * product.vector"),
+        ("pieces", "include/product_pieces.h", "if (first) {", "if (true) {"),
+        ("pieces", "include/product_pieces.h", "p % 2, strip(k, p / 2)", "0, strip(k, p / 2)"),
+        ("pieces", "include/product_pieces.h", "order.insert(order.end(), missing, -1);", ""),
+        ("pieces", "run.cpp", "(run_.offset[t] + row) * run_.input", "(run_.offset[low_] + row) * run_.input"),
+        ("pieces", "run.cpp", "step_pieces_[{&product, units.from}]", "step_pieces_[{nullptr, units.from}]"),
     ],
     ids=[
         "not turned",
@@ -306,7 +309,9 @@ def test_they_are_used_where_they_are_right(answer, name, monkeypatch, recwarn):
         "half of each piece",
         "the last piece of the depth alone",
         "one panel over the other",
+        "padding multiplied",
         "the first step's rows for all",
+        "another product's weights",
     ],
 )
 def test_the_driver_sees_mistakes(tiles, file, right, wrong, tmp_path):

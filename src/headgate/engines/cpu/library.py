@@ -70,8 +70,8 @@ def tiles() -> str | None:
     found = library().hg_tiles()
     if found == TILES_WRONG:
         warnings.warn(
-            "headgate: this processor's AMX tiles do not compute what Intel's manual says, so products are made without "
-            "them; please report it with the processor's name.",
+            "headgate: this processor's AMX tiles do not compute what Intel's manual says, so products are made "
+            "without them; please report it with the processor's name.",
             stacklevel=2,
         )
     return "amx" if found == TILES_RIGHT else None
