@@ -146,7 +146,7 @@ def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, compla
     [
         ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
         ("pack.cpp", "std::clamp<int64_t>(units() - unit, 0, HG_BLOCK)", "HG_BLOCK", "heap-buffer-overflow"),
-        ("run.cpp", "own.to = std::min(own.to, state.rounded_units);", "", "heap-buffer-overflow"),
+        ("include/states.h", "own.to = std::min(own.to, state.rounded_units);", "", "heap-buffer-overflow"),
         ("sum.cpp", "if (valid >= COUNT)", "if (true)", "heap-buffer-overflow"),
         ("multiply.cpp", "const bool whole = width == panels * HG_BLOCK;", "const bool whole = true;", "overflow"),
     ],
