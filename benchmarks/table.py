@@ -189,7 +189,7 @@ def _footnotes(timed: Sequence[Row]) -> str:
         f"squares ({flops[0]:.0f} to {flops[-1]:.0f} GFLOP/s, measured in each row's process), or that reading and "
         f"writing weights, input, output and gradients once would take ({rates[0]:.1f} to {rates[-1]:.1f} GB/s), "
         "whichever is longer. With few rows nothing comes near it: each step waits for the one before, and reads all "
-        "weights anew.",
+        "weights anew; float32 by tiles can be beyond it, since torch.mm multiplies without them.",
         "error: the largest deviation from the eager engine in float64, relative to the largest entry, of the output "
         "and of every gradient (d_...); the one that deviates most is named. For bf16 it is mostly bf16's rounding.",
         "first call: seconds from weights to the first result in a fresh process without caches, compiling included, "
