@@ -54,7 +54,7 @@ class adjoint_worker : scaled_walk<T> {
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
         block_ += run_.passes[p].n_products;
-        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
+        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.thread, mine_.threads);
       }
       this->leave();
     }
@@ -290,12 +290,14 @@ class adjoint_worker : scaled_walk<T> {
 template <class T>
 void follow_all(const hg_adjoint& call) {
   const hg_run& run = *call.run;
+  const int32_t split = best_split(run, plain_products<T>::ENOUGH_ROWS), threads = threads_worth(run, split);
+  const int64_t values = threads * run.B * call.gradients;
   struct shared {
     const hg_adjoint& call;
     int32_t split;
     barrier meeting;
     std::vector<T> largest, sums;
-  } all{call, best_split(run, plain_products<T>::ENOUGH_ROWS), {}, {}, {}};
+  } all{call, split, barrier(threads), std::vector<T>(values), std::vector<T>(run.n_means * values)};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     const hg_run& run = *all.call.run;
@@ -303,9 +305,6 @@ void follow_all(const hg_adjoint& call) {
     if (!mine.by_units) mine.rows = rows_of(run, thread, threads);
     adjoint_worker<T>(all.call, mine, all.meeting, all.largest.data(), all.sums.data()).all_steps();
   };
-  const int32_t threads = threads_worth(run, all.split);
-  all.largest.resize(threads * run.B * call.gradients);
-  all.sums.resize(run.n_means * threads * run.B * call.gradients);
   if (threads == 1) return work(&all, 0, 1);
   hg_parallel(work, &all, threads);
 }

@@ -75,7 +75,7 @@ class worker : walk<T> {
       this->join();
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
-        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
+        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.thread, mine_.threads);
       }
       if constexpr (std::is_same_v<T, float>) this->round_states();
       this->end();
@@ -365,20 +365,20 @@ class worker : walk<T> {
 
 template <class T, class Products = plain_products<T>, class Pieces = no_pieces>
 void run_all(const hg_run& run) {
+  const int32_t split = best_split(run, Pieces::enough_rows(run, Products::ENOUGH_ROWS));
+  const int32_t threads = threads_worth(run, split);
   struct shared {
     const hg_run& run;
     int32_t split;
     barrier meeting;
     std::vector<T> sums;
-  } all{run, best_split(run, Pieces::enough_rows(run, Products::ENOUGH_ROWS)), {}, {}};
+  } all{run, split, barrier(threads), std::vector<T>(run.n_means * threads * run.B)};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
     if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
     worker<T, Products, Pieces>(all.run, mine, all.meeting, all.sums.data()).all_steps();
   };
-  const int32_t threads = threads_worth(run, all.split);
-  all.sums.resize(run.n_means * threads * run.B);
   if (threads == 1) return work(&all, 0, 1);
   hg_parallel(work, &all, threads);
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "headgate.h"
 
 namespace {
@@ -26,17 +27,35 @@ void after_fork() { forked = true; }
 struct job {
   hg_work work;
   void* argument;
+  const int32_t core = headgate::core();
+  std::atomic<int32_t> begun{1};
+
+  void run(int32_t thread, int32_t threads) {
+    if (thread == 0)
+      let_begin(threads);
+    else
+      begin(threads);
+    work(argument, thread, threads);
+  }
+
+  // The others begin at once where they spin. Who is late was asleep, and may have been woken on the caller's core.
+  void let_begin(int32_t threads) {
+    const bool late = !headgate::comes_soon([&] { return begun.load(std::memory_order_relaxed) == threads; });
+    if (late && headgate::enough_cores(threads)) sched_yield();
+  }
+  void begin(int32_t threads) {
+    begun.fetch_add(1, std::memory_order_relaxed);
+    const bool on_callers = core != headgate::NO_CORE && headgate::core() == core;
+    if (on_callers && headgate::enough_cores(threads)) headgate::leave(core);
+  }
 };
 
-void run_lent(void* argument) {
-  const job& mine = *static_cast<job*>(argument);
-  mine.work(mine.argument, runtime.number(), runtime.count());
-}
+void run_lent(void* argument) { static_cast<job*>(argument)->run(runtime.number(), runtime.count()); }
 
-void run_own(hg_work work, void* argument, int32_t threads) {
+void run_own(job& mine, int32_t threads) {
   std::vector<std::thread> others;
-  for (int32_t k = 1; k < threads; ++k) others.emplace_back(work, argument, k, threads);
-  work(argument, 0, threads);
+  for (int32_t k = 1; k < threads; ++k) others.emplace_back(&job::run, &mine, k, threads);
+  mine.run(0, threads);
   for (std::thread& other : others) other.join();
 }
 
@@ -65,8 +84,8 @@ void hg_lend_threads(void* parallel, void* thread_number, void* thread_count) {
 
 void hg_parallel(hg_work work, void* argument, int32_t threads) {
   if (threads <= 1) return work(argument, 0, 1);
-  if (!runtime.parallel || forked) return run_own(work, argument, threads);
   job mine{work, argument};
+  if (!runtime.parallel || forked) return run_own(mine, threads);
   runtime.parallel(run_lent, &mine, static_cast<unsigned>(threads), 0);
 }
 }
