@@ -224,8 +224,8 @@ class tile_products {
   void multiply(const uint16_t* weight) {
     constexpr bool BOTH = P + 1 < PANELS;
     weight += (P ? 2 : 0) * TILE_VALUES;
-    tiles_.template load<WEIGHT>(weight, 2 * TILE_DEPTH);
-    if constexpr (BOTH) tiles_.template load<WEIGHT + 1>(weight + TILE_VALUES, 2 * TILE_DEPTH);
+    tiles_.template stream<WEIGHT>(weight, 2 * TILE_DEPTH);
+    if constexpr (BOTH) tiles_.template stream<WEIGHT + 1>(weight + TILE_VALUES, 2 * TILE_DEPTH);
     tiles_.template multiply<result<GROUPS>(0, P), VECTOR, WEIGHT>();
     if constexpr (GROUPS == 2) tiles_.template multiply<result<GROUPS>(1, P), VECTOR + 1, WEIGHT>();
     if constexpr (BOTH) {

@@ -39,6 +39,10 @@ class emulated_tiles {
     load(TILE, from, stride);
   }
   template <int TILE>
+  void stream(const void* from, int64_t stride) {
+    load(TILE, from, stride);
+  }
+  template <int TILE>
   void store(void* to, int64_t stride) const {
     store(TILE, to, stride);
   }
@@ -117,6 +121,11 @@ class amx_tiles {
   template <int TILE>
   void load(const void* from, int64_t stride) {
     asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(TILE) : "memory");
+  }
+  // What is not soon needed again.
+  template <int TILE>
+  void stream(const void* from, int64_t stride) {
+    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(TILE) : "memory");
   }
   template <int TILE>
   void store(void* to, int64_t stride) const {
