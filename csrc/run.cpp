@@ -214,10 +214,10 @@ class worker : walk<T> {
     unit_blocks_ = pass.units / HG_BLOCK;
     const int64_t groups = (rows_.size() + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t g = 0; g < groups; ++g) {
-      const range rows{rows_.from + rows_.size() * g / groups, rows_.from + rows_.size() * (g + 1) / groups};
+      const range rows = groups == 1 ? rows_ : range{rows_.from + rows_.size() * g / groups, rows_.from + rows_.size() * (g + 1) / groups};
       const int64_t width = tile_units(pass, rows.size());
       for (int k = 0; k < pass.n_products; ++k) vectors_[k] = vectors(pass.products[k], INPUT_SLOT + 1 + k, rows);
-      const int64_t tiles = (own.size() + width - 1) / width;
+      const int64_t tiles = own.size() > width ? (own.size() + width - 1) / width : own.size() > 0;
       for (int64_t k = 0; k < tiles; ++k) {
         const int64_t unit = own.from + (is_downward() ? tiles - 1 - k : k) * width;
         tile(pass, rows, {unit, std::min(unit + width, own.to)}, width);

@@ -129,7 +129,7 @@ inline void multiply_panels(const product_task<T>& task, int64_t rows, int first
   const int64_t groups = (rows + MOST - 1) / MOST, bytes = task.K * task.weight_stride * sizeof(T);
   const char* const next = reinterpret_cast<const char*>(task.next);
   for (int64_t g = 0; g < groups; ++g) {
-    const int64_t from = rows * g / groups, to = rows * (g + 1) / groups;
+    const int64_t from = groups > 1 ? rows * g / groups : 0, to = groups > 1 ? rows * (g + 1) / groups : rows;
     const int count = static_cast<int>(to - from);
     if (task.far && next)
       multiply_rows<T, PANELS, true, MOST>(task, from, count, first, {next + bytes * g / groups, bytes / groups / task.K});
@@ -194,14 +194,15 @@ class plain_products {
   // All rows against one strip.
   void strip(const hg_product& product, task& at, const T* weight, int panels, int64_t rows) const {
     // A piece of the strip stays in the second cache while all rows are multiplied with it.
-    const int64_t piece = std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
+    const bool whole = rows <= 8;
+    const int64_t piece = whole ? 0 : std::max<int64_t>(STRIP_BYTES / (panels * HG_BLOCK * sizeof(T)), 16);
     const T *const vector = at.vector, *const start = at.start, *const next = at.next;
     const T* const end = weight + panels * HG_BLOCK * depth(product);
     at.vector_step = 1;
     at.weight_stride = panels * HG_BLOCK;
     for (int s = 0; s < product.segments; ++s)
       for (int64_t k = 0; k < product.length[s]; k += at.K) {
-        at.K = rows > 8 ? std::min(piece, product.length[s] - k) : product.length[s];
+        at.K = whole ? product.length[s] : std::min(piece, product.length[s] - k);
         at.vector = vector + product.start[s] + k;
         at.weight = weight;
         weight += at.K * at.weight_stride;

@@ -18,7 +18,7 @@ template <class T>
 int64_t units_of_tile(int64_t units, int64_t blocks, int64_t rows) {
   const int64_t least = strip_units(units / HG_BLOCK);
   const int64_t bytes = std::max<int64_t>(blocks, 1) * HG_BLOCK * sizeof(T) * std::max<int64_t>(rows, 1);
-  return std::max(second_cache() / 8 / bytes / least * least, least) * HG_BLOCK;
+  return std::max(second_cache() / (8 * bytes * least) * least, least) * HG_BLOCK;
 }
 
 // Every strip of some units' weights, and where its panels' results begin. With `down`, from the last to the first: what
@@ -45,18 +45,21 @@ struct strips {
     const T* bias = product.bias < 0 ? nullptr : static_cast<const T*>(run.buffers[product.bias]);
     const bool alone = product.blocks == 1;
     const int64_t first = units.from / HG_BLOCK, last = units.to / HG_BLOCK, step = alone ? strip_units(unit_blocks) : 1;
-    const int64_t across = (product.blocks + STRIP - 1) / STRIP, count = (last - first + step - 1) / step * across;
-    const auto weight = [&](int64_t s) {
-      return packed + ((first + s / across * step) * product.blocks + s % across * STRIP) * HG_BLOCK * depth;
-    };
-    for (int64_t k = 0; k < count; ++k) {
-      const int64_t s = down ? count - 1 - k : k, j = first + s / across * step, b = s % across * STRIP;
+    const int64_t across = (product.blocks + STRIP - 1) / STRIP, groups = (last - first + step - 1) / step;
+    const auto weight = [&](int64_t j, int64_t b) { return packed + (j * product.blocks + b) * HG_BLOCK * depth; };
+    // Steps, since divisions would take a tenth of a single row's time.
+    const int64_t begin = down ? (across - 1) * STRIP : 0, along = down ? -STRIP : STRIP, beside = down ? -step : step;
+    int64_t j = down ? first + (groups - 1) * step : first, b = begin;
+    for (int64_t left = groups * across; left > 0; --left) {
       const int panels = static_cast<int>(alone ? std::min(step, last - j) : std::min<int64_t>(STRIP, product.blocks - b));
       for (int p = 0; p < panels; ++p)
         at[p] = task.result[p] = result + (alone ? (j + p) * HG_BLOCK - units.from : (b + p) * width + j * HG_BLOCK - units.from);
       task.start = bias ? bias + (j * product.blocks + b) * HG_BLOCK : Products::nothing();
-      Products::announce(task, k + 1 < count ? weight(down ? s - 1 : s + 1) : nullptr);
-      work(task, weight(s), panels, at);
+      const operand* const now = weight(j, b);
+      b += along;
+      if (b < 0 || b >= product.blocks) b = begin, j += beside;
+      Products::announce(task, left > 1 ? weight(j, b) : nullptr);
+      work(task, now, panels, at);
     }
   }
 };
