@@ -63,7 +63,7 @@ def tiles(request, monkeypatch):
     forget_tiles()
 
 
-def compare(found, right, many_rows):
+def assert_rounded_alike(found, right, many_rows):
     """Nearly all as in float32: a state at the edge between two numbers of bfloat16 may be rounded the other way."""
     inexact = {name for name in right if name.startswith("d_") and not name.startswith("d_initial")}
     for names, tolerance in ((right.keys() - inexact, "tiles"), (inexact, "tiles, rounded")):
@@ -78,14 +78,14 @@ def compare(found, right, many_rows):
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_products_are_of_rounded_factors_and_exact_otherwise(name, shape, options, tiles, monkeypatch):
     call = half_call(case_of(name, shape, options))
-    compare(results(run_call, call), expected(call, monkeypatch), shape[1] >= 15)
+    assert_rounded_alike(results(run_call, call), expected(call, monkeypatch), shape[1] >= 15)
 
 
 @pytest.mark.parametrize("split", [1, 2], ids=["by rows", "by units"])
 @pytest.mark.parametrize("name", ["lstm", "reset_before_gru", "layer_norm_lstm"])
 def test_threads_share_the_work(name, split, tiles, three_threads, monkeypatch):
     call = half_call(case_of(name, (3, 50, 83), "lengths reset reverse no bias"))
-    compare(results(lambda call: run_call(call, split), call), expected(call, monkeypatch), True)
+    assert_rounded_alike(results(lambda call: run_call(call, split), call), expected(call, monkeypatch), True)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "peephole_lstm", "layer_norm_lstm"])
@@ -113,7 +113,7 @@ def test_products_in_float32_would_be_noticed(monkeypatch):
     monkeypatch.setattr(library, "tiles", lambda: None)
     call = half_call(case_of("lstm", (3, 17, 50)))
     with pytest.raises(AssertionError, match="usually off"):
-        compare(results(run_call, call), expected(call, monkeypatch), True)
+        assert_rounded_alike(results(run_call, call), expected(call, monkeypatch), True)
 
 
 def test_the_instructions_are_those_of_amx(tiles, request):
