@@ -54,7 +54,7 @@ class adjoint_worker : scaled_walk<T> {
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
         block_ += run_.passes[p].n_products;
-        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.thread, mine_.threads);
+        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.threads);
       }
       this->leave();
     }
@@ -297,7 +297,7 @@ void follow_all(const hg_adjoint& call) {
     int32_t split;
     barrier meeting;
     std::vector<T> largest, sums;
-  } all{call, split, barrier(threads), std::vector<T>(values), std::vector<T>(run.n_means * values)};
+  } all{call, split, {}, std::vector<T>(values), std::vector<T>(run.n_means * values)};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     const hg_run& run = *all.call.run;

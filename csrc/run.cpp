@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -16,6 +14,7 @@
 #include "product.h"
 #include "product_pieces.h"
 #include "product_tiles.h"
+#include "room.h"
 #include "share.h"
 #include "states.h"
 #include "step.h"
@@ -35,29 +34,29 @@ class worker : walk<T> {
 
   // `sums` is all threads' memory for sums over units.
   worker(const hg_run& run, const share& mine, barrier& meeting, T* sums)
-      : walk<T>(run, mine, meeting), sums_(sums), means_(run.n_means * run.B) {
-    int64_t largest = 0, masks = 0;
-    size_t places = 0;
+      : walk<T>(run, mine, meeting), sums_(sums), means_(memory_.room<T>(run.n_means * run.B)) {
+    int64_t largest = 0, masks = 0, places = 0;
     if constexpr (Pieces::there) steps_in_pieces_ = Pieces::pays(most_rows() * run.T, TILE_DEPTH);
+    const int64_t beyond = steps_in_pieces_ ? Pieces::ROWS : 0;
     for (int p = 0; p < run.n_passes; ++p) {
       const hg_pass& pass = run.passes[p];
       const int64_t values = tile_values(pass);
       const int64_t width = blocks_of(pass) * tile_units(pass, most_rows());
-      largest = std::max(largest, values * blocks_of(pass) + most_rows() * pass.n_products * HG_BLOCK + Pieces::ROWS * (width + HG_BLOCK));
+      largest = std::max(largest, values * blocks_of(pass) + most_rows() * pass.n_products * HG_BLOCK + beyond * (width + HG_BLOCK));
       masks = std::max(masks, values * run.n_masks);
-      places = std::max<size_t>({places, size_t(pass.n_in), size_t(pass.n_out), size_t(pass.n_products)});
+      places = std::max<int64_t>({places, pass.n_in, pass.n_out, pass.n_products});
     }
-    in_.resize(places), out_.resize(places), results_.resize(places), vectors_.resize(places);
-    in_stride_.resize(places), out_stride_.resize(places);
-    memory_.reset(allocate(largest));
-    masks_.reset(allocate(masks));
+    in_ = memory_.room<const void*>(places), out_ = memory_.room<void*>(places), results_ = memory_.room<T*>(places);
+    in_stride_ = memory_.room<int64_t>(places), out_stride_ = memory_.room<int64_t>(places);
+    vectors_ = memory_.room<vectors_of<operand>>(places);
+    tile_ = memory_.room<T>(largest), masks_ = memory_.room<T>(masks);
     if (run.input) {
       if constexpr (Pieces::there)
         in_pieces_ = run.T && Pieces::pays(run.offset[run.T - 1] + run.rows[run.T - 1], Products::depth(*run.input));
       const int64_t step = std::max<int64_t>(mine.rows.size() * ahead_stride(), 1);
       steps_ahead_ = std::clamp<int64_t>(ahead_bytes() / (step * sizeof(T)), 1, std::max<int64_t>(run.T, 1));
-      ahead_.reset(allocate((steps_ahead_ * mine.rows.size() + Pieces::ROWS) * ahead_stride()));
-      base_.resize(steps_ahead_), vectors_ahead_.resize(steps_ahead_);
+      ahead_ = memory_.room<T>((steps_ahead_ * mine.rows.size() + (in_pieces_ ? Pieces::ROWS : 0)) * ahead_stride());
+      base_ = memory_.room<int64_t>(steps_ahead_), vectors_ahead_ = memory_.room<vectors_of<operand>>(steps_ahead_);
       unit_blocks_ = run.input_units / HG_BLOCK;
       if constexpr (Pieces::there)
         if (in_pieces_) {
@@ -75,7 +74,8 @@ class worker : walk<T> {
       this->join();
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
-        if (mine_.by_units && run_.passes[p].barrier) meeting_.wait(mine_.thread, mine_.threads);
+        const bool last = step + 1 == run_.T && p + 1 == run_.n_passes;  // all meet at the end of the call
+        if (mine_.by_units && run_.passes[p].barrier && !last) meeting_.wait(mine_.threads);
       }
       if constexpr (std::is_same_v<T, float>) this->round_states();
       this->end();
@@ -83,14 +83,6 @@ class worker : walk<T> {
   }
 
  private:
-  struct release {
-    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(64)); }
-  };
-
-  static T* allocate(int64_t count) {
-    return static_cast<T*>(::operator new(count * sizeof(T) + 64, std::align_val_t(64)));
-  }
-
   // --- the input's part, some steps at a time, so that it is still in the cache when its step comes -----------------
 
   void look_ahead() {
@@ -226,7 +218,7 @@ class worker : walk<T> {
   }
 
   void tile(const hg_pass& pass, range rows, range units, int64_t width) {
-    T* next = memory_.get();
+    T* next = tile_.get();
     for (int k = 0; k < pass.n_products; ++k) {
       results_[k] = next;
       bool made = false;
@@ -251,7 +243,7 @@ class worker : walk<T> {
         for (int64_t r = rows.from; r < rows.to; ++r, mask += units.size())
           draw(step_key_, run_.row ? run_.row[r] : r, run_.masks[place.index], units.from, units.size(), mask);
       } else if (place.where == HG_MEAN) {
-        in_[k] = means_.data() + place.index * run_.B + rows.from;
+        in_[k] = means_.get() + place.index * run_.B + rows.from;
         in_stride_[k] = 1;
       } else {
         in_[k] = find(place, rows.from, units.from, &in_stride_[k]);
@@ -271,9 +263,9 @@ class worker : walk<T> {
       }
     }
     const int64_t valid = std::clamp<int64_t>(pass.valid - units.from, 0, units.size());
-    const hg_tile at{rows.size(), units.size(), valid, in_.data(), in_stride_.data(), out_.data(), out_stride_.data(), run_.keep};
+    const hg_tile at{rows.size(), units.size(), valid, in_.get(), in_stride_.get(), out_.get(), out_stride_.get(), run_.keep};
     pass.point(&at);
-    if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out_.data(), out_stride_.data());
+    if (run_.back && units.to > pass.valid) clear_padding(pass, rows, units, out_.get(), out_stride_.get());
   }
 
   // What stands beyond a row's end is multiplied with zeros in the products after the loop, so it must be finite.
@@ -346,14 +338,15 @@ class worker : walk<T> {
   bool is_downward() const { return (step_ + run_.turn) & 1; }
 
   T* const sums_;
-  std::vector<T> means_;
   T spare_;
-  std::unique_ptr<T, release> memory_, masks_, ahead_;
-  std::vector<int64_t> base_, in_stride_, out_stride_;
-  std::vector<const void*> in_;
-  std::vector<void*> out_;
-  std::vector<T*> results_;
-  std::vector<vectors_of<operand>> vectors_, vectors_ahead_;
+  call_memory memory_;
+  const block<T> means_;
+  block<T> tile_, masks_, ahead_;
+  block<int64_t> base_, in_stride_, out_stride_;
+  block<const void*> in_;
+  block<void*> out_;
+  block<T*> results_;
+  block<vectors_of<operand>> vectors_, vectors_ahead_;
   std::vector<const T*> row_ahead_;
   Products products_;
   Pieces input_pieces_;
@@ -372,11 +365,11 @@ void run_all(const hg_run& run) {
     int32_t split;
     barrier meeting;
     std::vector<T> sums;
-  } all{run, split, barrier(threads), std::vector<T>(run.n_means * threads * run.B)};
+  } all{run, split, {}, std::vector<T>(run.n_means * threads * run.B)};
   const auto work = [](void* argument, int32_t thread, int32_t threads) {
     shared& all = *static_cast<shared*>(argument);
     share mine{all.split == BY_UNITS && threads > 1, thread, threads, {0, all.run.B}};
-    if (!mine.by_units) mine.rows = rows_of(all.run, thread, threads);
+    if (!mine.by_units && threads > 1) mine.rows = rows_of(all.run, thread, threads);
     worker<T, Products, Pieces>(all.run, mine, all.meeting, all.sums.data()).all_steps();
   };
   if (threads == 1) return work(&all, 0, 1);

@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
+#include "room.h"
 #include "stack.h"
 
 namespace {
 
-constexpr std::align_val_t LINE{64};
-
-struct release {
-  void operator()(char* memory) const { ::operator delete(memory, LINE); }
-};
-using memory = std::unique_ptr<char, release>;
-
-memory bytes(int64_t count) { return memory(count ? static_cast<char*>(::operator new(count, LINE)) : nullptr); }
+using headgate::block, headgate::call_memory;
 
 // What one call adds to the stack's own structures, which any number of threads may use at once.
 class one_call {
@@ -27,19 +19,21 @@ class one_call {
       : stack_(stack),
         call_(call),
         row_(stack.n_directions * row_bytes(0)),
-        offset_(call.T),
-        rows_(call.T, call.B),
-        states_(stack.n_states),
-        buffers_(stack.n_buffers),
-        scratch_(bytes(call.B * stack.scratch)) {
+        offset_(memory_.room<int64_t>(call.T)),
+        rows_(memory_.room<int64_t>(call.T)),
+        states_(memory_.room<hg_state>(stack.n_states)),
+        buffers_(memory_.room<void*>(stack.n_buffers)),
+        scratch_(memory_.room<char>(call.B * stack.scratch)),
+        own_(memory_.source()) {
+    std::fill_n(rows_.get(), call.T, call.B);
     for (int64_t t = 0; t < call.T; ++t) offset_[t] = t * call.B;
+    own_.reserve(stack.n_states);
     for (int k = 0; k < stack.n_states; ++k) {
-      const int64_t rows = k == 0 && is_kept_between() ? all_rows() : 2 * call.B;
-      before_.push_back(bytes(is_padded(k) * padded_bytes(k)));
-      after_.push_back(bytes(is_padded(k) * padded_bytes(k)));
-      history_.push_back(bytes((is_padded(k) || k > 0 || stack.rounds) * rows * units(k) * stack.width));
+      const int64_t rows = k == 0 && is_kept_between() ? all_rows() : 2 * call.B, around = is_padded(k) * padded_bytes(k);
+      const int64_t history = (is_padded(k) || k > 0 || stack.rounds) * rows * units(k) * stack.width;
+      own_.push_back({memory_.room<char>(around), memory_.room<char>(around), memory_.room<char>(history)});
     }
-    for (int l = 0; l < std::min(stack.n_layers - 1, 2); ++l) between_.push_back(bytes(all_rows() * row_));
+    for (int l = 0; l < std::min(stack.n_layers - 1, 2); ++l) between_[l] = memory_.room<char>(all_rows() * row_);
   }
 
   void run() {
@@ -60,33 +54,33 @@ class one_call {
   // One layer in one direction; its output begins at each row's `output`.
   void part(int p, const void* x, char* output, bool rounds) {
     hg_run run = stack_.parts[p];
-    std::copy(run.states, run.states + stack_.n_states, states_.begin());
-    std::copy(run.buffers, run.buffers + stack_.n_buffers, buffers_.begin());
+    std::copy_n(run.states, stack_.n_states, states_.get());
+    std::copy_n(run.buffers, stack_.n_buffers, buffers_.get());
     buffers_[stack_.x] = const_cast<void*>(x);
     if (stack_.kept >= 0) buffers_[stack_.kept] = scratch_.get();
     for (int k = 0; k < stack_.n_states; ++k) state(p, k, output, rounds);
     run.T = call_.T;
     run.B = call_.B;
     if (call_.T == 1) run.weight_bytes += stack_.input_bytes[p];
-    run.offset = offset_.data();
-    run.rows = rows_.data();
+    run.offset = offset_.get();
+    run.rows = rows_.get();
     run.threads = static_cast<int32_t>(call_.threads);
     run.turn = static_cast<int32_t>(call_.turn);
-    run.states = states_.data();
-    run.buffers = buffers_.data();
+    run.states = states_.get();
+    run.buffers = buffers_.get();
     stack_.run(&run);
-    if (is_padded(0) && !rounds) copy_rows(all_rows(), row_bytes(0), history_[0].get(), units(0) * stack_.width, output, row_);
+    if (is_padded(0) && !rounds) copy_rows(all_rows(), row_bytes(0), own_[0].history.get(), units(0) * stack_.width, output, row_);
     for (int k = 0; k < stack_.n_states; ++k)
-      if (is_padded(k)) copy_rows(call_.B, row_bytes(k), after_[k].get(), units(k) * stack_.width, after(p, k), row_bytes(k));
+      if (is_padded(k)) copy_rows(call_.B, row_bytes(k), own_[k].after.get(), units(k) * stack_.width, after(p, k), row_bytes(k));
   }
 
   void state(int p, int k, char* output, bool rounds) {
     hg_state& state = states_[k];
     const bool padded = is_padded(k);
     state.initial = padded ? spread(k, before(p, k)) : before(p, k);
-    state.final = padded ? after_[k].get() : after(p, k);
+    state.final = padded ? own_[k].after.get() : after(p, k);
     state.kept = k == 0 && !rounds;
-    state.new_state = history_[k].get();
+    state.new_state = own_[k].history.get();
     if (k == 0 && rounds) {
       state.rounded = reinterpret_cast<uint16_t*>(output);
       state.rounded_stride = stack_.n_directions * stack_.sizes[0];
@@ -110,9 +104,9 @@ class one_call {
 
   const void* spread(int k, const void* rows) {
     const int64_t own = row_bytes(k), all = units(k) * stack_.width;
-    copy_rows(call_.B, own, rows, own, before_[k].get(), all);
-    for (int64_t r = 0; r < call_.B; ++r) std::memset(before_[k].get() + r * all + own, 0, all - own);
-    return before_[k].get();
+    copy_rows(call_.B, own, rows, own, own_[k].before.get(), all);
+    for (int64_t r = 0; r < call_.B; ++r) std::memset(own_[k].before.get() + r * all + own, 0, all - own);
+    return own_[k].before.get();
   }
 
   static void copy_rows(int64_t rows, int64_t width, const void* from, int64_t from_stride, void* to, int64_t to_stride) {
@@ -120,14 +114,21 @@ class one_call {
       std::memcpy(static_cast<char*>(to) + r * to_stride, static_cast<const char*>(from) + r * from_stride, width);
   }
 
+  // Of one layer and direction: a state before and after, padded, and the steps' own where the output does not hold them.
+  struct of_state {
+    block<char> before, after, history;
+  };
+
   const hg_stack& stack_;
   const hg_call& call_;
   const int64_t row_; /* bytes of all directions' output */
-  std::vector<int64_t> offset_, rows_;
-  std::vector<hg_state> states_;
-  std::vector<void*> buffers_;
-  memory scratch_;
-  std::vector<memory> before_, after_, history_, between_;
+  call_memory memory_;
+  const block<int64_t> offset_, rows_;
+  const block<hg_state> states_;
+  const block<void*> buffers_;
+  const block<char> scratch_;
+  std::pmr::vector<of_state> own_;
+  block<char> between_[2];
 };
 
 template <class T>

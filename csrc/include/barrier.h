@@ -1,11 +1,9 @@
 // Where threads that share a step meet.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <vector>
 
 #include <sched.h>
 #if defined(__linux__)
@@ -22,14 +20,10 @@ namespace {
 // A thread that waits spins for some microseconds, then as long as patience lasts, and then sleeps. Sleep is what a busy
 // machine needs, since the thread waited for may be the one that needs this core; but whoever sleeps gives a core away that
 // it gets back only at the system's next tick or, on a borrowed core, when its lender likes. So waits that last may spin for
-// PATIENCE a call, all of them together; where that was not enough, none spins on again for the length of a REST. Who waits
-// for a thread that was last on the very same core leaves that core to it.
+// PATIENCE a call, all of them together; where that was not enough, none spins on again for the length of a REST.
 class barrier {
  public:
-  explicit barrier(int32_t threads) : seen_(threads) {}
-
-  void wait(int32_t thread, int32_t threads) {
-    seen_[thread].core.store(core(), std::memory_order_relaxed);
+  void wait(int32_t threads) {
     const uint32_t round = round_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
       arrived_.store(0, std::memory_order_relaxed);
@@ -38,7 +32,7 @@ class barrier {
       if (asleep_.load()) wake();
       return;
     }
-    if (spin(round) || spin_on(round, thread, threads)) return;
+    if (spin(round) || spin_on(round, threads)) return;
     asleep_.fetch_add(1);
     while (round_.load() == round) sleep(round);
     asleep_.fetch_sub(1);
@@ -47,16 +41,12 @@ class barrier {
  private:
   using clock = std::chrono::steady_clock;
   static constexpr clock::duration PATIENCE = std::chrono::milliseconds(10), REST = 10 * PATIENCE;
-  struct alignas(64) place {
-    std::atomic<int32_t> core{NO_CORE};
-  };
 
   bool spin(uint32_t round) const {
     return comes_soon([&] { return round_.load(std::memory_order_acquire) != round; });
   }
-  bool spin_on(uint32_t round, int32_t thread, int32_t threads) {
+  bool spin_on(uint32_t round, int32_t threads) {
     if (!enough_cores(threads)) return false;
-    if (in_the_way(thread)) leave(core());
     const clock::rep start = now();
     if (start < rest_until_.load(std::memory_order_relaxed)) return false;
     const clock::rep spent = spent_.load(std::memory_order_relaxed);
@@ -70,14 +60,6 @@ class barrier {
     }
     rest_until_.store(start + passed + REST.count(), std::memory_order_relaxed);
     return false;
-  }
-  // Whether another thread was last on this thread's core.
-  bool in_the_way(int32_t thread) const {
-    const int32_t here = core();
-    if (here == NO_CORE) return false;
-    return std::any_of(seen_.begin(), seen_.end(), [&](const place& other) {
-      return &other != &seen_[thread] && other.core.load(std::memory_order_relaxed) == here;
-    });
   }
   static clock::rep now() { return clock::now().time_since_epoch().count(); }
 
@@ -93,7 +75,6 @@ class barrier {
   alignas(64) std::atomic<uint32_t> round_{0};
   alignas(64) std::atomic<int32_t> asleep_{0};
   std::atomic<clock::rep> spent_{0};
-  std::vector<place> seen_;
   // Of all calls: what a machine is like does not change between two of them.
   inline static std::atomic<clock::rep> rest_until_{0};
 };

@@ -160,7 +160,7 @@ class scaled_walk : protected walk<T> {
         mine[own] = std::max(mine[own], largest_of(gradient(state, own, step_) + units.from, units.size()));
       });
     });
-    if (mine_.by_units) meeting_.wait(mine_.thread, mine_.threads);
+    if (mine_.by_units) meeting_.wait(mine_.threads);
     const range threads = mine_.by_units ? range{0, mine_.threads} : range{mine_.thread, mine_.thread + 1};
     each_own([&](int64_t own) {
       T largest = 0;
@@ -173,7 +173,7 @@ class scaled_walk : protected walk<T> {
       else if (std::abs(exponent) > call_.room)
         shift(own, exponent);
     });
-    if (mine_.by_units) meeting_.wait(mine_.thread, mine_.threads);
+    if (mine_.by_units) meeting_.wait(mine_.threads);
   }
 
   T* const largest_;

@@ -58,7 +58,7 @@ int32_t best_split(const hg_run& run, int64_t enough) {
 
 int32_t threads_worth(const hg_run& run, int32_t split) {
   // What a core reads of its cache while threads meet, and while the others are woken for a call.
-  constexpr int64_t BYTES_A_MEETING = 65536, BYTES_A_CALL = 393216;
+  constexpr int64_t BYTES_A_MEETING = 65536, BYTES_A_CALL = 786432;
   if (run.T == 0 || run.B == 0) return 1;
   if (split == BY_ROWS) return static_cast<int32_t>(std::min<int64_t>(run.threads, run.B));
   if (run.split == BY_UNITS) return run.threads;

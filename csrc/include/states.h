@@ -97,7 +97,7 @@ class walk {
         std::copy(from + own.from, from + own.to, composed(state, row) + own.from);
       }
     }
-    if (mine_.by_units) meeting_.wait(mine_.thread, mine_.threads);
+    if (mine_.by_units) meeting_.wait(mine_.threads);
   }
 
   void leave(int64_t after) {

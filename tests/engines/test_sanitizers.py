@@ -120,7 +120,7 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         ("stack.cpp", STACK, "p * call_.B * row_bytes(k); }", "0; }", "trial"),
         ("stack.cpp", STACK, "if (now.sum != was) same = false;", "", "trial"),
         ("stack.cpp", STACK, "stretches * (thread + 1) / threads", "stretches / threads", "trial"),
-        ("stack.cpp", STACK, "std::memset(before_[k]", "if (false) std::memset(before_[k]", "trial"),
+        ("stack.cpp", STACK, "std::memset(own_[k]", "if (false) std::memset(own_[k]", "trial"),
     ],
     ids=[
         "a tape with too little memory",
@@ -144,7 +144,7 @@ def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, compla
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "complaint"),
     [
-        ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier)", "if (false)", "data race"),
+        ("run.cpp", "if (mine_.by_units && run_.passes[p].barrier && !last)", "if (false && last)", "data race"),
         ("pack.cpp", "std::clamp<int64_t>(units() - unit, 0, HG_BLOCK)", "HG_BLOCK", "heap-buffer-overflow"),
         ("include/states.h", "own.to = std::min(own.to, state.rounded_units);", "", "heap-buffer-overflow"),
         ("sum.cpp", "if (valid >= COUNT)", "if (true)", "heap-buffer-overflow"),
