@@ -251,7 +251,7 @@ def test_a_write_that_no_version_counts_is_seen_within_some_steps(H):
             step += 1
             assert step < STRETCHES_A_STEP
         assert torch.equal(layer.step(x)[0], copy.deepcopy(layer).step(x)[0])
-    assert H == 256 or step == 0  # all of a small layer is looked at
+    assert H > 8 or step == 0  # all of a small layer is looked at
 
 
 def test_finite_differences_through_data():

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _get_tracing_state, _len_torch_dispatch_stack
+from torch._C._functorch import maybe_current_level
 from torch.autograd import forward_ad
 
 from headgate.cells import Cell
@@ -113,12 +115,12 @@ class Result:
 
 def in_transform() -> bool:
     """Whether a function transform (vmap, grad, jvp) or forward-mode differentiation is under way."""
-    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
+    return maybe_current_level() is not None or forward_ad._current_level >= 0
 
 
 def is_followed() -> bool:
     """Whether somebody follows operators, who stands in for each, as where shapes alone are asked, or traces calls."""
-    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
+    return _len_torch_dispatch_stack() > 0 or _get_tracing_state() is not None
 
 
 def is_answered_by_class(value: Tensor) -> bool:

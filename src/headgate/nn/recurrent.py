@@ -204,7 +204,7 @@ class Recurrent(nn.Module):
     def step(self, input: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run one step, for streaming: the same weights and numbers as `forward`.
 
-        A write that torch does not count, through `.data` or NumPy, `forward` sees at once; this, within 128 calls.
+        A write that torch does not count, through `.data` or NumPy, `forward` sees at once; this, within 512 calls.
 
         Args:
             input: [B, I] or [I].

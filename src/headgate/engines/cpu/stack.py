@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, empty, empty_like
+from torch import Tensor, empty, empty_like, get_num_threads, strided
 
 from headgate.cells import Cell
 from headgate.engines.contract import as_dtype, wide
@@ -22,7 +22,7 @@ from headgate.graph.program import program
 # What a call adds to a stack: `hg_call` of stack.h.
 CALL_HEAD, CALL_STATE = "qqqqqPP", "PP"
 # A single step looks at one in so many of the stretches in which weights are held, unless there are but a few.
-STRETCHES_A_STEP, FEW_STRETCHES = 128, 32
+STRETCHES_A_STEP, FEW_STRETCHES = 512, 8
 
 
 def can_stack(cell: Cell) -> bool:
@@ -41,7 +41,7 @@ class _Form(NamedTuple):
         x: [T, B, I] or [B, I], which is one step.
         T, B: steps, rows.
         stretches: of the weights, how many to look at.
-        output: [T, B, D O] or [B, D O].
+        output: [T, B, D O] or [B, D O]; one number that stands for all.
         states: [L D, B, S] each.
         zeros: states to begin with.
     """
@@ -50,7 +50,7 @@ class _Form(NamedTuple):
     T: int
     B: int
     stretches: int
-    output: tuple[int, ...]
+    output: Tensor
     states: tuple[tuple[int, ...], ...]
     zeros: tuple[Tensor, ...]
 
@@ -122,7 +122,8 @@ class Stack:
         zeros = tuple(torch.zeros(shape, dtype=self._dtype, device="cpu") for shape in states)
         all = self._held.stretches
         looks = all if len(x) == 3 or all <= FEW_STRETCHES else -(-all // STRETCHES_A_STEP)
-        return _Form(x, T, B, looks, (*x[:-1], self._output_size), states, zeros)
+        output = empty((), dtype=self._products, device="cpu").expand(*x[:-1], self._output_size)
+        return _Form(x, T, B, looks, output, states, zeros)
 
     def __call__(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """Run all steps.
@@ -145,7 +146,7 @@ class Stack:
                 return None
             form = self._form = self._form_of(tuple(x.shape))
         dtype = self._dtype
-        if x.dtype is not dtype or not x.is_cpu or x.layout is not torch.strided:
+        if x.dtype is not dtype or not x.is_cpu or x.layout is not strided:
             return None
         if not x.is_contiguous():
             x = x.contiguous()
@@ -153,10 +154,10 @@ class Stack:
             states = form.zeros
         elif len(states) != len(form.states):
             return None
-        output = empty(form.output, dtype=self._products, device="cpu")
+        output = empty_like(form.output)
         turn = self._turn
         self._turn = turn + form.T & 1  # a call begins with the weights that the last one ended with
-        addresses = [form.T, form.B, torch.get_num_threads(), turn, form.stretches, x.data_ptr(), output.data_ptr()]
+        addresses = [form.T, form.B, get_num_threads(), turn, form.stretches, x.data_ptr(), output.data_ptr()]
         new = []
         for state, shape, like in zip(states, form.states, form.zeros):  # noqa: B905 - their lengths were compared
             if type(state) is not Tensor or state.shape != shape or state.dtype is not dtype:
