@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class Plan:
         fewest: how often at least, where calls are so long that turns together take more than `most_s`.
         turn_s: calls are repeated until a turn has lasted this long.
         most_s: see `fewest`.
-        pause_s: between turns, as often as threads of the one still spin, so that they do not take from the other.
+        pause_s: after a turn, as often as threads of the one still spin, so that they do not take from the other.
         most_pause_s: how long at most; who spins on without end is timed beside.
     """
 
@@ -97,7 +97,15 @@ def check(
     return found
 
 
-def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
+class Taking(Protocol):
+    """Who takes turns."""
+
+    def turn(self, settle: bool) -> float:
+        """Seconds a call; with `settle`, one is made before that is not timed."""
+        ...
+
+
+def in_turn(contenders: Sequence[Taking], plan: Plan) -> list[list[float]]:
     """Seconds a call of each, one median for every turn, after a turn of warm-up; turns A, B, A, B, ..."""
     found: list[list[float]] = [[] for _ in contenders]
     start = time.perf_counter()
@@ -105,8 +113,7 @@ def in_turn(contenders: list[Contender], plan: Plan) -> list[list[float]]:
         if turn > plan.fewest and time.perf_counter() - start > plan.most_s:
             break
         for contender, kept in zip(contenders, found, strict=True):
-            pause(plan)
-            seconds = _turn(contender.run, plan.turn_s, settle=not kept or kept[-1] < LONG_S)
+            seconds = contender.turn(settle=not kept or kept[-1] < LONG_S)
             if turn:
                 kept.append(seconds)
     return found
@@ -123,7 +130,8 @@ def pause(plan: Plan) -> None:
             return
 
 
-def _turn(run: Callable[[], Any], least_s: float, settle: bool) -> float:
+def seconds_a_call(run: Callable[[], Any], least_s: float, settle: bool) -> float:
+    """The median of calls that are repeated for so long; with `settle`, after one that is not timed."""
     if settle:
         run()  # brings its own data back into the caches that the other has just used
     calls, start = [], time.perf_counter()

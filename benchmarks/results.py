@@ -22,7 +22,7 @@ CODE = (
     *("src/headgate/cells/*.py", "src/headgate/graph/*.py", "src/headgate/engines/**/*.py"),
     *("src/headgate/nn/*.py", "benchmarks/peers/*.py"),
     *(f"benchmarks/{name}.py" for name in ("workloads", "problem", "torch_runs", "onnx_model")),
-    *(f"benchmarks/{name}.py" for name in ("row", "measuring", "limits")),
+    *(f"benchmarks/{name}.py" for name in ("row", "seat", "measuring", "limits")),
 )
 
 

@@ -8,12 +8,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.figure import figure
 from benchmarks.results import Kept, Row
-from benchmarks.row import OURS, serve
+from benchmarks.row import OURS, serve, sit
 from benchmarks.table import one_line, table
 from benchmarks.workloads import Workload, all_workloads, quick
 
@@ -119,7 +121,7 @@ def _head(workload: Workload, peer: str) -> Row:
 
 
 def _measured(workload: Workload, peer: str, current: Row, own_first: dict[str, Row], execute: Execute) -> Row:
-    """First calls in fresh processes with empty caches, then both in turn in one, with those caches filled.
+    """First calls in fresh processes with empty caches, then both in turn, with those caches filled.
 
     The grid does without the first calls: there they would be those of the same layer a hundred times over.
     """
@@ -139,24 +141,41 @@ def _measured(workload: Workload, peer: str, current: Row, own_first: dict[str, 
 
 
 def in_process(task: Row, caches: str) -> Row:
-    """One task in a process of its own, which finds nothing compiled but what is in the folder `caches`."""
+    """One task in a process of its own, which finds nothing compiled but what is in the folder `caches`.
+
+    What it compares sits in two more, started from here, so that they end with the task however that ends.
+    """
     PROCESSES.set_forkserver_preload([serve.__module__])
-    receive, send = PROCESSES.Pipe(duplex=False)
-    with tempfile.NamedTemporaryFile(prefix="headgate-bench-", suffix=".txt") as said, receive:
-        process = PROCESSES.Process(target=serve, args=(task, caches, said.name, send))
-        process.start()
-        send.close()
+    with ExitStack() as stack:
+        said = stack.enter_context(tempfile.NamedTemporaryFile(prefix="headgate-bench-", suffix=".txt"))
+        pipes = [PROCESSES.Pipe() for _ in ("answer", OURS, task["peer"])]
+        ends = [stack.enter_context(end) for pipe in pipes for end in pipe]
+        (receive, send), *between = pipes
+        seats = [] if task["first"] else list(zip((OURS, task["peer"]), between, strict=True))
+        shared = task, caches, said.name
+        sitting = [PROCESSES.Process(target=sit, args=(*shared, who, theirs)) for who, (_, theirs) in seats]
+        asking = PROCESSES.Process(target=serve, args=(*shared, send, [mine for _, (mine, _) in seats]))
+        started = [*sitting, asking]
+        for process in started:
+            process.start()
+            stack.callback(_end, process)
+        # Each end is now held by the one process whose it is: when that ends, so does its pipe.
+        for end in ends[1:]:
+            end.close()
         try:
             if not receive.poll(LONGEST_S):
                 return {"status": "failed", "reason": f"took more than {LONGEST_S / 60:.0f} minutes"}
             return receive.recv()
         except EOFError:
-            process.join()
+            asking.join()
+            codes = [process.exitcode for process in started if process.exitcode]
             last = (said.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-            return {"status": "failed", "reason": f"its process ended with {process.exitcode}: {last}"}
-        finally:
-            process.kill()
-            process.join()
+            return {"status": "failed", "reason": f"its process ended with {codes[0]}: {last}"}
+
+
+def _end(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
 
 
 def busy(cores: int) -> str | None:

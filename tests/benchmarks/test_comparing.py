@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import torch
 from benchmarks import limits, measuring, problem, row
 from benchmarks.measuring import QUICK, Differs
 from benchmarks.peers import torch_compile, torch_nn
+from benchmarks.seat import Ended, Failed, Far, Seat, serve
 from benchmarks.torch_runs import layer_of_ours
 from benchmarks.workloads import BOTH, FORWARD, OWN_CELL, STEP, Workload
 
@@ -42,6 +44,13 @@ def changed(peer, change) -> SimpleNamespace:
     return SimpleNamespace(prepare=prepare)
 
 
+def compared(workload, peer) -> dict:
+    """Ours beside the peer, both in this process."""
+    numbers = problem.make(workload)
+    both = [Seat(contender, QUICK) for contender in (layer_of_ours(numbers), peer.prepare(numbers, 1))]
+    return row.compare(workload, *both, QUICK)
+
+
 KINDS = {
     "forward": small(mode=FORWARD),
     "both": small(),
@@ -55,7 +64,7 @@ KINDS = {
 
 @pytest.mark.parametrize("workload", KINDS.values(), ids=KINDS)
 def test_torch_computes_what_we_compute_and_both_are_timed(workload):
-    found = row.compare(workload, torch_nn, 1, QUICK)
+    found = compared(workload, torch_nn)
     names = {"output"} | ({"d_x", "d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh"} if workload.trains else set())
     assert set(found["deviation"]) == set(found["error_ours"]) == set(found["error_peer"]) == names
     assert found["ours_s"] > 0 and found["peer_s"] > 0 and found["ratio"] == found["peer_s"] / found["ours_s"]
@@ -70,14 +79,14 @@ def test_weights_one_percent_off_are_refused_before_anything_is_timed(kind, name
     monkeypatch.setattr(row, "in_turn", lambda *_: pytest.fail("timed, though the results differ"))
     mutant = changed(torch_nn, lambda weights: {**weights, name: 1.01 * weights[name]})
     with pytest.raises(Differs, match="differs by"):
-        row.compare(KINDS[kind], mutant, 1, QUICK)
+        compared(KINDS[kind], mutant)
 
 
 def test_a_dropped_bias_is_refused_in_bf16(monkeypatch):
     monkeypatch.setattr(row, "in_turn", lambda *_: pytest.fail("timed, though the results differ"))
     mutant = changed(torch_nn, lambda weights: {**weights, "bias_hh": torch.zeros_like(weights["bias_hh"])})
     with pytest.raises(Differs, match="differs by"):
-        row.compare(KINDS["bf16"], mutant, 1, QUICK)
+        compared(KINDS["bf16"], mutant)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +119,7 @@ def test_masks_are_the_same_for_both_and_fresh_in_every_call():
 def test_loops_written_by_hand_are_our_cells(cell, monkeypatch):
     """Uncompiled, since compiling takes a minute; the suite compares what is compiled before it times it."""
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-    found = row.compare(small(cell=cell), torch_compile, 1, QUICK)
+    found = compared(small(cell=cell), torch_compile)
     assert "d_weight_hh" in found["deviation"]
 
 
@@ -126,9 +135,57 @@ def test_operations_are_counted_once_a_step_and_row():
 
 
 def test_long_calls_get_fewer_turns():
-    contender = SimpleNamespace(run=lambda: None)
     plan = measuring.Plan(turns=9, fewest=2, turn_s=0.0, most_s=0.0, pause_s=0.0, most_pause_s=0.0)
-    assert [len(turns) for turns in measuring.in_turn([contender, contender], plan)] == [2, 2]
+    seat = Seat(SimpleNamespace(run=lambda: None), plan)
+    assert [len(turns) for turns in measuring.in_turn([seat, seat], plan)] == [2, 2]
+
+
+@pytest.fixture
+def far():
+    """Makes a `Far`, whose seat is in a thread."""
+    pipes, threads = [], []
+
+    def put(make) -> Far:
+        mine, other = multiprocessing.Pipe()
+        threads.append(threading.Thread(target=serve, args=(make, other)))
+        threads[-1].start()
+        pipes.append(mine)
+        return Far(mine)
+
+    yield put
+    for end, thread in zip(pipes, threads, strict=True):
+        end.close()
+        thread.join()
+
+
+def test_a_seat_far_away_is_as_one_here(far):
+    numbers = problem.make(small())
+    here, there = (seat(lambda: Seat(layer_of_ours(numbers), QUICK)) for seat in (lambda make: make(), far))
+    assert here.engine() == there.engine()
+    assert measuring.deviations(there.results(), here.results())["d_weight_hh"] == 0
+    assert there.turn(settle=True) > 0
+
+
+def test_what_a_seat_raises_is_told(far):
+    """And what raised once may be asked again."""
+
+    def missing():
+        raise LookupError("no such layer\nmore words")
+
+    seat = far(missing)
+    for _ in range(2):
+        with pytest.raises(Failed, match=r"^LookupError: no such layer$"):
+            seat.results()
+
+
+def test_a_seat_that_is_no_more_ends_the_task():
+    mine, other = multiprocessing.Pipe()
+    other.close()
+    with pytest.raises(Ended):
+        Far(mine).turn(settle=False)
+    task = {"workload": "lstm-forward-128x1x128", "peer": "torch_nn", "threads": 1, "quick": True, "first": False}
+    with pytest.raises(SystemExit):
+        row.run(task, [mine, mine])
 
 
 @pytest.mark.parametrize(("spins_s", "most_s"), [(0.2, 5.0), (5.0, 0.3)])
