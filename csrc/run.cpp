@@ -74,10 +74,12 @@ class worker : walk<T> {
       this->join();
       for (int p = 0; p < run_.n_passes; ++p) {
         pass(run_.passes[p]);
-        const bool last = step + 1 == run_.T && p + 1 == run_.n_passes;  // all meet at the end of the call
+        const bool end = p + 1 == run_.n_passes;
+        if constexpr (std::is_same_v<T, float>)
+          if (end) this->round_states();
+        const bool last = end && step + 1 == run_.T;  // all meet at the end of the call
         if (mine_.by_units && run_.passes[p].barrier && !last) meeting_.wait(mine_.threads);
       }
-      if constexpr (std::is_same_v<T, float>) this->round_states();
       this->end();
     }
   }
@@ -110,6 +112,7 @@ class worker : walk<T> {
     const bool down = (step_ / steps_ahead_ + run_.turn) & 1;
     each_strip(product, own, own.size(), down, ahead_.get(), [&](auto& task, const operand* weight, int panels, T* const* result) {
       task.result_stride = ahead_stride();
+      task.far = input_far_ && std::is_same_v<operand, uint16_t>;
       for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
         if (rows_ahead(i) == 0) continue;
         task.vector = vectors_ahead_[i].first, task.vector_stride = vectors_ahead_[i].stride;
@@ -151,11 +154,12 @@ class worker : walk<T> {
 
   // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
   // the recurrent ones out of it where it does not hold both; then seldom is better, most of all if it would hold one.
-  int64_t ahead_bytes() const {
+  int64_t ahead_bytes() {
     const hg_product& product = *run_.input;
     const int64_t recurrent = run_.weight_bytes / (mine_.by_units ? mine_.threads : 1);
     const int64_t values = mine_.units(run_.input_units).size() * product.blocks * Products::depth(product);
-    if (is_near(recurrent + values * int64_t{sizeof(operand)})) return second_cache() / 4;
+    input_far_ = !is_near(recurrent + values * int64_t{sizeof(operand)});
+    if (!input_far_) return second_cache() / 4;
     return is_near(recurrent) ? second_cache() : second_cache() / 2;
   }
   // A block more than needed: rows a power of two apart would drive each other out of the cache.
@@ -319,6 +323,9 @@ class worker : walk<T> {
     vectors_of<T> found;
     found.first = find(product.vector, rows.from, 0, &found.stride);
     products_.make_room(slot, rows.size(), product);
+    if constexpr (std::is_same_v<operand, uint16_t>)
+      if (const uint16_t* rounded = this->already_rounded(product, rows.from, &found.stride))
+        return products_.copies(slot, {rounded, found.stride}, rows.size(), product);
     return products_.vectors(slot, 0, found, rows.size(), product);
   }
 
@@ -351,7 +358,7 @@ class worker : walk<T> {
   Products products_;
   Pieces input_pieces_;
   std::map<std::pair<const hg_product*, int64_t>, Pieces> step_pieces_;
-  bool in_pieces_ = false, steps_in_pieces_ = false;
+  bool in_pieces_ = false, steps_in_pieces_ = false, input_far_ = false;
   int64_t steps_ahead_ = 1, low_ = 0, unit_blocks_ = 0;
   uint64_t step_key_ = 0;
 };

@@ -133,6 +133,18 @@ class tile_products {
     return {begin, stride(product)};
   }
 
+  // The same of rows in one segment, rounded already. Tiles would wait for lines that another core has just written.
+  vectors_of<uint16_t> copies(int slot, vectors_of<uint16_t> given, int64_t rows, const hg_product& product) {
+    first_rows_ = 0;
+    uint16_t* const begin = slots_[slot].memory.get();
+    for (int64_t r = 0; r < rows; ++r) {
+      uint16_t* const row = begin + r * stride(product);
+      std::memcpy(row, given.first + r * given.stride, product.length[0] * sizeof(uint16_t));
+      std::fill(row + product.length[0], row + depth(product), uint16_t(0));
+    }
+    return {begin, stride(product)};
+  }
+
   // All rows against one strip, 16 or a few less at a time. A single row is a tile as well: what it waits for are the
   // weights, of half the bytes of float32.
   void strip(const hg_product& product, const tile_task& at, const uint16_t* weight, int panels, int64_t rows) {

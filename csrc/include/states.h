@@ -79,6 +79,18 @@ class walk {
     }
   }
 
+  // Where the step before left a product's vectors in bfloat16, for the caller; or null. Of what other threads found that is
+  // half to fetch; one's own numbers are as near.
+  const uint16_t* already_rounded(const hg_product& product, int64_t row, int64_t* stride) const {
+    const bool whole = product.segments == 1 && product.start[0] == 0, met = run_.passes[run_.n_passes - 1].barrier;
+    const bool carried = product.vector.where == HG_OLD_STATE && !run_.compose && !begins();
+    if (!carried || !whole || !met || !mine_.by_units) return nullptr;
+    const hg_state& state = run_.states[product.vector.index];
+    if (!state.rounded || product.length[0] > state.rounded_units) return nullptr;
+    *stride = state.rounded_stride;
+    return state.rounded + (run_.offset[time(giver())] + row) * state.rounded_stride;
+  }
+
   const hg_run& run_;
   const share mine_;
   barrier& meeting_;

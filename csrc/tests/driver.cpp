@@ -148,7 +148,7 @@ int64_t padded(int64_t units) { return (units + HG_BLOCK - 1) / HG_BLOCK * HG_BL
 template <class T>
 struct trial {
   int T_ = draw(1, 9), B = draw(1, LARGEST_BATCH), H = draw(1, 150), I = draw(1, LARGEST_INPUT), threads = draw(1, 3), split = draw(0, 2);
-  bool descending = draw(0, 1), resets = draw(0, 1), compose = false;
+  bool descending = draw(0, 2) == 0, resets = draw(0, 2) == 0, compose = false;
   int64_t P = padded(H), N = 0;
   std::vector<int64_t> offset, rows;
   std::vector<uint8_t> fresh;

@@ -1,6 +1,8 @@
 """Large memory goes from call to call: never to two at once, and nothing of what an earlier call left is ever read."""
 
+import copy
 import gc
+import io
 import threading
 
 import pytest
@@ -48,8 +50,57 @@ def test_sizes_that_are_near_share_a_block_and_others_do_not() -> None:
 
 
 def test_small_memory_is_not_kept(empty: dict[int, object]) -> None:
-    taken(NUMBERS - 1)
+    taken(stock.SMALLEST // 4 - 1)
     assert not empty
+    taken(stock.SMALLEST // 4)
+    assert [block.nbytes for block in empty.values()] == [stock.SMALLEST]
+
+
+@pytest.mark.parametrize("autocast", (False, True))
+@pytest.mark.parametrize("grad", (False, True))
+def test_outputs_come_back_when_they_are_dropped_and_not_before(grad: bool, autocast: bool) -> None:
+    torch.manual_seed(0)
+    layer, inputs = hg.LSTM(32, 256), [torch.randn(64, 32, 32) for _ in range(3)]
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = [layer(x)[0] for x in inputs]
+        expected, places = [value.detach().clone() for value in found], {value.data_ptr() for value in found}
+        assert len(places) == 3
+        place, part = found[0].data_ptr(), found[0].detach()[3:5]
+        del found[0]
+        later = layer(inputs[0])[0]
+        assert later.data_ptr() not in places, "memory was given away though a view of it was left"
+        assert torch.equal(part, expected[0][3:5]) and torch.equal(later, expected[0])
+        free = {place, later.data_ptr()}
+        del part, later
+        assert layer(inputs[0])[0].data_ptr() in free
+    for value, same in zip(found, expected[1:], strict=True):
+        assert torch.equal(value, same)
+
+
+def test_gradients_that_a_parameter_keeps_are_not_given_away() -> None:
+    torch.manual_seed(0)
+    layer, x = hg.LSTM(512, 512), torch.randn(4, 2, 512)
+    layer(x)[0].sum().backward()
+    kept = layer.weight_hh_l0.grad
+    before = kept.clone()
+    torch.autograd.grad(layer(2 * x)[0].sum(), list(layer.parameters()))
+    assert torch.equal(kept, before)
+
+
+def test_an_output_passes_for_any_tensor() -> None:
+    torch.manual_seed(0)
+    layer, x = hg.LSTM(32, 256), torch.randn(64, 32, 32)
+    with torch.no_grad():
+        output, again = layer(x)[0], layer(x)[0]
+    file = io.BytesIO()
+    torch.save(output, file)
+    file.seek(0)
+    for copied in (torch.load(file), copy.deepcopy(output), output.share_memory_()):
+        assert torch.equal(copied, again)
+    with torch.no_grad():
+        assert torch.equal(layer(x)[0], output), "what is shared with other processes was given away"
+    with pytest.raises(RuntimeError, match="not resizable"):
+        again.resize_(10**7)
 
 
 def test_no_more_waits_than_is_allowed(empty: dict[int, object], monkeypatch: pytest.MonkeyPatch) -> None:

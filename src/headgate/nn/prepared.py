@@ -10,7 +10,7 @@ from torch import Tensor
 from headgate import engines
 from headgate.engines import Request, in_transform, is_answered_by_class, is_followed
 from headgate.engines.cpu import library
-from headgate.engines.cpu.autograd import Training
+from headgate.engines.cpu.autograd import Rounded, Training
 from headgate.engines.cpu.plan import Form
 from headgate.engines.cpu.prepared import can_prepare, prepared
 
@@ -113,7 +113,8 @@ def run_prepared(layer: Recurrent, input: Any, state: Any) -> tuple[Tensor, Any]
         return None
     output, final = ready(x.contiguous(), weights, states)
     if cast:
-        output, final = output.to(products), [value.to(products) for value in final] if state is None else final
+        output = Rounded.apply(output, products)
+        final = [value.to(products) for value in final] if state is None else final
     output = output.transpose(0, 1) if layer.batch_first else output
     return output, tuple(final) if len(final) > 1 else final[0]
 

@@ -175,7 +175,8 @@ class Recurrent(nn.Module):
                 sequences gives what they would give apart.
 
         Returns:
-            The output of the last layer, and each row's states after its last step.
+            The output of the last layer, and each row's states after its last step. A large output lies in memory that
+            goes to a later call when nothing uses it any more; it is as any tensor, but cannot be resized in place.
 
         Raises:
             TypeError, ValueError, RuntimeError: as torch.nn raises them; the message says what came and what is needed.

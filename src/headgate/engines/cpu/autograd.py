@@ -19,6 +19,7 @@ from headgate.engines.cpu.plan import Form
 from headgate.engines.cpu.prepared import Prepared, can_prepare, prepared
 from headgate.engines.cpu.rows import Rows, rows_of
 from headgate.engines.cpu.run import Memory, Problem, run_forward
+from headgate.engines.cpu.stock import from_stock
 from headgate.engines.cpu.twice import in_memory, twice_differentiable
 
 
@@ -188,6 +189,21 @@ class Training(torch.autograd.Function):
             tensors[-2:] = output, kept
         given = [None if value is None else value.contiguous() for value in gradients]
         return None, None, *prepared.backward(ctx.seed, tensors, given, ctx.needs_input_grad[2:])
+
+
+class Rounded(torch.autograd.Function):
+    """As `value.to(dtype)`, there and back in memory from the stock."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.wide = value.dtype
+        return from_stock(*value.shape, dtype=dtype).copy_(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled() or not in_memory(gradient):
+            return gradient.to(ctx.wide), None
+        return from_stock(*gradient.shape, dtype=ctx.wide).copy_(gradient), None
 
 
 def _again(

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from headgate.cells import Cell
 from headgate.engines.cpu.backward_tape import backward_tape
-from headgate.engines.cpu.buffers import room
 from headgate.engines.cpu.forward_tape import forward_tape
 from headgate.engines.cpu.plan import Form, Plan
 from headgate.engines.cpu.stock import from_stock
@@ -67,7 +66,7 @@ class Prepared:
         """
         form, dtype = self.form, self.form.dtype
         final = [torch.empty_like(value) for value in tensors[len(tensors) - self.states :]]
-        output = room(form.T, form.B, form.O, dtype=dtype)
+        output = from_stock(form.T, form.B, form.O, dtype=dtype)
         kept = from_stock(self.plan.kept.numbers, dtype=dtype)
         held = self._packed(tensors, back=False) if self._held else []
         self._forward([*tensors, output, kept], seed, [*final, *held])
@@ -86,7 +85,7 @@ class Prepared:
         """
         form = (tuple([value is not None for value in given]), wanted)
         played, order = self._backward.get(form) or self._write(*form)
-        found = [room(*v.shape, dtype=v.dtype) if asked else None for v, asked in zip(tensors, wanted, strict=False)]
+        found = [from_stock(*v.shape, dtype=v.dtype) if a else None for v, a in zip(tensors, wanted, strict=False)]
         around = [*given, *found]
         held = self._packed(tensors, back=True) if self._held else []
         played(tensors, seed, [*held, *[around[k] for k in order]])

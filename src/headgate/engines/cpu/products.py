@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headgate.engines.contract import as_dtype
 from headgate.engines.cpu import library, structures
-from headgate.engines.cpu.buffers import room
+from headgate.engines.cpu.stock import from_stock
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def sum_products(left: Tensor, rights: list[Stacked], products: torch.dtype) -> 
     left = left if left.stride(1) == 1 else left.contiguous()
     N, M = left.shape
     total = left.new_empty(M)
-    results = [room(M, right.above.shape[1], dtype=left.dtype) for right in rights]
+    results = [from_stock(M, right.above.shape[1], dtype=left.dtype) for right in rights]
     held = structures.array_of(structures.Right, len(rights))()
     blocks = structures.array_of(structures.Block, len(rights))()
     for slot, block, right, result in zip(held, blocks, rights, results, strict=True):
@@ -55,7 +55,7 @@ def product(left: Tensor, right: Tensor, products: torch.dtype) -> Tensor:
         return as_dtype(left, products) @ right
     left = left if left.stride(1) == 1 else left.contiguous()
     (N, M), C = left.shape, right.shape[1]
-    result, slot = room(N, C, dtype=left.dtype), structures.Right()
+    result, slot = from_stock(N, C, dtype=left.dtype), structures.Right()
     right = right.contiguous()
     _fill(slot, Stacked(right))
     block = structures.Block(units=N, right=ctypes.addressof(slot), result=result.data_ptr())

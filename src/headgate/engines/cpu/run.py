@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headgate.engines.cpu import library, structures
-from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, room, with_slack
+from headgate.engines.cpu.buffers import BLOCK, pad_units, padded, with_slack
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout
 from headgate.engines.cpu.rows import Rows
 from headgate.engines.cpu.stock import from_stock
@@ -89,7 +89,7 @@ def run_forward(problem: Problem, weights: Mapping[str, Tensor], x: Tensor, init
     memory = Memory(
         buffers,
         [
-            room(rows.N if k else 2 * rows.B, padded(size), dtype=x.dtype)
+            from_stock(rows.N if k else 2 * rows.B, padded(size), dtype=x.dtype)
             for k, size in zip(kept, sizes.states, strict=True)
         ],
         [from_stock(n, padded(size), dtype=x.dtype) if rows.compose else None for size in sizes.states],

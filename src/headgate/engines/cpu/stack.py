@@ -16,6 +16,7 @@ from headgate.engines.cpu import library, structures
 from headgate.engines.cpu.buffers import padded
 from headgate.engines.cpu.layout import Layout, Sizes, forward_layout, sizes_of
 from headgate.engines.cpu.run import own_vectors, rates, zeros
+from headgate.engines.cpu.stock import SMALLEST, from_stock
 from headgate.engines.cpu.weights import Held, packed
 from headgate.graph.program import program
 
@@ -42,6 +43,7 @@ class _Form(NamedTuple):
         T, B: steps, rows.
         stretches: of the weights, how many to look at.
         output: [T, B, D O] or [B, D O]; one number that stands for all.
+        small: whether the output is too small for the stock.
         states: [L D, B, S] each.
         zeros: states to begin with.
     """
@@ -51,6 +53,7 @@ class _Form(NamedTuple):
     B: int
     stretches: int
     output: Tensor
+    small: bool
     states: tuple[tuple[int, ...], ...]
     zeros: tuple[Tensor, ...]
 
@@ -123,7 +126,8 @@ class Stack:
         all = self._held.stretches
         looks = all if len(x) == 3 or all <= FEW_STRETCHES else -(-all // STRETCHES_A_STEP)
         output = empty((), dtype=self._products, device="cpu").expand(*x[:-1], self._output_size)
-        return _Form(x, T, B, looks, output, states, zeros)
+        small = output.numel() * output.itemsize < SMALLEST
+        return _Form(x, T, B, looks, output, small, states, zeros)
 
     def __call__(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]] | None:
         """Run all steps.
@@ -154,7 +158,7 @@ class Stack:
             states = form.zeros
         elif len(states) != len(form.states):
             return None
-        output = empty_like(form.output)
+        output = empty_like(form.output) if form.small else from_stock(*form.output.shape, dtype=self._products)
         turn = self._turn
         self._turn = turn + form.T & 1  # a call begins with the weights that the last one ended with
         addresses = [form.T, form.B, get_num_threads(), turn, form.stretches, x.data_ptr(), output.data_ptr()]

@@ -1,5 +1,8 @@
 """Large memory that one call leaves to the next, since the system clears every page that it gives anew.
 
+Outputs and gradients lie in it, too: where the system took back an output of 2 MB after every call and gave it again,
+that was a quarter of the call.
+
 A block that nothing uses any more comes back by itself; as many bytes as `IDLE` wait for a next call, and the rest goes
 to the system.
 """
@@ -16,6 +19,8 @@ from torch import Tensor
 from headgate.engines.cpu.buffers import LARGE, PAGE, room
 
 IDLE = 1 << 28
+# What is smaller is left to torch: to lend it costs some microseconds.
+SMALLEST = 1 << 20
 # Blocks that wait, by their identity, those that came first in front. Every change is one operation of the dict, so
 # that neither threads nor a garbage collection amid another change can come between.
 _idle: dict[int, np.ndarray] = {}
@@ -24,11 +29,11 @@ _idle: dict[int, np.ndarray] = {}
 def from_stock(*shape: int, dtype: torch.dtype) -> Tensor:
     """Memory, not cleared; where it is large, from an earlier call if there is some.
 
-    For what does not leave the engine: memory from here cannot be resized, and a block may be an eighth larger than
-    what is asked for.
+    Tensors on it are torch's own, but for that they cannot be resized; a block may be an eighth larger than what is
+    asked for.
     """
     size = math.prod(shape) * dtype.itemsize
-    if size < LARGE:
+    if size < SMALLEST:
         return torch.empty(shape, dtype=dtype, device="cpu")
     whole = _rounded(size)
     block = _waiting(whole)
@@ -42,7 +47,7 @@ def from_stock(*shape: int, dtype: torch.dtype) -> Tensor:
 
 def _rounded(size: int) -> int:
     """Up to a size that others come to as well, such as those of batches a few steps longer."""
-    step = max(PAGE, 1 << (size.bit_length() - 4))
+    step = max(PAGE if size >= LARGE else 1, 1 << (size.bit_length() - 4))
     return -(-size // step) * step
 
 
