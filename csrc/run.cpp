@@ -112,7 +112,7 @@ class worker : walk<T> {
     const bool down = (step_ / steps_ahead_ + run_.turn) & 1;
     each_strip(product, own, own.size(), down, ahead_.get(), [&](auto& task, const operand* weight, int panels, T* const* result) {
       task.result_stride = ahead_stride();
-      task.far = input_far_ && std::is_same_v<operand, uint16_t>;
+      if constexpr (std::is_same_v<operand, uint16_t>) task.far = input_far_;  // multiply-adds take longer with it
       for (int64_t i = 0; i < (together ? 1 : steps); ++i) {
         if (rows_ahead(i) == 0) continue;
         task.vector = vectors_ahead_[i].first, task.vector_stride = vectors_ahead_[i].stride;
@@ -153,11 +153,11 @@ class worker : walk<T> {
   }
 
   // What is made ahead should still be in the second cache when its step comes. But every time, the input's weights drive
-  // the recurrent ones out of it where it does not hold both; then seldom is better, most of all if it would hold one.
+  // the recurrent ones out of it where it does not hold both; then seldom is better, most of all if it would hold one. And
+  // then they have to be fetched each time.
   int64_t ahead_bytes() {
-    const hg_product& product = *run_.input;
     const int64_t recurrent = run_.weight_bytes / (mine_.by_units ? mine_.threads : 1);
-    const int64_t values = mine_.units(run_.input_units).size() * product.blocks * Products::depth(product);
+    const int64_t values = mine_.units(run_.input_units).size() * run_.input->blocks * Products::depth(*run_.input);
     input_far_ = !is_near(recurrent + values * int64_t{sizeof(operand)});
     if (!input_far_) return second_cache() / 4;
     return is_near(recurrent) ? second_cache() : second_cache() / 2;
