@@ -13,6 +13,7 @@ from headgate.engines.cpu import library
 from headgate.engines.cpu.autograd import Rounded, Training
 from headgate.engines.cpu.plan import Form
 from headgate.engines.cpu.prepared import can_prepare, prepared
+from headgate.engines.cpu.stock import SMALLEST
 
 if TYPE_CHECKING:
     from headgate.nn.recurrent import Recurrent
@@ -113,7 +114,7 @@ def run_prepared(layer: Recurrent, input: Any, state: Any) -> tuple[Tensor, Any]
         return None
     output, final = ready(x.contiguous(), weights, states)
     if cast:
-        output = Rounded.apply(output, products)
+        output = output.to(products) if output.nbytes < SMALLEST else Rounded.apply(output, products)
         final = [value.to(products) for value in final] if state is None else final
     output = output.transpose(0, 1) if layer.batch_first else output
     return output, tuple(final) if len(final) > 1 else final[0]

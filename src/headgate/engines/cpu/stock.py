@@ -20,7 +20,7 @@ from headgate.engines.cpu.buffers import LARGE, PAGE, room
 
 IDLE = 1 << 28
 # What is smaller is left to torch: to lend it costs some microseconds.
-SMALLEST = 1 << 20
+SMALLEST = 1 << 17
 # Blocks that wait, by their identity, those that came first in front. Every change is one operation of the dict, so
 # that neither threads nor a garbage collection amid another change can come between.
 _idle: dict[int, np.ndarray] = {}
