@@ -75,7 +75,7 @@ class plain_sums {
     }
   }
 
-  lines<T> left_, right_;
+  block<T> left_, right_;
 };
 
 }  // namespace

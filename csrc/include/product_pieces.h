@@ -139,7 +139,7 @@ class piece_products {
 
   Tiles tiles_;
   std::vector<panel_of_weights> panels_;
-  lines<uint16_t> weights_, vectors_;
+  block<uint16_t> weights_, vectors_;
   int64_t depth_ = 0, at_once_ = 0, room_ = 0;
 };
 

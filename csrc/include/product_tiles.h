@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "headgate.h"
 #include "lanes.h"
 #include "product.h"
+#include "room.h"
 #include "tiles.h"
 
 namespace headgate {
@@ -118,7 +117,7 @@ class tile_products {
     if (slots_.size() <= size_t(slot)) slots_.resize(slot + 1);
     const int64_t size = rows * stride(product) + HG_BLOCK;  // and what rounding writes beyond the last row
     if (slots_[slot].size >= size) return;
-    slots_[slot].memory.reset(static_cast<uint16_t*>(::operator new(size * sizeof(uint16_t), std::align_val_t(64))));
+    slots_[slot].memory = lines<uint16_t>(size);
     slots_[slot].size = size;
   }
   vectors_of<uint16_t> vectors(int slot, int64_t at, vectors_of<float> given, int64_t rows, const hg_product& product) {
@@ -164,11 +163,8 @@ class tile_products {
   }
 
  private:
-  struct release {
-    void operator()(uint16_t* memory) const { ::operator delete(memory, std::align_val_t(64)); }
-  };
   struct slot {
-    std::unique_ptr<uint16_t, release> memory;
+    block<uint16_t> memory;
     int64_t size = 0;
   };
 
@@ -269,7 +265,7 @@ class tile_products {
     return GROUPS * panel + group;
   }
 
-  static constexpr int64_t LINE = 64, LINE_VALUES = LINE / sizeof(uint16_t);
+  static constexpr int64_t LINE_VALUES = LINE / sizeof(uint16_t);
 
   Tiles tiles_;
   std::vector<slot> slots_;

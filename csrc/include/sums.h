@@ -3,29 +3,13 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "headgate.h"
+#include "room.h"
 
 namespace headgate {
 namespace {
-
-// Memory of a thread's own, on a cache line.
-template <class T>
-class lines {
- public:
-  lines() = default;
-  explicit lines(int64_t count) : memory_(static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64)))) {}
-  T* get() const { return memory_.get(); }
-
- private:
-  struct release {
-    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(64)); }
-  };
-  std::unique_ptr<T, release> memory_;
-};
 
 // Some columns of one right side, and where they begin in a row of results.
 struct part_of_right {
@@ -190,7 +174,7 @@ class summing {
 
   const hg_summing& job_;
   int64_t stride_;
-  lines<T> results_;
+  block<T> results_;
   Kernel kernel_;
 };
 

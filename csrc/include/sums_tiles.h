@@ -72,7 +72,7 @@ class tile_sums {
   }
 
   Tiles tiles_;
-  lines<uint16_t> left_, right_;
+  block<uint16_t> left_, right_;
 };
 
 }  // namespace

@@ -10,18 +10,19 @@ import pytest
 from headgate.engines.cpu import library, own_cells
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
-SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "sum.cpp", "multiply.cpp", "threads.cpp"]
+SOURCES = ["tests/driver.cpp", "run.cpp", "pack.cpp", "sum.cpp", "multiply.cpp", "threads.cpp", "stock.cpp"]
 # Products by tiles: AMX's own instructions are trapped and emulated where the processor lacks them. Of float32 they are
 # made of pieces, by a run and by sums.
-PIECES = ["tests/driver.cpp", "tests/plain.cpp", "run.cpp", "sum.cpp", "threads.cpp"]
+PIECES = ["tests/driver.cpp", "tests/plain.cpp", "run.cpp", "sum.cpp", "threads.cpp", "stock.cpp"]
 TILES = {
     "emulated": (["-DHG_ISA=emulated", "-DHG_TILES=emulated_tiles"], SOURCES),
     "pieces": (["-DHG_ISA=emulated", "-DHG_TILES=emulated_tiles", "-DHG_PIECES"], PIECES),
     "amx": (["-DHG_ISA=amx", "-DHG_TILES=amx_tiles", "-DHG_AMX", "-DTRAP_AT_START"], [*SOURCES, "tests/trap.cpp"]),
 }
-STACK = ["tests/stack_driver.cpp", "stack.cpp", "checksum.cpp", "threads.cpp"]
+STACK = ["tests/stack_driver.cpp", "stack.cpp", "checksum.cpp", "threads.cpp", "stock.cpp"]
 ADJOINT = ["tests/adjoint_driver.cpp", "adjoint.cpp", "pack.cpp", "threads.cpp"]
 TAPE = ["tests/tape_driver.cpp", "tape.cpp"]
+STOCK = ["tests/stock_driver.cpp", "stock.cpp"]
 OVERFLOW = "heap-buffer-overflow"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
@@ -103,7 +104,7 @@ def test_a_way_back_with_a_mistake_is_not(file, right, wrong, complaint, tmp_pat
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS.values(), ids=SANITIZERS)
-@pytest.mark.parametrize("names", [STACK, TAPE], ids=["stack", "tape"])
+@pytest.mark.parametrize("names", [STACK, TAPE, STOCK], ids=["stack", "tape", "stock"])
 def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
     done = run(build(tmp_path, "portable", sanitizer, names=names), 200)
     assert (done.returncode, done.stdout.strip()) == (0, "all right"), done.stdout + done.stderr[-3000:]
@@ -121,6 +122,11 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         ("stack.cpp", STACK, "if (now.sum != was) same = false;", "", "trial"),
         ("stack.cpp", STACK, "stretches * (thread + 1) / threads", "stretches / threads", "trial"),
         ("stack.cpp", STACK, "std::memset(own_[k]", "if (false) std::memset(own_[k]", "trial"),
+        ("stock.cpp", STOCK, "from.block.exchange(nullptr, std::memory_order_acquire)", "from.block.load()", "trial"),
+        ("stock.cpp", STOCK, "+ bytes > IDLE; ++k)", "+ bytes < 0; ++k)", "trial"),
+        ("stock.cpp", STOCK, "rounded(bytes + sizeof(header))", "rounded(bytes)", OVERFLOW),
+        ("stock.cpp", STOCK, "    give_up(oldest);\n", "", "detected memory leaks"),
+        ("stock.cpp", STOCK, "!= whole ||", "< whole + PAGE ||", "trial"),
     ],
     ids=[
         "a tape with too little memory",
@@ -132,6 +138,11 @@ def test_prepared_calls_are_clean(names, sanitizer, tmp_path):
         "weights that changed",
         "what the other threads look at",
         "padding that is not zero",
+        "memory lent twice",
+        "more memory than may wait",
+        "memory without its header",
+        "memory lost",
+        "memory that never comes back",
     ],
 )
 def test_prepared_calls_with_a_mistake_are_not(file, names, right, wrong, complaint, tmp_path):
