@@ -184,7 +184,7 @@ print(calls() / 5)
 
 
 def test_a_call_leaves_its_own_memory_to_the_next() -> None:
-    """In a process of its own, whose allocator knows nothing: there, where products are made of pieces, it was 6,000."""
+    """In a process of its own, whose allocator knows nothing: there, with products made of pieces, it was 6,000."""
     pytest.importorskip("resource")
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 200
