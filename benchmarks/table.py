@@ -182,11 +182,11 @@ def _footnotes(timed: Sequence[Row]) -> str:
     flops = sorted(row["limit_flops"] / GIGA for row in timed)
     rates = sorted(row["limit_bytes"] / GIGA for row in timed)
     lines = [
-        "times: medians of calls made in turn in one process, after warm-up; nothing is timed before the results were "
-        "found equal. I = H where nothing else is said, one layer, one direction.",
+        "times: medians of calls made in turn, each contender in a process of its own, after warm-up; nothing is timed "
+        "before the results were found equal. I = H where nothing else is said, one layer, one direction.",
         "times as fast: the peer's time divided by ours. The goal is the least it has to be beside that peer.",
         "of the limit: the share of our time that the products alone would take at the speed of torch.mm of large "
-        f"squares ({flops[0]:.0f} to {flops[-1]:.0f} GFLOP/s, measured in each row's process), or that reading and "
+        f"squares ({flops[0]:.0f} to {flops[-1]:.0f} GFLOP/s, measured for each row), or that reading and "
         f"writing weights, input, output and gradients once would take ({rates[0]:.1f} to {rates[-1]:.1f} GB/s), "
         "whichever is longer. With few rows nothing comes near it: each step waits for the one before, and reads all "
         "weights anew; float32 by tiles can be beyond it, since torch.mm multiplies without them.",

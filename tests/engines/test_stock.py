@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import math
 import subprocess
 import sys
 import threading
@@ -166,6 +167,27 @@ def test_runs_that_are_alive_at_once_keep_their_own() -> None:
     for loss, expected in reversed(list(zip(losses, alone, strict=True))):
         for value, same in zip(torch.autograd.grad(loss, list(layer.parameters())), expected, strict=True):
             assert torch.equal(value, same)
+
+
+@pytest.mark.parametrize("grad", (False, True))
+@pytest.mark.parametrize("autocast", (False, True))
+@pytest.mark.parametrize("garbage", (math.nan, math.inf))
+def test_what_a_call_left_in_its_threads_memory_reaches_no_other(garbage: float, autocast: bool, grad: bool) -> None:
+    """Sizes that fill no tile, since garbage beside a row's end would be multiplied with zeros."""
+    torch.manual_seed(0)
+    layer, x = hg.LSTM(37, 1000), torch.randn(40, 64, 37)
+
+    def called(given: torch.Tensor) -> list[torch.Tensor]:
+        given = given.clone().requires_grad_(grad)
+        with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            output = layer(given)[0]
+        found = torch.autograd.grad(output.float().sum(), [given, *layer.parameters()]) if grad else []
+        return [output.detach(), *found]
+
+    expected = called(x)
+    called(torch.full_like(x, garbage))
+    for found, value in zip(called(x), expected, strict=True):
+        assert value.isfinite().all() and torch.equal(found, value)
 
 
 FAULTS = """
